@@ -1,0 +1,63 @@
+// Package drivers is the contract between routesteer and the routers it
+// steers. Each router is driven by one Driver; the packages below implement
+// it, and drivers/drivertest is the exam that each of them sits.
+package drivers
+
+import (
+	"context"
+	"io"
+
+	"github.com/routesteer/routesteer/steer"
+)
+
+// A Driver holds our routes on one router. One goroutine uses it at a time; it
+// knows nothing of health or policy and keeps no memory that the router can
+// keep for it.
+//
+// Every driver promises:
+//
+//   - Make before break: a change of next hop leaves no moment without a route.
+//   - Ownership: our routes carry our mark on the router; a route without it is
+//     Foreign, is reported, and is never changed, unless the Change says Adopt.
+//   - Idempotence: applying a change that is already true is no error and no
+//     harm; a half-done plan converges on the next pass.
+//   - A refused change does not stop the others.
+//   - Deadlines: every call ends soon after ctx does.
+//   - Fail-static: Close leaves the routes in place.
+type Driver interface {
+	// Routes returns the routes for the site's prefixes as the router has them
+	// now, never from a cache, sorted as steer.SortRoutes sorts. A prefix without
+	// a route is absent; a prefix may have a route of ours and foreign ones.
+	Routes(ctx context.Context) ([]steer.Route, error)
+	// Apply makes the changes in order and returns how many took effect. err
+	// joins a *ChangeError for each change that did not, or says why Apply had to
+	// stop. The caller reads the routes back; Apply need not.
+	Apply(ctx context.Context, changes []steer.Change) (n int, err error)
+	io.Closer
+}
+
+// A Renderer is a Driver that can say, in the router's own words, what Apply
+// would do.
+type Renderer interface {
+	// Render returns the commands or messages for the changes, in order.
+	Render(changes []steer.Change) []string
+}
+
+// A Watcher is a Driver that notices when the router's table changes behind
+// our back.
+type Watcher interface {
+	// Changed returns a channel that receives after anything that may concern our
+	// prefixes has changed; several changes may give one receive. It is never
+	// closed while the driver is open. A receive means only: look again.
+	Changed() <-chan struct{}
+}
+
+// A ChangeError says why one change did not take effect.
+type ChangeError struct {
+	Change steer.Change
+	Err    error
+}
+
+func (e *ChangeError) Error() string { return e.Change.String() + ": " + e.Err.Error() }
+
+func (e *ChangeError) Unwrap() error { return e.Err }

@@ -1,0 +1,79 @@
+// Package health turns the results of checks into verdicts.
+//
+// A verdict belongs to a Target: one server, as one VIP sees it. It rises and
+// falls by consecutive results, and a failure of the server as a whole brings
+// all of its verdicts down at once. The package is pure: no clock, no I/O, no
+// goroutine; the senses are in health/probe.
+package health
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A Target is one server as one VIP sees it.
+type Target struct {
+	Server topology.ServerName
+	VIP    netip.Prefix
+}
+
+// A Verdict is what the checks of a Target say.
+type Verdict uint8
+
+const (
+	Unknown Verdict = iota // not enough results yet: claims nothing, moves nothing
+	Up
+	Down
+)
+
+// String returns "unknown", "up" or "down".
+func (v Verdict) String() string {
+	switch v {
+	case Unknown:
+		return "unknown"
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	default:
+		panic("health: no such verdict")
+	}
+}
+
+// News is what the senses report: a Result, a Loss or a Found. One channel
+// carries all of it, so that its order is kept.
+type News interface{ news() }
+
+func (Result) news() {}
+func (Loss) news()   {}
+func (Found) news()  {}
+
+// A Result is the outcome of one check of one Target.
+type Result struct {
+	Target  Target
+	Started time.Time     // when the check began
+	Took    time.Duration // until it was decided
+	Failure string        // what went wrong, in an operator's words; "" when it passed
+}
+
+// OK reports whether the check passed.
+func (r Result) OK() bool { return r.Failure == "" }
+
+// A Loss is news that a server address which had answered before is gone: its
+// echo is not answered or the link to it is down. It comes once, at the edge.
+type Loss struct {
+	Server  topology.ServerName
+	Address netip.Addr
+	At      time.Time // when it was noticed
+	Failure string    // "no reply to 3 echoes", "link lan0 is down"
+}
+
+// A Found is news that a server address answers echo, for the first time or
+// again after a Loss. It comes once, at the edge.
+type Found struct {
+	Server  topology.ServerName
+	Address netip.Addr
+	At      time.Time
+}

@@ -1,0 +1,245 @@
+// Package topology is the site an operator described: servers, VIPs, checks,
+// routers and policy, read strictly from one YAML file into values that need
+// no further checking.
+//
+// The package is pure: Parse takes bytes and gives a Site or every problem of
+// the file at once, with file, line and column. Nothing here reads a clock,
+// a file or the network.
+package topology
+
+import (
+	"net/netip"
+	"time"
+)
+
+// ServerName names a server, as written in the file.
+type ServerName string
+
+// CheckName names a check, as written in the file.
+type CheckName string
+
+// RouterName names a router, as written in the file.
+type RouterName string
+
+// A Site is everything one configuration file describes. It is immutable once
+// parsed: share it freely, change none of it.
+type Site struct {
+	File    string   // where it was read from, for messages
+	Servers []Server // sorted by name
+	Checks  []Check  // sorted by name; holds the built-in default check when a VIP uses it
+	VIPs    []VIP    // sorted by prefix
+	Routers []Router // sorted by name
+	Alive   Alive    // the echo sent to each server
+	Policy  Policy   // the site's judgement
+	Paths   Paths    // how checks reach a chosen server through a VIP
+}
+
+// A Server is a web server that carries VIPs on loopback.
+type Server struct {
+	Name      ServerName
+	Addresses []netip.Addr // in order of preference; usable as a router's next hop
+	Weight    int          // share of the load, 1 to 256; default 1
+}
+
+// A VIP is a prefix that routers send to servers, and the addresses of it
+// that servers carry on loopback.
+type VIP struct {
+	Name      string       // optional, for people; "" when the file gives none
+	Prefix    netip.Prefix // masked; unique and disjoint within the site
+	Addresses []netip.Addr // what checks talk to; never empty. Default: the first host address of Prefix
+	Check     CheckName
+	Tiers     []Tier // in order of preference; never empty, no empty tier, no server twice
+	Mode      Mode
+	Failback  Failback  // the VIP's own, or the site's
+	OnAllDown OnAllDown // the VIP's own, or the site's
+}
+
+// A Tier is a set of servers of equal rank.
+type Tier struct {
+	Name    string       // "primary", "backup", "backup2", "backup3"
+	Servers []ServerName // sorted
+}
+
+// Mode says how many servers of a tier get a VIP's traffic.
+type Mode string
+
+const (
+	Single Mode = "single" // one server; the default
+	ECMP   Mode = "ecmp"   // all eligible servers of the tier, by weight
+)
+
+// OnAllDown says what becomes of a route when no server is eligible.
+type OnAllDown string
+
+const (
+	Keep     OnAllDown = "keep"     // leave the route where it is; the default
+	Withdraw OnAllDown = "withdraw" // remove it
+)
+
+// A Failback says when traffic returns to a server of a better tier, or to
+// its home within a tier.
+type Failback struct {
+	Mode  FailbackMode
+	After time.Duration // continuous health needed, with FailbackAfter; default 60s
+}
+
+// FailbackMode is the kind of a Failback.
+type FailbackMode string
+
+const (
+	FailbackAfter     FailbackMode = "after"     // once healthy for Failback.After; the default
+	FailbackImmediate FailbackMode = "immediate" // as soon as healthy
+	FailbackManual    FailbackMode = "manual"    // when an operator asks
+	FailbackNever     FailbackMode = "never"     // only when the present server is lost
+)
+
+// A Check says how a service is probed. Exactly one of HTTP, TCP and ICMP is
+// set.
+type Check struct {
+	Name CheckName
+	HTTP *HTTP
+	TCP  *TCP
+	ICMP *ICMP
+
+	Interval     time.Duration // between starts of checks; default 1s
+	FastInterval time.Duration // the same while a verdict is in doubt; default 200ms, at most Interval
+	Timeout      time.Duration // hard limit of one check; default 500ms, at most Interval
+	Rise         int           // consecutive successes before up; default 2
+	Fall         int           // consecutive failures before down; default 3
+	Through      Through       // default vip
+	Watch        bool          // hold an idle connection that tells of a dead process; default true; never for ICMP
+}
+
+// Through says to which address a check is sent.
+type Through string
+
+const (
+	ThroughVIP     Through = "vip"     // the VIP's address, forced to the server under test
+	ThroughAddress Through = "address" // the server's own address
+)
+
+// HTTP is a check by one HTTP/1.1 request.
+type HTTP struct {
+	TLS        bool          // https
+	Port       uint16        // default 80, or 443 with TLS
+	Method     string        // GET (default) or HEAD
+	Path       string        // default /
+	Host       string        // Host header and TLS server name; default the address checked
+	Headers    []Header      // further request headers, in order
+	Status     []StatusRange // acceptable status codes; default 200-399
+	Body       string        // text the first 64 KiB of the body must contain; "" accepts any
+	KeepAlive  bool          // reuse one connection; default a fresh one for each check
+	SkipVerify bool          // https: accept any certificate; default false
+}
+
+// A Header is one HTTP request header.
+type Header struct{ Name, Value string }
+
+// A StatusRange is an inclusive range of HTTP status codes.
+type StatusRange struct{ First, Last int }
+
+// TCP is a check by connecting.
+type TCP struct {
+	Port uint16
+}
+
+// ICMP is a check by echo.
+type ICMP struct{}
+
+// Alive is the echo sent to every server address, whatever it serves. Fall
+// echoes without a reply bring down all verdicts of a server that had
+// answered before.
+type Alive struct {
+	Off      bool
+	Interval time.Duration // default 200ms
+	Fall     int           // default 3
+}
+
+// Policy is the site's judgement.
+type Policy struct {
+	Failback       Failback
+	OnAllDown      OnAllDown
+	MaxUnavailable Share // more servers drained or down than this freezes failure-driven moves; zero value: no limit
+}
+
+// A Share is a number of servers, absolute or in per cent of all.
+type Share struct {
+	Count   int // used when Percent is 0
+	Percent int // 1 to 100
+}
+
+// Paths are the numbers that routesteer may use on the machine it runs on to
+// force a check's packets to one server: a firewall mark, a policy rule and a
+// routing table for each server address.
+type Paths struct {
+	Mark     uint32 // mark of the first server address, the others follow; default 0x52530000
+	Table    int    // table of the first server address, the others follow; default 52000
+	Priority int    // of the policy rules; default 5200
+}
+
+// A Router is a device whose routes are ours to steer, through one driver.
+// Exactly one of the driver fields is set.
+type Router struct {
+	Name  RouterName
+	Linux *Linux
+}
+
+// Linux is the kernel of the machine (and network namespace) routesteer runs
+// in.
+type Linux struct {
+	Table    int   // routing table; default 254 (main)
+	Metric   int   // route metric (priority); default 0 for IPv4, which the kernel turns into 1024 for IPv6
+	Protocol uint8 // route protocol number that marks our routes; default 82
+	Adopt    bool  // take over foreign routes for our VIPs; default false
+}
+
+// Server returns the server of that name.
+func (s *Site) Server(name ServerName) (Server, bool) {
+	for _, server := range s.Servers {
+		if server.Name == name {
+			return server, true
+		}
+	}
+	return Server{}, false
+}
+
+// VIP returns the VIP with that prefix.
+func (s *Site) VIP(prefix netip.Prefix) (VIP, bool) {
+	for _, vip := range s.VIPs {
+		if vip.Prefix == prefix {
+			return vip, true
+		}
+	}
+	return VIP{}, false
+}
+
+// Check returns the check of that name.
+func (s *Site) Check(name CheckName) (Check, bool) {
+	for _, check := range s.Checks {
+		if check.Name == name {
+			return check, true
+		}
+	}
+	return Check{}, false
+}
+
+// AddressFor returns the server's addresses of the same family as addr, in
+// order of preference.
+func (s Server) AddressesFor(addr netip.Addr) []netip.Addr {
+	var same []netip.Addr
+	for _, a := range s.Addresses {
+		if a.Is4() == addr.Is4() {
+			same = append(same, a)
+		}
+	}
+	return same
+}
+
+// Servers returns the VIP's servers, tier by tier.
+func (v VIP) Servers() []ServerName {
+	var all []ServerName
+	for _, tier := range v.Tiers {
+		all = append(all, tier.Servers...)
+	}
+	return all
+}
