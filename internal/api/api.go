@@ -1,0 +1,261 @@
+// Package api is what an operator can ask of a running controller, and the
+// answers. The controller implements Operator; internal/control carries it
+// over a Unix socket and implements it again on the client's side, so that a
+// command cannot tell the two apart.
+//
+// Every type here is the JSON that -o json prints: names are stable, times are
+// RFC 3339, durations are Go duration strings or carry their unit in the name.
+package api
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// An Operator is the operator's side of a controller. Its methods may be
+// called by several goroutines at once and return an *Error for what the
+// operator can mend.
+type Operator interface {
+	// Status returns the state of the site, as of now.
+	Status(ctx context.Context) (*Status, error)
+	// Plan returns what the controller would change now on each router, from a
+	// fresh look, and changes nothing.
+	Plan(ctx context.Context) (*Plan, error)
+	// Drain takes a server out of service: it proves that others can carry its
+	// VIPs, makes the intent durable, and returns when every router has confirmed
+	// the moves or ctx ends; then the intent stays.
+	Drain(ctx context.Context, request DrainRequest) (*Moved, error)
+	// Undrain puts a server back in service. Traffic returns by the failback
+	// policy.
+	Undrain(ctx context.Context, request UndrainRequest) (*Moved, error)
+	// Check probes a server's VIPs once, now; "" probes all servers.
+	Check(ctx context.Context, server string) ([]CheckResult, error)
+	// Reload reads the configuration again. A bad file changes nothing.
+	Reload(ctx context.Context, request ReloadRequest) (*Reloaded, error)
+	// Events yields the events kept after sequence number since, oldest first,
+	// and with follow goes on with new ones until ctx ends.
+	Events(ctx context.Context, since uint64, follow bool) iter.Seq2[Event, error]
+}
+
+// A DrainRequest asks to take a server out of service.
+type DrainRequest struct {
+	Server string `json:"server"`
+	Reason string `json:"reason,omitempty"`
+	Force  bool   `json:"force,omitempty"` // even if a VIP is left without an eligible server
+	By     string `json:"-"`               // who asks; the server fills it from the peer's credentials
+}
+
+// An UndrainRequest asks to put a server back in service.
+type UndrainRequest struct {
+	Server string `json:"server"`
+	By     string `json:"-"`
+}
+
+// A ReloadRequest asks to read the configuration again.
+type ReloadRequest struct {
+	By string `json:"-"`
+}
+
+// Moved says what became of a Drain or Undrain.
+type Moved struct {
+	Server    string   `json:"server"`
+	Admin     string   `json:"admin"`     // "ready" or "drain", now
+	Unchanged bool     `json:"unchanged"` // it was so already
+	VIPs      []Move   `json:"vips"`      // the VIPs that the request concerned; never null
+	Routers   []Router `json:"routers"`   // what each router confirmed; never null
+	Confirmed bool     `json:"confirmed"` // every router has
+}
+
+// A Move says where one VIP's traffic went.
+type Move struct {
+	VIP    string   `json:"vip"`
+	Name   string   `json:"name,omitempty"`
+	From   []string `json:"from"` // servers, never null
+	To     []string `json:"to"`   // servers, never null; the same as From if nothing moved
+	Reason string   `json:"reason"`
+}
+
+// Status is the state of the site.
+type Status struct {
+	Version  string    `json:"version"`
+	Time     time.Time `json:"time"`
+	Started  time.Time `json:"started"`
+	Config   Config    `json:"config"`
+	Servers  []Server  `json:"servers"`
+	VIPs     []VIP     `json:"vips"`
+	Routers  []Router  `json:"routers"`
+	Frozen   string    `json:"frozen,omitempty"` // why failure-driven moves are withheld; "" when they are not
+	Warnings []string  `json:"warnings"`         // what an operator should look at, most urgent first; never null
+}
+
+// Config says which configuration runs.
+type Config struct {
+	File     string    `json:"file"`
+	Loaded   time.Time `json:"loaded"`
+	Failed   time.Time `json:"failed,omitzero"` // last reload that was refused, if it is newer than Loaded
+	Problems []string  `json:"problems"`        // why it was; never null
+}
+
+// A Server is one server's state.
+type Server struct {
+	Name      string    `json:"name"`
+	Addresses []string  `json:"addresses"`
+	Weight    int       `json:"weight"`
+	Health    string    `json:"health"`         // "up", "down", "unknown", or "mixed" when its VIPs differ
+	Since     time.Time `json:"since,omitzero"` // of Health
+	Why       string    `json:"why,omitempty"`  // the last failure, while not up
+	Echo      string    `json:"echo"`           // "answers", "lost", "never answered", "filtered" (checks pass without it), "off"
+	Admin     Admin     `json:"admin"`
+	Serving   []string  `json:"serving"` // the VIPs whose traffic it is wanted to get; never null
+	Targets   []Target  `json:"targets"` // one for each VIP it may carry
+}
+
+// Admin is what an operator said of a server.
+type Admin struct {
+	State  string    `json:"state"` // "ready" or "drain"
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+}
+
+// A Target is one server as one VIP sees it.
+type Target struct {
+	VIP       string    `json:"vip"`
+	Check     string    `json:"check"`
+	Health    string    `json:"health"`          // "up", "down", "unknown"
+	Trend     string    `json:"trend,omitempty"` // "rising 1/2", "falling 2/3"; "" when settled
+	Since     time.Time `json:"since,omitzero"`  // of Health
+	Why       string    `json:"why,omitempty"`   // the last failure, while not up or falling
+	LastCheck time.Time `json:"last_check,omitzero"`
+	TookMs    float64   `json:"took_ms,omitempty"` // the last check
+	Rise      int       `json:"rise"`              // successes needed now, flap damping included
+}
+
+// A VIP is one VIP's state: where its traffic is wanted, and where each
+// router sends it.
+type VIP struct {
+	Prefix    string    `json:"prefix"`
+	Name      string    `json:"name,omitempty"`
+	Addresses []string  `json:"addresses"`
+	Check     string    `json:"check"`
+	Mode      string    `json:"mode"`
+	Tiers     []Tier    `json:"tiers"`
+	Wanted    []string  `json:"wanted"`         // servers; never null
+	Why       string    `json:"why"`            // the reason for Wanted
+	Since     time.Time `json:"since,omitzero"` // of Wanted
+	Next      time.Time `json:"next,omitzero"`  // when a failback that waits is due
+	Eligible  []string  `json:"eligible"`       // servers up and ready; never null
+	Routes    []Route   `json:"routes"`         // one for each router; never null
+	InSync    bool      `json:"in_sync"`        // every router does as wanted
+}
+
+// A Tier is servers of equal rank.
+type Tier struct {
+	Name    string   `json:"name"`
+	Servers []string `json:"servers"`
+}
+
+// A Route is where one router sends one VIP, as last read from it.
+type Route struct {
+	Router   string   `json:"router"`
+	Servers  []string `json:"servers"`   // known servers among the next hops; never null
+	NextHops []string `json:"next_hops"` // never null; empty without a route
+	Foreign  bool     `json:"foreign"`   // not ours: left alone
+	Detail   string   `json:"detail,omitempty"`
+}
+
+// A Router is one router's state.
+type Router struct {
+	Name       string    `json:"name"`
+	Driver     string    `json:"driver"`
+	InSync     bool      `json:"in_sync"`              // it was read back and is as wanted
+	LastLook   time.Time `json:"last_look,omitzero"`   // its routes were last read
+	LastChange time.Time `json:"last_change,omitzero"` // we last changed it
+	Routes     int       `json:"routes"`               // of ours
+	Changes    uint64    `json:"changes"`              // made since the start
+	Repairs    uint64    `json:"repairs"`              // of them, drift put right
+	Foreign    []string  `json:"foreign"`              // foreign routes in the way; never null
+	Error      string    `json:"error,omitempty"`      // what keeps it out of sync
+	Retry      time.Time `json:"retry,omitzero"`       // when it is tried again
+}
+
+// A Plan is what would change now.
+type Plan struct {
+	Changes  []Change `json:"changes"`  // never null
+	Foreign  []string `json:"foreign"`  // routes in the way that are left alone; never null
+	Commands []string `json:"commands"` // what the drivers would do, in their own words; never null
+}
+
+// A Change is one change on one router.
+type Change struct {
+	Router string   `json:"router"`
+	Op     string   `json:"op"` // "add", "replace", "remove"
+	Prefix string   `json:"prefix"`
+	From   []string `json:"from"` // next hops; never null
+	To     []string `json:"to"`   // next hops; never null
+	Reason string   `json:"reason"`
+}
+
+// A CheckResult is the outcome of one check done on request.
+type CheckResult struct {
+	Server  string  `json:"server"`
+	VIP     string  `json:"vip"`
+	Check   string  `json:"check"`
+	OK      bool    `json:"ok"`
+	Failure string  `json:"failure,omitempty"`
+	TookMs  float64 `json:"took_ms"`
+}
+
+// Reloaded says what a reload did.
+type Reloaded struct {
+	File    string   `json:"file"`
+	Changes []string `json:"changes"` // what is different, in words; never null
+}
+
+// An Event is one change of mind: what changed, when, by whom and why.
+type Event struct {
+	Seq    uint64    `json:"seq"` // increases by one; starts at 1 with the controller
+	Time   time.Time `json:"time"`
+	Kind   string    `json:"kind"` // "verdict", "echo", "admin", "assignment", "route", "router", "config", "controller"
+	Server string    `json:"server,omitempty"`
+	VIP    string    `json:"vip,omitempty"`
+	Router string    `json:"router,omitempty"`
+	From   string    `json:"from,omitempty"`
+	To     string    `json:"to,omitempty"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	TookMs float64   `json:"took_ms,omitempty"` // how long it took, where that means something
+}
+
+// ErrorCode tells kinds of Error apart.
+type ErrorCode string
+
+const (
+	BadRequest  ErrorCode = "bad_request"
+	NotFound    ErrorCode = "not_found"   // no such server or VIP; Details lists the known ones
+	Refused     ErrorCode = "refused"     // it would leave a VIP without a server; Details lists them
+	BadConfig   ErrorCode = "bad_config"  // the file has problems; Details lists them
+	Unconfirmed ErrorCode = "unconfirmed" // accepted, but not every router has confirmed
+	Unavailable ErrorCode = "unavailable" // the controller cannot do this now; nothing changed
+	Internal    ErrorCode = "internal"
+)
+
+// An Error is a refusal or failure that an operator can act on.
+type Error struct {
+	Code    ErrorCode `json:"code"`
+	Message string    `json:"message"`
+	Details []string  `json:"details,omitempty"`
+	Hint    string    `json:"hint,omitempty"` // what to try
+}
+
+func (e *Error) Error() string {
+	text := e.Message
+	for _, detail := range e.Details {
+		text += "\n  " + detail
+	}
+	if e.Hint != "" {
+		text += "\n" + e.Hint
+	}
+	return text
+}
