@@ -8,7 +8,9 @@
 package topology
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -27,7 +29,7 @@ type Site struct {
 	File    string   // where it was read from, for messages
 	Servers []Server // sorted by name
 	Checks  []Check  // sorted by name; holds the built-in default check when a VIP uses it
-	VIPs    []VIP    // sorted by prefix
+	VIPs    []VIP    // sorted by prefix (netip.Prefix.Compare)
 	Routers []Router // sorted by name
 	Alive   Alive    // the echo sent to each server
 	Policy  Policy   // the site's judgement
@@ -195,35 +197,29 @@ type Linux struct {
 
 // Server returns the server of that name.
 func (s *Site) Server(name ServerName) (Server, bool) {
-	for _, server := range s.Servers {
-		if server.Name == name {
-			return server, true
-		}
-	}
-	return Server{}, false
+	return find(s.Servers, func(server Server) int { return cmp.Compare(server.Name, name) })
 }
 
 // VIP returns the VIP with that prefix.
 func (s *Site) VIP(prefix netip.Prefix) (VIP, bool) {
-	for _, vip := range s.VIPs {
-		if vip.Prefix == prefix {
-			return vip, true
-		}
-	}
-	return VIP{}, false
+	return find(s.VIPs, func(vip VIP) int { return vip.Prefix.Compare(prefix) })
 }
 
 // Check returns the check of that name.
 func (s *Site) Check(name CheckName) (Check, bool) {
-	for _, check := range s.Checks {
-		if check.Name == name {
-			return check, true
-		}
-	}
-	return Check{}, false
+	return find(s.Checks, func(check Check) int { return cmp.Compare(check.Name, name) })
 }
 
-// AddressFor returns the server's addresses of the same family as addr, in
+func find[T any](sorted []T, compare func(T) int) (T, bool) {
+	i, found := slices.BinarySearchFunc(sorted, struct{}{}, func(t T, _ struct{}) int { return compare(t) })
+	if !found {
+		var none T
+		return none, false
+	}
+	return sorted[i], true
+}
+
+// AddressesFor returns the server's addresses of the same family as addr, in
 // order of preference.
 func (s Server) AddressesFor(addr netip.Addr) []netip.Addr {
 	var same []netip.Addr

@@ -1,0 +1,88 @@
+package topology
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Every default of the file is in this file, and in the documentation of the
+// types and schema.json.
+
+// defaultCheckName is the check of a VIP that names none.
+const defaultCheckName CheckName = "default"
+
+const defaultWeight = 1
+
+func defaultCheck(name CheckName) Check {
+	return Check{
+		Name:         name,
+		Interval:     time.Second,
+		FastInterval: 200 * time.Millisecond,
+		Timeout:      500 * time.Millisecond,
+		Rise:         2,
+		Fall:         3,
+		Through:      ThroughVIP,
+		Watch:        true,
+	}
+}
+
+// builtinCheck is the check named default when the file defines none.
+func builtinCheck() Check {
+	check := defaultCheck(defaultCheckName)
+	check.HTTP = defaultHTTP(false)
+	return check
+}
+
+func defaultHTTP(tls bool) *HTTP {
+	http := &HTTP{
+		TLS:    tls,
+		Port:   80,
+		Method: "GET",
+		Path:   "/",
+		Status: []StatusRange{{First: 200, Last: 399}},
+	}
+	if tls {
+		http.Port = 443
+	}
+	return http
+}
+
+func defaultAlive() Alive {
+	return Alive{Interval: 200 * time.Millisecond, Fall: 3}
+}
+
+func defaultFailback() Failback {
+	return Failback{Mode: FailbackAfter, After: 60 * time.Second}
+}
+
+func defaultPolicy() Policy {
+	return Policy{Failback: defaultFailback(), OnAllDown: Keep}
+}
+
+func defaultPaths() Paths {
+	return Paths{Mark: 0x52530000, Table: 52000, Priority: 5200}
+}
+
+func defaultLinux() *Linux {
+	return &Linux{Table: tableMain, Protocol: 82}
+}
+
+// defaultVIP is a VIP of which the file gives no more than the prefix; its
+// tiers depend on the servers.
+func defaultVIP(policy Policy) VIP {
+	return VIP{
+		Check:     defaultCheckName,
+		Mode:      Single,
+		Failback:  policy.Failback,
+		OnAllDown: policy.OnAllDown,
+	}
+}
+
+// defaultAddress is the address of a VIP that checks talk to: the only one,
+// or the first that a host would have.
+func defaultAddress(prefix netip.Prefix) netip.Addr {
+	if prefix.IsSingleIP() {
+		return prefix.Addr()
+	}
+	return prefix.Addr().Next()
+}

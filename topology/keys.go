@@ -1,0 +1,95 @@
+package topology
+
+import "slices"
+
+// An object is a kind of mapping in the file with a fixed set of keys. Its
+// text names the definition in schema.json.
+type object string
+
+const (
+	siteObject     object = "site"
+	serverObject   object = "server"
+	checkObject    object = "check"
+	httpObject     object = "http"
+	httpsObject    object = "https"
+	tcpObject      object = "tcp"
+	icmpObject     object = "icmp"
+	aliveObject    object = "alive"
+	vipObject      object = "vip"
+	failbackObject object = "failback"
+	routerObject   object = "router"
+	linuxObject    object = "linux"
+	policyObject   object = "policy"
+	pathsObject    object = "paths"
+)
+
+// keys returns the keys an object may have: the whole grammar of the file in
+// one place, which the tests compare with schema.json.
+func (o object) keys() []string {
+	switch o {
+	case siteObject:
+		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "paths"}
+	case serverObject:
+		return []string{"address", "addresses", "weight"}
+	case checkObject:
+		return slices.Concat(checkKinds(), []string{"interval", "fast_interval", "timeout", "rise", "fall", "through", "watch"})
+	case httpObject:
+		return []string{"port", "method", "path", "host", "headers", "status", "body", "keep_alive"}
+	case httpsObject:
+		return append(httpObject.keys(), "skip_verify")
+	case tcpObject:
+		return []string{"port"}
+	case icmpObject:
+		return nil
+	case aliveObject:
+		return []string{"interval", "fall"}
+	case vipObject:
+		return slices.Concat([]string{"name", "prefix", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames())
+	case failbackObject:
+		return []string{"after"}
+	case routerObject:
+		return []string{"linux"}
+	case linuxObject:
+		return []string{"table", "metric", "protocol", "adopt"}
+	case policyObject:
+		return []string{"failback", "on_all_down", "max_unavailable"}
+	case pathsObject:
+		return []string{"mark", "table", "priority"}
+	default:
+		return nil
+	}
+}
+
+// planned returns the keys that a later version will know.
+func (o object) planned() []string {
+	switch o {
+	case checkObject:
+		return []string{"tls", "dns", "grpc", "script", "agent"}
+	case routerObject:
+		return []string{"cisco", "bgp", "exec"}
+	default:
+		return nil
+	}
+}
+
+// choice says what planned keys are a choice of.
+func (o object) choice() string {
+	if o == routerObject {
+		return "driver"
+	}
+	return "check kind"
+}
+
+// available returns the keys that planned ones will join.
+func (o object) available() []string {
+	if o == checkObject {
+		return checkKinds()
+	}
+	return o.keys()
+}
+
+// checkKinds are the keys of a check that say how to probe; one is needed.
+func checkKinds() []string { return []string{"http", "https", "tcp", "icmp"} }
+
+// tierNames are a VIP's tiers, in order of preference.
+func tierNames() []string { return []string{"primary", "backup", "backup2", "backup3"} }

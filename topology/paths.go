@@ -1,0 +1,67 @@
+package topology
+
+import "math"
+
+// maxPriority keeps the policy rules before those of the tables main (32766)
+// and default (32767), which would answer first.
+const maxPriority = 32765
+
+// readPaths reads the section paths. The numbers are the first of as many as
+// there are server addresses, so they are checked last.
+func (r *reader) readPaths(f fields) {
+	c, given := f.get("paths")
+	if !given {
+		c = f.cursor
+	}
+	paths, ok := r.site.Paths, true
+	if given {
+		paths, ok = readPathNumbers(c, paths)
+	}
+	if ok && r.pathsFit(c, paths) {
+		r.site.Paths = paths
+	}
+}
+
+// readPathNumbers reads the three numbers.
+func readPathNumbers(c cursor, paths Paths) (Paths, bool) {
+	f, ok := c.fields(pathsObject, "a mapping with mark, table, priority")
+	if !ok {
+		return paths, false
+	}
+	ok = setInt(f, "mark", &paths.Mark, 1, math.MaxUint32)
+	ok = setInt(f, "table", &paths.Table, 1, maxUint32) && ok
+	ok = setInt(f, "priority", &paths.Priority, 1, maxPriority) && ok
+	return paths, ok
+}
+
+// pathsFit notes numbers that run over the end, or into tables with another
+// purpose.
+func (r *reader) pathsFit(c cursor, paths Paths) bool {
+	count := uint64(max(1, len(r.spots)))
+	lastMark := uint64(paths.Mark) + count - 1
+	lastTable := uint64(paths.Table) + count - 1
+	ok := true
+	if lastMark > math.MaxUint32 {
+		c.problem("paths.mark 0x%x leaves no room for the marks of %d server addresses", paths.Mark, count)
+		ok = false
+	}
+	if lastTable > maxUint32 {
+		c.problem("paths.table %d leaves no room for the tables of %d server addresses", paths.Table, count)
+		ok = false
+	}
+	inside := func(table int) bool { return table >= paths.Table && uint64(table) <= lastTable }
+	if inside(tableDefault) || inside(tableMain) || inside(tableLocal) {
+		c.problem("paths uses tables %d to %d, one for each server address; %d to %d are the kernel's own",
+			paths.Table, lastTable, tableDefault, tableLocal)
+		ok = false
+	}
+	for _, router := range r.site.Routers {
+		table := router.Linux.Table
+		if inside(table) && table < tableDefault || inside(table) && table > tableLocal {
+			c.problem("paths uses tables %d to %d, one for each server address; router %s steers table %d",
+				paths.Table, lastTable, router.Name, router.Linux.Table)
+			ok = false
+		}
+	}
+	return ok
+}

@@ -1,0 +1,120 @@
+package topology
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// A spot is where the file gives a server address.
+type spot struct {
+	server ServerName
+	addr   netip.Addr
+	at     cursor
+}
+
+// readServers reads the section servers.
+func (r *reader) readServers(f fields) {
+	all := section(f, "servers", "server", "web1: 192.0.2.11")
+	if len(all) > maxServers {
+		all[maxServers].key.problem("more than %d servers", maxServers)
+		all = all[:maxServers]
+	}
+	for _, e := range all {
+		name := ServerName(e.name)
+		server, ok := r.readServer(name, e.value)
+		if !ok {
+			r.servers[name] = badPlace
+			continue
+		}
+		r.servers[name] = len(r.site.Servers)
+		r.site.Servers = append(r.site.Servers, server)
+	}
+	r.oneServerPerAddress()
+}
+
+// readServer reads one server: an address, or a mapping.
+func (r *reader) readServer(name ServerName, c cursor) (Server, bool) {
+	server := Server{Name: name, Weight: defaultWeight}
+	if c.isWord() {
+		return server, r.addAddress(&server, c)
+	}
+	f, ok := c.fields(serverObject, "an address such as 192.0.2.11, or a mapping with address")
+	if !ok {
+		return server, false
+	}
+	ok = setInt(f, "weight", &server.Weight, 1, 256)
+	return server, r.readAddresses(&server, f) && ok
+}
+
+// readAddresses reads address or addresses, of which a server has one.
+func (r *reader) readAddresses(server *Server, f fields) bool {
+	given := f.given("address", "addresses")
+	switch {
+	case len(given) == 0:
+		f.missing([]string{"address", "addresses"}, "server %s has no address: write address: 192.0.2.11", server.Name)
+		return false
+	case len(given) == 2:
+		f.values["addresses"].key.problem("address and addresses exclude each other: put all in addresses")
+		return false
+	case given[0] == "address":
+		c, _ := f.get("address")
+		return r.addAddress(server, c)
+	}
+	c, _ := f.get("addresses")
+	items, ok := c.words("a list of addresses such as [192.0.2.13, 198.51.100.13]")
+	for _, item := range items {
+		ok = r.addAddress(server, item) && ok
+	}
+	return ok
+}
+
+// addAddress reads one address of a server.
+func (r *reader) addAddress(server *Server, c cursor) bool {
+	addr, ok := c.nextHop()
+	if !ok {
+		return false
+	}
+	server.Addresses = append(server.Addresses, addr)
+	r.spots = append(r.spots, spot{server.Name, addr, c})
+	return true
+}
+
+// oneServerPerAddress notes addresses that are given twice: a router could
+// not tell the servers apart.
+func (r *reader) oneServerPerAddress() {
+	first := map[netip.Addr]spot{}
+	for _, s := range r.spots {
+		before, taken := first[s.addr]
+		switch {
+		case !taken:
+			first[s.addr] = s
+		case before.server == s.server:
+			s.at.problem("%s is given twice for server %s", s.addr, s.server)
+		default:
+			s.at.problem("%s is the address of server %s already (line %d)", s.addr, before.server, before.at.node.Line)
+		}
+	}
+}
+
+// serverNames returns the names of all servers, bad ones included.
+func (r *reader) serverNames() []string {
+	var all []string
+	for name := range r.servers {
+		all = append(all, string(name))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// carriers returns the servers that have an address of the family of addr and
+// are not in without, sorted.
+func (r *reader) carriers(addr netip.Addr, without []ServerName) []ServerName {
+	var all []ServerName
+	for _, server := range r.site.Servers {
+		if !slices.Contains(without, server.Name) && len(server.AddressesFor(addr)) > 0 {
+			all = append(all, server.Name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,96 @@
+package topology
+
+import "slices"
+
+// readTiers reads the tiers of a VIP whose prefix may be unknown (bad): then
+// only the names are checked.
+func (r *reader) readTiers(d *draft, f fields) {
+	given := f.given(tierNames()...)
+	if len(given) == 0 {
+		r.defaultTier(d, f, "primary", nil)
+		return
+	}
+	r.noGaps(f, given)
+	seen := map[ServerName]string{}
+	for _, name := range given {
+		c, _ := f.get(name)
+		if servers := r.readTier(d, c, name, seen); len(servers) > 0 {
+			d.Tiers = append(d.Tiers, Tier{Name: name, Servers: servers})
+			r.pairs += len(servers)
+		}
+	}
+	if len(given) == 1 && given[0] == "primary" && len(d.Tiers) == 1 {
+		r.defaultTier(d, f, "backup", d.Tiers[0].Servers)
+	}
+}
+
+// noGaps notes a tier without the one before it: probably a slip, and
+// otherwise only a strange way to write.
+func (r *reader) noGaps(f fields, given []string) {
+	for i, name := range given {
+		if want := tierNames()[i]; name != want {
+			f.values[name].key.problem("%s without %s: write %s first", name, want, want)
+			return
+		}
+	}
+}
+
+// defaultTier adds the tier of all servers, without those of the tier before
+// it, that have an address for the VIP.
+func (r *reader) defaultTier(d *draft, f fields, name string, without []ServerName) {
+	if !d.Prefix.IsValid() {
+		return
+	}
+	servers := r.carriers(d.Prefix.Addr(), without)
+	if len(servers) > 0 {
+		d.Tiers = append(d.Tiers, Tier{Name: name, Servers: servers})
+		r.pairs += len(servers)
+		return
+	}
+	// A site whose servers are bad or missing has been told so already.
+	if name == "primary" && len(r.site.Servers) > 0 && len(r.site.Servers) == len(r.servers) {
+		d.at.problem("no server has an %s address to send %s to", family(d.Prefix.Addr()), d.Prefix)
+	}
+}
+
+// readTier reads one tier: a server or a list of them.
+func (r *reader) readTier(d *draft, c cursor, tier string, seen map[ServerName]string) []ServerName {
+	items, _ := c.words("a server, or a list of servers such as [web1, web2]")
+	var servers []ServerName
+	for _, item := range items {
+		word, ok := item.word("the name of a server")
+		if ok && r.tierServer(d, item, tier, ServerName(word), seen) {
+			servers = append(servers, ServerName(word))
+		}
+	}
+	slices.Sort(servers)
+	return servers
+}
+
+// tierServer notes a server that cannot be in that tier.
+func (r *reader) tierServer(d *draft, c cursor, tier string, name ServerName, seen map[ServerName]string) bool {
+	place, known := r.servers[name]
+	if !known {
+		if !c.src.full() {
+			c.unknown("server", shorten(string(name)), r.serverNames())
+		}
+		return false
+	}
+	switch before, twice := seen[name]; {
+	case twice && before == tier:
+		c.problem("server %s is in %s twice", name, tier)
+		return false
+	case twice:
+		c.problem("server %s is in %s and in %s: a server has one rank for a VIP", name, before, tier)
+		return false
+	}
+	seen[name] = tier
+	if place == badPlace || !d.Prefix.IsValid() {
+		return false
+	}
+	if addr := d.Prefix.Addr(); len(r.site.Servers[place].AddressesFor(addr)) == 0 {
+		c.problem("server %s has no %s address to send %s to", name, family(addr), d.Prefix)
+		return false
+	}
+	return true
+}
