@@ -41,7 +41,7 @@ func SortNextHops(hops []NextHop) { slices.SortFunc(hops, compareNextHop) }
 
 // ComparePrefix orders prefixes by family, address and length.
 func ComparePrefix(a, b netip.Prefix) int {
-	return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+	return a.Compare(b)
 }
 
 func compareNextHop(a, b NextHop) int {

@@ -1,0 +1,381 @@
+package health
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+const (
+	// flapWindow is how soon after a fall another one counts as flapping.
+	flapWindow = 5 * time.Minute
+	// maxDamping bounds the doublings of rise: 2^5 = 32 times the check's own.
+	maxDamping = 5
+)
+
+// A Board holds the verdicts of one site. It is not safe for concurrent use.
+type Board struct {
+	site    *topology.Site
+	targets map[Target]*entry
+	echoes  map[netip.Addr]echo
+	lost    map[netip.Addr]bool
+}
+
+// A State is what a Board knows of one Target.
+type State struct {
+	Verdict Verdict
+	Since   time.Time // of Verdict; zero while Unknown
+	Streak  int       // consecutive results that speak against Verdict
+	Needed  int       // how many it takes to change it, flap damping included
+	Rise    int       // successes needed to rise, flap damping included
+	Why     string    // the failure that brought it down or speaks against it; "" when all is well
+
+	LastCheck time.Time     // when the last check began; zero before the first
+	Took      time.Duration // how long it took
+}
+
+// InDoubt reports whether more results are wanted soon.
+func (s State) InDoubt() bool { return s.Verdict == Unknown || s.Streak > 0 }
+
+// Trend is "rising 1/2" or "falling 2/3", or "" when the verdict is settled.
+func (s State) Trend() string {
+	switch {
+	case s.Streak == 0:
+		return ""
+	case s.Why != "" && s.Verdict != Down:
+		return fmt.Sprintf("falling %d/%d", s.Streak, s.Needed)
+	default:
+		return fmt.Sprintf("rising %d/%d", s.Streak, s.Needed)
+	}
+}
+
+// A Flip is one change of a verdict.
+type Flip struct {
+	Target   Target
+	From, To Verdict
+	At       time.Time
+	Why      string // what brought it about, in an operator's words
+}
+
+type entry struct {
+	check topology.Check
+	State
+	falls    int       // recent falls beyond the first: doublings of rise
+	lastFall time.Time // when the verdict last went from up to down
+	unsure   int       // results seen while Unknown
+	floor    time.Time // checks that began before this say nothing: a loss came after
+}
+
+// Echo is what echo requests say of a server address.
+type Echo string
+
+const (
+	EchoOff      Echo = "off"
+	EchoNever    Echo = "never answered" // claims nothing: echo may be filtered
+	EchoAnswers  Echo = "answers"
+	EchoLost     Echo = "lost"
+	EchoFiltered Echo = "filtered" // lost, and yet checks have passed since
+)
+
+type echo struct {
+	state Echo
+	since time.Time
+}
+
+// NewBoard returns a Board on which every verdict is Unknown.
+func NewBoard(site *topology.Site) *Board {
+	b := &Board{}
+	b.SetSite(site)
+	return b
+}
+
+// SetSite changes the site, keeping what is known of targets and addresses
+// that are in both and whose check is the same.
+func (b *Board) SetSite(site *topology.Site) {
+	old := *b
+	*b = Board{
+		site:    site,
+		targets: map[Target]*entry{},
+		echoes:  map[netip.Addr]echo{},
+		lost:    map[netip.Addr]bool{},
+	}
+	for _, vip := range site.VIPs {
+		check, _ := site.Check(vip.Check)
+		for _, server := range vip.Servers() {
+			target := Target{server, vip.Prefix}
+			if known := old.targets[target]; known != nil && reflect.DeepEqual(known.check, check) && sameAddresses(old.site, site, vip) {
+				b.targets[target] = known
+				continue
+			}
+			b.targets[target] = newEntry(check)
+		}
+	}
+	for _, server := range site.Servers {
+		for _, address := range server.Addresses {
+			b.keepEcho(old, address)
+		}
+	}
+}
+
+func newEntry(check topology.Check) *entry {
+	return &entry{check: check, State: State{Rise: check.Rise, Needed: check.Rise}}
+}
+
+func sameAddresses(old, site *topology.Site, vip topology.VIP) bool {
+	was, ok := old.VIP(vip.Prefix)
+	return ok && slices.Equal(was.Addresses, vip.Addresses)
+}
+
+func (b *Board) keepEcho(old Board, address netip.Addr) {
+	state, known := old.echoes[address]
+	switch {
+	case b.site.Alive.Off:
+		b.echoes[address] = echo{state: EchoOff}
+	case known && state.state != EchoOff:
+		b.echoes[address] = state
+	default:
+		b.echoes[address] = echo{state: EchoNever}
+	}
+	if old.lost[address] {
+		b.lost[address] = true
+	}
+}
+
+// State returns what is known of the target; the zero State for one that is
+// not in the site.
+func (b *Board) State(target Target) State {
+	if e := b.targets[target]; e != nil {
+		return e.State
+	}
+	return State{}
+}
+
+// Lost reports whether the server address is known to be gone, so that
+// another one of the server should be its next hop.
+func (b *Board) Lost(address netip.Addr) bool { return b.lost[address] }
+
+// Echo returns what echo requests say of the server: of its addresses, the
+// one that says the most against it.
+func (b *Board) Echo(name topology.ServerName) Echo {
+	server, ok := b.site.Server(name)
+	if !ok || len(server.Addresses) == 0 {
+		return EchoOff
+	}
+	worst := EchoAnswers
+	for _, address := range server.Addresses {
+		state := b.echoes[address]
+		switch state.state {
+		case EchoLost:
+			if !b.passedSince(name, address, state.since) {
+				return EchoLost
+			}
+			worst = EchoFiltered
+		case EchoNever, EchoOff:
+			if worst == EchoAnswers {
+				worst = state.state
+			}
+		}
+	}
+	return worst
+}
+
+func (b *Board) passedSince(name topology.ServerName, address netip.Addr, since time.Time) bool {
+	for target, e := range b.targets {
+		if target.Server == name && sameFamily(target, address) && e.Verdict == Up && e.Since.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// Observe takes in one piece of news and returns the verdicts that it
+// flipped, sorted by VIP.
+func (b *Board) Observe(news News) []Flip {
+	switch news := news.(type) {
+	case Result:
+		return b.result(news)
+	case Loss:
+		return b.loss(news)
+	case Found:
+		b.found(news)
+		return nil
+	default:
+		panic(fmt.Sprintf("health: no such news: %T", news))
+	}
+}
+
+func (b *Board) result(r Result) []Flip {
+	e := b.targets[r.Target]
+	if e == nil || r.Started.Before(e.floor) {
+		return nil
+	}
+	from := e.Verdict
+	if !e.take(r) {
+		return nil
+	}
+	why := r.Failure
+	if r.OK() {
+		b.reached(r.Target)
+		why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))
+	}
+	return []Flip{{Target: r.Target, From: from, To: e.Verdict, At: e.Since, Why: why}}
+}
+
+func (e *entry) passesNeeded(from Verdict) int {
+	if from == Unknown {
+		return e.check.Rise
+	}
+	return e.Rise
+}
+
+// take counts one result and reports whether it flipped the verdict.
+func (e *entry) take(r Result) bool {
+	e.LastCheck, e.Took = r.Started, r.Took
+	if e.Verdict != Unknown && r.OK() == (e.Verdict == Up) {
+		e.Streak = 0
+		if !r.OK() {
+			e.Why = r.Failure
+		} else {
+			e.Why = ""
+		}
+		return false
+	}
+	// While Unknown, a result of the other kind starts the count anew.
+	if e.Verdict == Unknown && e.Streak > 0 && r.OK() != (e.Why == "") {
+		e.Streak = 0
+	}
+	e.Streak++
+	if e.Verdict == Unknown {
+		e.unsure++
+	}
+	if e.Verdict != Down || !r.OK() {
+		e.Why = r.Failure
+	}
+	e.Needed = e.check.Fall
+	if r.OK() {
+		e.Needed = e.Rise
+	}
+	if e.Streak < e.Needed {
+		return e.giveUp(r)
+	}
+	if r.OK() {
+		e.set(Up, r.Started.Add(r.Took), "")
+	} else {
+		e.fall(r.Started.Add(r.Took), r.Failure)
+	}
+	return true
+}
+
+// giveUp ends an Unknown that results of both kinds would keep for ever:
+// whoever waits for the verdict must get one.
+func (e *entry) giveUp(r Result) bool {
+	if e.Verdict != Unknown || r.OK() || e.unsure < 2*(e.check.Rise+e.check.Fall) {
+		return false
+	}
+	e.fall(r.Started.Add(r.Took), fmt.Sprintf("unsteady from the start: %s", r.Failure))
+	return true
+}
+
+// fall brings the verdict down and, if it fell not long ago, makes it harder
+// to rise again.
+func (e *entry) fall(at time.Time, why string) {
+	if e.Verdict == Up {
+		switch {
+		case e.lastFall.IsZero() || at.Sub(e.lastFall) > flapWindow:
+			e.falls = 0
+		case e.falls < maxDamping:
+			e.falls++
+		}
+		e.lastFall = at
+		e.Rise = e.check.Rise << e.falls
+	}
+	e.set(Down, at, why)
+}
+
+func (e *entry) set(verdict Verdict, at time.Time, why string) {
+	if e.Verdict != verdict {
+		e.Since = at
+	}
+	e.Verdict, e.Why, e.Streak = verdict, why, 0
+	if verdict == Up {
+		e.Needed = e.check.Fall
+	} else {
+		e.Needed = e.Rise
+	}
+}
+
+// reached clears the loss of a server's addresses where no echo will.
+func (b *Board) reached(target Target) {
+	if !b.site.Alive.Off {
+		return
+	}
+	server, _ := b.site.Server(target.Server)
+	for _, address := range server.AddressesFor(target.VIP.Addr()) {
+		delete(b.lost, address)
+	}
+}
+
+// loss brings down the server's verdicts that the address stood for, unless
+// another address of the same family still answers. It only tips them over:
+// passing checks that begin later raise them again, so where echo is filtered
+// and checks pass, checks win.
+func (b *Board) loss(l Loss) []Flip {
+	if _, known := b.echoes[l.Address]; !known || b.lost[l.Address] {
+		return nil
+	}
+	b.lost[l.Address] = true
+	if !b.site.Alive.Off {
+		b.echoes[l.Address] = echo{EchoLost, l.At}
+	}
+	server, _ := b.site.Server(l.Server)
+	for _, other := range server.AddressesFor(l.Address) {
+		if !b.lost[other] {
+			return nil
+		}
+	}
+	var flips []Flip
+	for target, e := range b.targets {
+		if target.Server == l.Server && sameFamily(target, l.Address) {
+			flips = append(flips, b.bringDown(target, e, l.At, l.Failure)...)
+		}
+	}
+	slices.SortFunc(flips, func(a, b Flip) int { return a.Target.VIP.Addr().Compare(b.Target.VIP.Addr()) })
+	return flips
+}
+
+func sameFamily(target Target, address netip.Addr) bool {
+	return target.VIP.Addr().Is4() == address.Is4()
+}
+
+func (b *Board) found(f Found) {
+	if _, known := b.echoes[f.Address]; !known {
+		return
+	}
+	delete(b.lost, f.Address)
+	b.echoes[f.Address] = echo{EchoAnswers, f.At}
+}
+
+// BringDown brings one verdict down at once, as a failed proof before a move
+// does: the server is seen to be unfit for the VIP now, whatever its count of
+// failures. Checks that begin later raise it again.
+func (b *Board) BringDown(target Target, at time.Time, why string) []Flip {
+	e := b.targets[target]
+	if e == nil {
+		return nil
+	}
+	return b.bringDown(target, e, at, why)
+}
+
+func (b *Board) bringDown(target Target, e *entry, at time.Time, why string) []Flip {
+	from := e.Verdict
+	e.floor = at
+	e.fall(at, why)
+	if from == Down {
+		return nil
+	}
+	return []Flip{{Target: target, From: from, To: Down, At: at, Why: why}}
+}

@@ -1,0 +1,302 @@
+package steer
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A decision is one run of Desired.
+type decision struct {
+	Input
+	want   Assignment
+	homes  map[netip.Prefix]topology.ServerName
+	load   *load
+	frozen string // why failure-driven moves are withheld, or ""
+}
+
+// set records what is wanted for the VIP.
+func (d *decision) set(vip topology.VIP, want Want) {
+	previous := d.Previous[vip.Prefix]
+	slices.Sort(want.Servers)
+	want.NextHops = d.nextHops(want.Servers, vip)
+	want.Since = d.Now
+	if slices.Equal(want.Servers, previous.Servers) && want.Withdraw == previous.Withdraw {
+		want.Since = previous.Since
+		// What moved it stays the reason while all else is well.
+		if want.Cause == Settled && previous.Cause != "" && previous.Cause.moved() {
+			want.Cause, want.Why = previous.Cause, previous.Why
+		}
+	}
+	d.want[vip.Prefix] = want
+	if vip.Mode == topology.Single {
+		d.load.add(want.Servers)
+	}
+}
+
+func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }
+
+// stay decides for a VIP whose traffic need not be spread anew, and reports
+// whether that is so.
+func (d *decision) stay(vip topology.VIP) (Want, bool) {
+	current := d.Previous[vip.Prefix].Servers
+	holding := d.holding(current, vip)
+	if len(holding) > 0 {
+		return d.keepHolding(vip, current, holding)
+	}
+	tier, eligible := d.bestTier(vip)
+	switch {
+	case d.withheld(current, vip):
+		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
+	case tier < 0:
+		return d.nobody(vip, current), true
+	case len(current) == 0 && d.undecided(vip, tier):
+		return Want{Cause: Unclaimed, Why: "no route yet, and checks of better servers are still under way"}, true
+	case vip.Mode == topology.ECMP:
+		return d.moved(vip, current, eligible, tier), true
+	default:
+		return Want{}, false
+	}
+}
+
+// holding returns those of the servers that traffic may stay with. More than
+// one of different tiers, or in single mode, is left over from something else
+// than us: the best of them count.
+func (d *decision) holding(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
+	best := len(vip.Tiers)
+	for _, name := range servers {
+		if d.holds(name, vip) {
+			best = min(best, tierOf(vip, name))
+		}
+	}
+	var holding []topology.ServerName
+	for _, name := range servers {
+		if d.holds(name, vip) && tierOf(vip, name) == best {
+			holding = append(holding, name)
+		}
+	}
+	if vip.Mode == topology.Single && len(holding) > 1 {
+		if home := d.homes[vip.Prefix]; slices.Contains(holding, home) {
+			return []topology.ServerName{home}
+		}
+		return holding[:1]
+	}
+	return holding
+}
+
+// keepHolding decides for a VIP with servers that traffic may stay with: it
+// stays, but for what the failback policy and lost companions change.
+func (d *decision) keepHolding(vip topology.VIP, current, holding []topology.ServerName) (Want, bool) {
+	back, later := d.failback(vip, holding)
+	switch {
+	case len(back) > 0:
+		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back), Next: later.due}, true
+	case len(holding) < len(current) && d.withheld(d.lost(current, vip), vip):
+		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
+	case len(holding) < len(current) && vip.Mode == topology.ECMP:
+		return Want{Servers: holding, Cause: d.causeOf(current, vip), Why: d.lossOf(current, vip), Next: later.due}, true
+	case later.why != "":
+		return Want{Servers: holding, Cause: Waiting, Why: later.why, Next: later.due}, true
+	default:
+		return Want{Servers: holding, Cause: Settled, Why: d.settledWhy(vip, holding)}, true
+	}
+}
+
+// A wait is a failback that is not due.
+type wait struct {
+	why string
+	due time.Time // zero when only an operator can end it
+}
+
+// failback returns the servers that traffic should be with instead of
+// holding, nil to leave it, and what is waited for.
+func (d *decision) failback(vip topology.VIP, holding []topology.ServerName) ([]topology.ServerName, wait) {
+	better := d.better(vip, holding)
+	var ripe []topology.ServerName
+	var waiting wait
+	for _, name := range better {
+		due, ok := d.due(vip, name)
+		switch {
+		case ok && !due.After(d.Now):
+			ripe = append(ripe, name)
+		case ok && (waiting.due.IsZero() || due.Before(waiting.due)):
+			waiting = wait{fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s", name, vip.Failback.After), due}
+		case !ok && vip.Failback.Mode == topology.FailbackManual && waiting.why == "":
+			waiting.why = fmt.Sprintf("%s is back; failback is manual", name)
+		}
+	}
+	if len(ripe) == 0 {
+		return nil, waiting
+	}
+	if vip.Mode == topology.ECMP && tierOf(vip, ripe[0]) == tierOf(vip, holding[0]) {
+		return append(slices.Clone(holding), ripe...), waiting
+	}
+	return ripe, waiting
+}
+
+// better returns the eligible servers that traffic would rather be with than
+// where it is: in single mode one at most.
+func (d *decision) better(vip topology.VIP, holding []topology.ServerName) []topology.ServerName {
+	tier, eligible := d.bestTier(vip)
+	now := tierOf(vip, holding[0])
+	if tier < 0 || tier > now {
+		return nil
+	}
+	eligible = slices.DeleteFunc(eligible, func(name topology.ServerName) bool { return slices.Contains(holding, name) })
+	if vip.Mode == topology.ECMP || len(eligible) == 0 {
+		return eligible
+	}
+	home := d.homes[vip.Prefix]
+	switch {
+	case slices.Contains(eligible, home):
+		return []topology.ServerName{home}
+	case tier < now:
+		return []topology.ServerName{d.load.peek(vip, eligible)}
+	default:
+		return nil // the same tier, and not its home: no better
+	}
+}
+
+// due is when the failback policy gives the server its traffic back; false
+// for never without an operator.
+func (d *decision) due(vip topology.VIP, name topology.ServerName) (time.Time, bool) {
+	switch vip.Failback.Mode {
+	case topology.FailbackImmediate:
+		return d.Now, true
+	case topology.FailbackAfter:
+		return d.state(name, vip).Since.Add(vip.Failback.After), true
+	case topology.FailbackManual, topology.FailbackNever:
+		return time.Time{}, false
+	default:
+		panic("steer: no such failback mode: " + string(vip.Failback.Mode))
+	}
+}
+
+// withheld reports whether leaving these servers is driven by failures that
+// are too many to believe. An operator's drain is always obeyed.
+func (d *decision) withheld(servers []topology.ServerName, vip topology.VIP) bool {
+	if d.frozen == "" || len(servers) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(servers, func(name topology.ServerName) bool {
+		return d.Drained[name] || !slices.Contains(vip.Servers(), name)
+	})
+}
+
+func (d *decision) lost(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
+	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return d.holds(name, vip) })
+}
+
+// undecided reports whether checks that would name a better or equal server
+// have not been decided yet. A VIP that has no route can wait for them;
+// otherwise it would go to whoever answers first, and move again.
+func (d *decision) undecided(vip topology.VIP, tier int) bool {
+	for _, better := range vip.Tiers[:tier+1] {
+		for _, name := range better.Servers {
+			if !d.Drained[name] && d.verdict(name, vip) == health.Unknown {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nobody decides for a VIP without any eligible server.
+func (d *decision) nobody(vip topology.VIP, current []topology.ServerName) Want {
+	for _, name := range vip.Servers() {
+		if d.verdict(name, vip) == health.Unknown && !d.Drained[name] {
+			return Want{Servers: d.known(current, vip), Cause: Unclaimed, Why: "no server is known to be up yet"}
+		}
+	}
+	if vip.OnAllDown == topology.Withdraw {
+		return Want{Withdraw: true, Cause: Withdrawn, Why: "no server is eligible (" + d.allDown(vip) + "): withdrawn"}
+	}
+	return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: "no server is eligible (" + d.allDown(vip) + "): left as it is"}
+}
+
+// known returns those of the servers that the VIP still has.
+func (d *decision) known(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
+	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return !slices.Contains(vip.Servers(), name) })
+}
+
+// move decides for a VIP in single mode that has to go somewhere else.
+func (d *decision) move(vip topology.VIP) Want {
+	tier, eligible := d.bestTier(vip)
+	to := d.load.peek(vip, eligible)
+	if home := d.homes[vip.Prefix]; slices.Contains(eligible, home) {
+		to = home
+	}
+	return d.moved(vip, d.Previous[vip.Prefix].Servers, []topology.ServerName{to}, tier)
+}
+
+func (d *decision) moved(vip topology.VIP, from, to []topology.ServerName, tier int) Want {
+	if len(from) == 0 {
+		return Want{Servers: to, Cause: Settled, Why: d.settledWhy(vip, to)}
+	}
+	return Want{
+		Servers: to,
+		Cause:   d.causeOf(from, vip),
+		Why:     fmt.Sprintf("%s: moved to %s (%s)", d.lossOf(from, vip), names(to), vip.Tiers[tier].Name),
+	}
+}
+
+func (d *decision) causeOf(from []topology.ServerName, vip topology.VIP) Cause {
+	lost := d.lost(from, vip)
+	if slices.ContainsFunc(lost, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Down && !d.Drained[name] }) {
+		return Failover
+	}
+	return Drained
+}
+
+// lossOf says what became of the servers that traffic must leave.
+func (d *decision) lossOf(servers []topology.ServerName, vip topology.VIP) string {
+	var words []string
+	for _, name := range d.lost(servers, vip) {
+		words = append(words, d.plight(name, vip))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (d *decision) plight(name topology.ServerName, vip topology.VIP) string {
+	switch {
+	case !slices.Contains(vip.Servers(), name):
+		return fmt.Sprintf("%s no longer serves it", name)
+	case d.Drained[name]:
+		return fmt.Sprintf("%s is drained", name)
+	default:
+		return fmt.Sprintf("%s is down: %s", name, d.state(name, vip).Why)
+	}
+}
+
+func (d *decision) allDown(vip topology.VIP) string {
+	var words []string
+	for _, name := range vip.Servers() {
+		words = append(words, d.plight(name, vip))
+	}
+	return strings.Join(words, "; ")
+}
+
+func (d *decision) returned(vip topology.VIP, to []topology.ServerName) string {
+	return fmt.Sprintf("%s back in service (%s)", names(to), vip.Tiers[tierOf(vip, to[0])].Name)
+}
+
+func (d *decision) settledWhy(vip topology.VIP, servers []topology.ServerName) string {
+	return fmt.Sprintf("%s is %s", names(servers), vip.Tiers[tierOf(vip, servers[0])].Name)
+}
+
+func names(servers []topology.ServerName) string {
+	words := make([]string, len(servers))
+	for i, name := range servers {
+		words[i] = string(name)
+	}
+	return strings.Join(words, ", ")
+}
+
+func frozenWhy(lost, drained, most, all int) string {
+	return fmt.Sprintf("moves for failures are frozen: %d of %d servers down and %d drained, more than max_unavailable (%d)", lost, all, drained, most)
+}

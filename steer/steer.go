@@ -1,0 +1,217 @@
+// Package steer decides where each VIP's traffic should go, and what must
+// change on a router to send it there.
+//
+// It is pure: Desired is a total function of its Input, Diff of its arguments.
+// The same input gives the same output, whatever the order of events or of
+// the file, so two controllers that see the same agree without talking.
+//
+//	Adopt    routes as found                ─► Assignment to start from
+//	Desired  site, health, admin, the last  ─► Assignment and reasons
+//	Diff     Assignment, a router's routes  ─► Changes
+package steer
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// An Input is all that Desired looks at. It changes none of it.
+type Input struct {
+	Site     *topology.Site
+	Health   Health
+	Drained  map[topology.ServerName]bool // taken out of service by an operator
+	Previous Assignment                   // the last one, or what Adopt found; nil at the very first
+	Now      time.Time
+}
+
+// Health is what steer needs to know of the servers; *health.Board is one.
+type Health interface {
+	State(health.Target) health.State
+	// Lost reports whether another address of the server should be its next hop.
+	Lost(netip.Addr) bool
+}
+
+var _ Health = (*health.Board)(nil)
+
+// An Assignment is what we want of every router: for each VIP's prefix, the
+// next hops and the reason. A nil Assignment wants nothing.
+type Assignment map[netip.Prefix]Want
+
+// A Want is what we want for one prefix. The zero Want claims nothing: routes
+// stay as they are found.
+type Want struct {
+	Servers  []topology.ServerName // sorted; nil to claim nothing
+	NextHops []NextHop             // sorted; what Servers come to
+	Withdraw bool                  // no route at all is wanted; Servers is nil
+	Cause    Cause
+	Why      string    // the reason, for operators
+	Since    time.Time // when Servers last changed; zero if they were found so
+	Next     time.Time // when to decide again though nothing happens; zero for never
+	Frozen   bool      // a move was called for and withheld
+}
+
+// A Cause is the kind of reason for a Want.
+type Cause string
+
+const (
+	Unclaimed Cause = "unclaimed" // nobody knows yet
+	Settled   Cause = "settled"   // the best there is
+	Failover  Cause = "failover"  // the former server is lost
+	Drained   Cause = "drained"   // the former server is drained
+	Returned  Cause = "failback"  // a better server is back
+	Waiting   Cause = "waiting"   // a better server is back; the policy holds traffic here for now
+	KeptDown  Cause = "kept"      // nobody is eligible: left where it is
+	Withdrawn Cause = "withdrawn" // nobody is eligible: removed
+	Frozen    Cause = "frozen"    // too many servers are unavailable to believe it
+)
+
+// Desired decides where every VIP's traffic should go.
+//
+// The best tier with an eligible server wins; eligible is up and not drained.
+// A VIP leaves a server that is up or unknown only by failback, and never for
+// something no better. The VIPs of lost servers spread over the survivors in
+// proportion to weight, and only they move.
+func Desired(in Input) Assignment {
+	d := decision{
+		Input:  in,
+		want:   make(Assignment, len(in.Site.VIPs)),
+		homes:  homes(in.Site),
+		load:   newLoad(in),
+		frozen: in.Frozen(),
+	}
+	// First all that stay where they are: they are the load that the others are
+	// spread over.
+	var moving []topology.VIP
+	for _, vip := range in.Site.VIPs {
+		if want, stays := d.stay(vip); stays {
+			d.set(vip, want)
+		} else {
+			moving = append(moving, vip)
+		}
+	}
+	for _, vip := range moving {
+		d.set(vip, d.move(vip))
+	}
+	return d.want
+}
+
+// NextDue is the earliest time at which Desired would decide anew though
+// nothing has happened; zero for never.
+func (a Assignment) NextDue() time.Time {
+	var due time.Time
+	for _, want := range a {
+		if !want.Next.IsZero() && (due.IsZero() || want.Next.Before(due)) {
+			due = want.Next
+		}
+	}
+	return due
+}
+
+// Frozen says why failure-driven moves are withheld, or "".
+func (in Input) Frozen() string {
+	limit := in.Site.Policy.MaxUnavailable
+	if limit == (topology.Share{}) {
+		return ""
+	}
+	most := limit.Count
+	if limit.Percent > 0 {
+		most = len(in.Site.Servers) * limit.Percent / 100
+	}
+	lost, drained := in.unavailable()
+	if lost+drained <= most {
+		return ""
+	}
+	return frozenWhy(lost, drained, most, len(in.Site.Servers))
+}
+
+// unavailable counts the servers that are down for every VIP they may carry,
+// and those that are drained.
+func (in Input) unavailable() (lost, drained int) {
+	down := map[topology.ServerName]bool{}
+	for _, vip := range in.Site.VIPs {
+		for _, name := range vip.Servers() {
+			isDown := in.verdict(name, vip) == health.Down
+			if was, seen := down[name]; !seen || was {
+				down[name] = isDown
+			}
+		}
+	}
+	for _, server := range in.Site.Servers {
+		switch {
+		case in.Drained[server.Name]:
+			drained++
+		case down[server.Name]:
+			lost++
+		}
+	}
+	return lost, drained
+}
+
+func (in Input) state(name topology.ServerName, vip topology.VIP) health.State {
+	return in.Health.State(health.Target{Server: name, VIP: vip.Prefix})
+}
+
+func (in Input) verdict(name topology.ServerName, vip topology.VIP) health.Verdict {
+	return in.state(name, vip).Verdict
+}
+
+// Eligible reports whether new traffic of the VIP may go to the server.
+func (in Input) Eligible(name topology.ServerName, vip topology.VIP) bool {
+	return !in.Drained[name] && in.verdict(name, vip) == health.Up
+}
+
+// holds reports whether traffic that is at the server may stay: nothing is
+// known against it.
+func (in Input) holds(name topology.ServerName, vip topology.VIP) bool {
+	return !in.Drained[name] && in.verdict(name, vip) != health.Down && slices.Contains(vip.Servers(), name)
+}
+
+// bestTier returns the index of the best tier with an eligible server, and
+// its eligible servers; -1 if there is none.
+func (in Input) bestTier(vip topology.VIP) (int, []topology.ServerName) {
+	for i, tier := range vip.Tiers {
+		var eligible []topology.ServerName
+		for _, name := range tier.Servers {
+			if in.Eligible(name, vip) {
+				eligible = append(eligible, name)
+			}
+		}
+		if len(eligible) > 0 {
+			return i, eligible
+		}
+	}
+	return -1, nil
+}
+
+func tierOf(vip topology.VIP, name topology.ServerName) int {
+	for i, tier := range vip.Tiers {
+		if slices.Contains(tier.Servers, name) {
+			return i
+		}
+	}
+	return len(vip.Tiers)
+}
+
+// nextHops are the addresses by which the servers are reached for the VIP: of
+// each, the first of the family that is not known to be lost.
+func (in Input) nextHops(names []topology.ServerName, vip topology.VIP) []NextHop {
+	var hops []NextHop
+	for _, name := range names {
+		server, _ := in.Site.Server(name)
+		addresses := server.AddressesFor(vip.Prefix.Addr())
+		if len(addresses) == 0 {
+			continue
+		}
+		best := slices.IndexFunc(addresses, func(a netip.Addr) bool { return !in.Health.Lost(a) })
+		hops = append(hops, NextHop{Address: addresses[max(best, 0)], Weight: server.Weight})
+	}
+	if len(hops) == 1 {
+		hops[0].Weight = 1 // nothing to share
+	}
+	SortNextHops(hops)
+	return hops
+}
