@@ -1,0 +1,212 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// A Client is the operator's side of the controller that listens on a socket.
+// It opens a connection for each request and holds none between them, so it
+// needs no closing and survives restarts of the controller.
+type Client struct {
+	path string
+	http http.Client
+}
+
+var _ api.Operator = (*Client)(nil)
+
+// NewClient returns a client of the controller on the socket at path. It does
+// not connect yet.
+func NewClient(path string) *Client {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return &Client{path: path, http: http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, "unix", path)
+			},
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Status implements api.Operator.
+func (c *Client) Status(ctx context.Context) (*api.Status, error) {
+	return ask[api.Status](ctx, c, http.MethodGet, statusPath, nil)
+}
+
+// Plan implements api.Operator.
+func (c *Client) Plan(ctx context.Context) (*api.Plan, error) {
+	return ask[api.Plan](ctx, c, http.MethodGet, planPath, nil)
+}
+
+// Drain implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
+	return ask[api.Moved](ctx, c, http.MethodPost, drainPath, request)
+}
+
+// Undrain implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
+	return ask[api.Moved](ctx, c, http.MethodPost, undrainPath, request)
+}
+
+// Check implements api.Operator.
+func (c *Client) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
+	results, err := ask[[]api.CheckResult](ctx, c, http.MethodPost, checkPath, checkRequest{Server: server})
+	if err != nil {
+		return nil, err
+	}
+	return *results, nil
+}
+
+// Reload implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Reload(ctx context.Context, request api.ReloadRequest) (*api.Reloaded, error) {
+	return ask[api.Reloaded](ctx, c, http.MethodPost, reloadPath, request)
+}
+
+// Events implements api.Operator. With follow, a controller that stops is an
+// error, and the end of ctx is not.
+func (c *Client) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+	query := url.Values{"since": {strconv.FormatUint(since, 10)}, "follow": {strconv.FormatBool(follow)}}
+	return func(yield func(api.Event, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		response, err := c.send(ctx, http.MethodGet, eventsPath+"?"+query.Encode(), nil)
+		if err == nil {
+			defer response.Body.Close()
+			err = c.expect(response, ndjsonType)
+		}
+		if err == nil {
+			var more bool
+			if more, err = readLines(response.Body, yield); !more {
+				return
+			}
+			err = c.broken(ctx, err)
+		}
+		if err == nil && follow {
+			err = c.stopped()
+		}
+		if err != nil && !(follow && ctx.Err() != nil) {
+			yield(api.Event{}, err)
+		}
+	}
+}
+
+// readLines yields the events of a stream. more says whether the caller wants
+// to hear why it ended; err is nil at a regular end.
+func readLines(body io.Reader, yield func(api.Event, error) bool) (more bool, err error) {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, maxEventLine)
+	for lines.Scan() {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var line line
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return true, err
+		}
+		if line.Error != nil {
+			return true, line.Error
+		}
+		if !yield(line.Event, nil) {
+			return false, nil
+		}
+	}
+	return true, lines.Err()
+}
+
+// ask sends a request and reads its JSON answer.
+func ask[T any](ctx context.Context, c *Client, method, path string, body any) (*T, error) {
+	response, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if err := c.expect(response, jsonType); err != nil {
+		return nil, err
+	}
+	text, err := readAnswer(response.Body)
+	if err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	answer := new(T) // never nil, even if the answer is null
+	if err := json.Unmarshal(text, answer); err != nil {
+		return nil, c.broken(ctx, err)
+	}
+	return answer, nil
+}
+
+// send sends a request and returns the response, whatever its status.
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("write the request as JSON: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://routesteer"+path, content)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", jsonType)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		request.Header.Set(timeoutHeader, serverTimeout(time.Until(deadline)).String())
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	return response, nil
+}
+
+// serverTimeout is the part of our own time that the controller gets, so that
+// its answer still finds us waiting.
+func serverTimeout(left time.Duration) time.Duration {
+	return left - min(left/10, time.Second/2)
+}
+
+// expect returns the controller's error, or complains if the response is not
+// of the media type.
+func (c *Client) expect(response *http.Response, media string) error {
+	got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if response.StatusCode == http.StatusOK && got == media {
+		return nil
+	}
+	if got == jsonType {
+		text, err := readAnswer(response.Body)
+		failure := &api.Error{}
+		if err == nil && json.Unmarshal(text, failure) == nil && failure.Code != "" {
+			return failure
+		}
+	}
+	return c.stranger(fmt.Errorf("HTTP %s, %q", response.Status, response.Header.Get("Content-Type")))
+}
+
+// readAnswer reads a body of at most maxAnswer bytes.
+func readAnswer(body io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err == nil && len(text) > maxAnswer {
+		err = errors.New("the answer is too long")
+	}
+	return text, err
+}

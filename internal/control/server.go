@@ -1,0 +1,125 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// Serve answers operators on listener until ctx is done, then lets requests
+// end for a short while. It closes listener. Requests in progress see their
+// context end with ctx.
+func Serve(ctx context.Context, listener net.Listener, operator api.Operator, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           newHandler(operator),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withPeer,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// What net/http has to say is a panic in a handler, or a peer's nonsense.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve operators on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	err := shutdown(server)
+	<-served // http.ErrServerClosed, at once after Shutdown
+	return err
+}
+
+// shutdown ends the server within shutdownTimeout, if need be by cutting
+// connections.
+func shutdown(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// newHandler returns the API.
+func newHandler(operator api.Operator) http.Handler {
+	s := &server{operator: operator}
+	mux := http.NewServeMux()
+	mux.HandleFunc(statusPath, answer(http.MethodGet, s.status))
+	mux.HandleFunc(planPath, answer(http.MethodGet, s.plan))
+	mux.HandleFunc(drainPath, answer(http.MethodPost, s.drain))
+	mux.HandleFunc(undrainPath, answer(http.MethodPost, s.undrain))
+	mux.HandleFunc(checkPath, answer(http.MethodPost, s.check))
+	mux.HandleFunc(reloadPath, answer(http.MethodPost, s.reload))
+	mux.HandleFunc(eventsPath, s.events)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no such path: %q", r.URL.Path)})
+	})
+	return mux
+}
+
+// A server is the API of one operator.
+type server struct {
+	operator api.Operator
+}
+
+func (s *server) status(ctx context.Context, _ []byte) (any, error) {
+	return s.operator.Status(ctx)
+}
+
+func (s *server) plan(ctx context.Context, _ []byte) (any, error) {
+	return s.operator.Plan(ctx)
+}
+
+func (s *server) drain(ctx context.Context, body []byte) (any, error) {
+	var request api.DrainRequest
+	if err := decode(body, &request); err != nil {
+		return nil, err
+	}
+	if request.Server == "" {
+		return nil, badRequest("which server? \"server\" is empty")
+	}
+	request.By = peerName(ctx)
+	return s.operator.Drain(ctx, request)
+}
+
+func (s *server) undrain(ctx context.Context, body []byte) (any, error) {
+	var request api.UndrainRequest
+	if err := decode(body, &request); err != nil {
+		return nil, err
+	}
+	if request.Server == "" {
+		return nil, badRequest("which server? \"server\" is empty")
+	}
+	request.By = peerName(ctx)
+	return s.operator.Undrain(ctx, request)
+}
+
+func (s *server) check(ctx context.Context, body []byte) (any, error) {
+	var request checkRequest
+	if err := decode(body, &request); err != nil {
+		return nil, err
+	}
+	results, err := s.operator.Check(ctx, request.Server)
+	if results == nil {
+		results = []api.CheckResult{} // never null
+	}
+	return results, err
+}
+
+func (s *server) reload(ctx context.Context, body []byte) (any, error) {
+	var request api.ReloadRequest
+	if err := decode(body, &request); err != nil {
+		return nil, err
+	}
+	request.By = peerName(ctx)
+	return s.operator.Reload(ctx, request)
+}

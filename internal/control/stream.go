@@ -1,0 +1,158 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// events streams events, one JSON value a line, and blank lines while there is
+// nothing to tell.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	if _, err := readRequest(w, r, http.MethodGet); err != nil {
+		writeError(w, err)
+		return
+	}
+	since, follow, err := parseEventsQuery(r.URL.RawQuery)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	items := make(chan item)
+	go pull(ctx, s.operator, since, follow, items)
+	defer func() {
+		cancel()
+		for range items { // until pull has ended
+		}
+	}()
+
+	stream := stream{w: w}
+	if follow && stream.write(nil) != nil { // the client learns at once that it is heard
+		return
+	}
+	stream.copy(items)
+}
+
+// parseEventsQuery reads ?since=N&follow=BOOL.
+func parseEventsQuery(raw string) (since uint64, follow bool, err error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return 0, false, badRequest("the query is not as expected: %v", err)
+	}
+	for key := range query {
+		switch value := query.Get(key); key {
+		case "since":
+			since, err = strconv.ParseUint(value, 10, 64)
+		case "follow":
+			follow, err = strconv.ParseBool(value)
+		default:
+			err = fmt.Errorf("unknown parameter")
+		}
+		if err != nil {
+			return 0, false, badRequest("parameter %q: %v", key, err)
+		}
+	}
+	return since, follow, nil
+}
+
+// An item is what the operator's iterator yielded.
+type item struct {
+	event api.Event
+	err   error
+	panic any // with its stack; to be raised where net/http recovers it
+}
+
+// pull moves events from the operator to items until ctx ends or there are no
+// more, then closes items. The iterator needs a goroutine of its own because
+// it blocks while the stream wants to write blank lines.
+func pull(ctx context.Context, operator api.Operator, since uint64, follow bool, items chan<- item) {
+	defer close(items)
+	give := func(i item) bool {
+		select {
+		case items <- i:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			give(item{panic: fmt.Sprintf("%v\n%s", p, debug.Stack())})
+		}
+	}()
+	for event, err := range operator.Events(ctx, since, follow) {
+		if !give(item{event: event, err: err}) || err != nil {
+			return
+		}
+	}
+}
+
+// A stream writes lines to a client and flushes each.
+type stream struct {
+	w       http.ResponseWriter
+	started bool
+}
+
+// copy writes items until there are no more or the client has gone. An error
+// before the first line is an ordinary answer, one after it the last line.
+func (s *stream) copy(items <-chan item) {
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case item, more := <-items:
+			switch {
+			case item.panic != nil:
+				panic(item.panic)
+			case !more && !s.started:
+				err = s.write(nil) // no events is an answer too
+			case !more:
+			case item.err != nil && !s.started:
+				writeError(s.w, item.err)
+			case item.err != nil:
+				err = s.writeLine(struct {
+					Error *api.Error `json:"error"`
+				}{asError(item.err)})
+			default:
+				err = s.writeLine(item.event)
+			}
+			if !more || item.err != nil {
+				return
+			}
+		case <-tick.C:
+			err = s.write([]byte("\n"))
+		}
+		if err != nil { // the client has gone or does not read
+			return
+		}
+	}
+}
+
+func (s *stream) writeLine(value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic("control: cannot write an event as JSON: " + err.Error())
+	}
+	return s.write(append(text, '\n'))
+}
+
+func (s *stream) write(text []byte) error {
+	allowWrite(s.w)
+	if !s.started {
+		s.w.Header().Set("Content-Type", ndjsonType)
+		s.started = true
+	}
+	if _, err := s.w.Write(text); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
+}

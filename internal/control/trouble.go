@@ -1,0 +1,96 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// unreachable says what an operator can do about a request that got no
+// answer. The end of ctx can be told by errors.Is.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("no answer from the controller on %s: %w", c.path, ctx.Err())
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return &api.Error{
+			Code:    api.Unavailable,
+			Message: "no controller answers on " + c.path,
+			Hint:    "is `routesteer run` running? (another socket: --socket or ROUTESTEER_SOCKET)",
+		}
+	case errors.Is(err, fs.ErrPermission):
+		return &api.Error{
+			Code:    api.Unavailable,
+			Message: "no permission to talk to the controller on " + c.path,
+			Hint:    "use sudo" + groupHint(c.path),
+		}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return c.stranger(err)
+	default:
+		return c.broken(ctx, err)
+	}
+}
+
+// groupHint names the group that may use the socket, if that can be seen.
+func groupHint(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Gid == 0 {
+		return ""
+	}
+	group, err := user.LookupGroupId(strconv.FormatUint(uint64(stat.Gid), 10))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(", or ask to be added to group %q", group.Name)
+}
+
+// broken says that an answer ended before its time, or could not be read.
+// Errors of the controller itself, and nil, pass.
+func (c *Client) broken(ctx context.Context, err error) error {
+	var failure *api.Error
+	var syntax *json.SyntaxError
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failure):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("no answer from the controller on %s: %w", c.path, ctx.Err())
+	case errors.As(err, &syntax), errors.As(err, &mistyped):
+		return c.stranger(err)
+	default:
+		return &api.Error{
+			Code:    api.Unavailable,
+			Message: fmt.Sprintf("the controller on %s broke off: %v", c.path, err),
+			Hint:    "its log says why",
+		}
+	}
+}
+
+// stopped says that a stream ended because the controller did.
+func (c *Client) stopped() error {
+	return &api.Error{Code: api.Unavailable, Message: "the controller on " + c.path + " has stopped"}
+}
+
+// stranger says that something else answers on the socket.
+func (c *Client) stranger(err error) error {
+	return &api.Error{
+		Code:    api.Internal,
+		Message: fmt.Sprintf("what answers on %s is not a routesteer controller of this version: %v", c.path, err),
+		Hint:    "is it the right socket? (--socket or ROUTESTEER_SOCKET)",
+	}
+}
