@@ -1,0 +1,262 @@
+package topology
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+)
+
+const examplePath = "../routesteer.example.yaml"
+
+func objects() []object {
+	return []object{
+		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
+		vipObject, failbackObject, routerObject, linuxObject, policyObject, pathsObject,
+	}
+}
+
+// TestShippedExample parses the example and holds it against the schema.
+func TestShippedExample(t *testing.T) {
+	data := readFile(t, examplePath)
+	site, err := Parse("routesteer.example.yaml", data)
+	if err != nil {
+		t.Fatal(err.(Problems).Detail())
+	}
+	if got := len(site.VIPs); got != 5 {
+		t.Errorf("the example has %d VIPs, want 5", got)
+	}
+	if err := schema(t).Validate(asJSON(t, data)); err != nil {
+		t.Errorf("the example does not fit the schema: %v", err)
+	}
+}
+
+// TestShippedExampleShowsEveryKey holds the promise of its first comment.
+func TestShippedExampleShowsEveryKey(t *testing.T) {
+	text := string(readFile(t, examplePath))
+	for _, o := range objects() {
+		for _, key := range o.keys() {
+			if !strings.Contains(text, key) {
+				t.Errorf("the example does not mention key %s of %s", key, o)
+			}
+		}
+	}
+}
+
+// TestSchemaAndParserKnowTheSameKeys compares the grammar with schema.json,
+// both ways.
+func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
+	defs := definitions(t)
+	for _, o := range objects() {
+		def, ok := defs[string(o)]
+		if !ok {
+			t.Errorf("schema.json does not define %s", o)
+			continue
+		}
+		got := slices.Sorted(maps.Keys(def.Properties))
+		want := slices.Sorted(slices.Values(o.keys()))
+		if !slices.Equal(got, want) {
+			t.Errorf("keys of %s: schema.json has %v, the parser %v", o, got, want)
+		}
+		if def.Additional == nil || string(def.Additional) != "false" {
+			t.Errorf("%s: schema.json allows unknown keys", o)
+		}
+	}
+	for name, def := range defs {
+		if def.Properties != nil && !slices.Contains(objects(), object(name)) {
+			t.Errorf("schema.json defines %s, which the parser does not know", name)
+		}
+	}
+}
+
+// TestSchemaExplainsEveryKey wants a description, and a default wherever a key
+// has one that is a value.
+func TestSchemaExplainsEveryKey(t *testing.T) {
+	without := []string{
+		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
+		"check.http", "check.https", "check.tcp", "check.icmp", "http.host", "https.host", "tcp.port",
+		"vip.name", "vip.prefix", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
+		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
+	}
+	for name, def := range definitions(t) {
+		for key, property := range def.Properties {
+			if property.Description == "" {
+				t.Errorf("%s.%s has no description", name, key)
+			}
+			if want := !slices.Contains(without, name+"."+key); (property.Default != nil) != want {
+				t.Errorf("%s.%s: has default %s, want one: %v", name, key, property.Default, want)
+			}
+		}
+	}
+}
+
+// TestSchemaDefaultsAreTheParsersDefaults writes every default of the schema
+// into a file, which must then mean the same as one without them.
+func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
+	defs := definitions(t)
+	fill := func(o object, into map[string]any) map[string]any {
+		for key, property := range defs[string(o)].Properties {
+			if _, set := into[key]; !set && property.Default != nil {
+				into[key] = property.Default
+			}
+		}
+		return into
+	}
+	file := func(fill func(object, map[string]any) map[string]any) []byte {
+		text, err := json.Marshal(fill(siteObject, map[string]any{
+			"servers": map[string]any{"web1": fill(serverObject, map[string]any{"address": "192.0.2.11"})},
+			"checks": map[string]any{
+				"default": fill(checkObject, map[string]any{"http": fill(httpObject, map[string]any{})}),
+				"secure":  fill(checkObject, map[string]any{"https": fill(httpsObject, map[string]any{})}),
+			},
+			"alive":   fill(aliveObject, map[string]any{}),
+			"vips":    []any{fill(vipObject, map[string]any{"prefix": "203.0.113.32/27", "failback": fill(failbackObject, map[string]any{})})},
+			"routers": map[string]any{"edge": map[string]any{"linux": fill(linuxObject, map[string]any{})}},
+			"policy":  fill(policyObject, map[string]any{}),
+			"paths":   fill(pathsObject, map[string]any{}),
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	short := mustParse(t, file(func(_ object, m map[string]any) map[string]any { return m }))
+	long := mustParse(t, file(fill))
+	for _, check := range long.Checks {
+		if check.HTTP.Headers == nil {
+			continue
+		}
+		if len(check.HTTP.Headers) > 0 {
+			t.Errorf("headers of %s: %v", check.Name, check.HTTP.Headers)
+		}
+		check.HTTP.Headers = nil
+	}
+	if got, want := asText(t, long), asText(t, short); got != want {
+		t.Errorf("with the schema's defaults written out:\n%s\nwithout:\n%s", got, want)
+	}
+	if got, want := string(definitions(t)["site"].Properties["paths"].Default), asText(t, map[string]any{
+		"mark": short.Paths.Mark, "table": short.Paths.Table, "priority": short.Paths.Priority,
+	}); !sameJSON(t, got, want) {
+		t.Errorf("site.paths: default %s, want %s", got, want)
+	}
+}
+
+// TestSchemaRefuses is a sample of what an editor underlines.
+func TestSchemaRefuses(t *testing.T) {
+	compiled := schema(t)
+	for _, change := range [][2]string{
+		{"web1: 192.0.2.11", "web1: {adress: 192.0.2.11}"},
+		{"interval: 1s ", "interval: 5 "},
+		{"rise: 2", "rise: 0"},
+		{"mode: ecmp", "mode: all"},
+		{"backup: web1", "backup: []"},
+		{"protocol: 82", "protocol: 186"},
+		{"max_unavailable: 50%", "max_unavailable: 101%"},
+		{"linux:", "cisco:"},
+		{"tcp: 25", "tcp:"},
+	} {
+		text := string(readFile(t, examplePath))
+		if !strings.Contains(text, change[0]) {
+			t.Fatalf("the example lacks %q", change[0])
+		}
+		bad := []byte(strings.Replace(text, change[0], change[1], 1))
+		if compiled.Validate(asJSON(t, bad)) == nil {
+			t.Errorf("the schema accepts %q", change[1])
+		}
+		if _, err := Parse("site.yaml", bad); err == nil {
+			t.Errorf("Parse accepts %q", change[1])
+		}
+	}
+}
+
+type definition struct {
+	Properties map[string]struct {
+		Description string          `json:"description"`
+		Default     json.RawMessage `json:"default"`
+	} `json:"properties"`
+	Additional json.RawMessage `json:"additionalProperties"`
+}
+
+func definitions(t *testing.T) map[string]definition {
+	t.Helper()
+	var file struct {
+		Defs map[string]definition `json:"$defs"`
+	}
+	if err := json.Unmarshal(Schema(), &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Defs
+}
+
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// asJSON turns YAML into what the schema's validator takes.
+func asJSON(t *testing.T, data []byte) any {
+	t.Helper()
+	var value any
+	if err := yaml.Unmarshal(data, &value); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(asText(t, value)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func asText(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func sameJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		t.Fatalf("not JSON: %s, %s", a, b)
+	}
+	return asText(t, x) == asText(t, y)
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func mustParse(t testing.TB, data []byte) *Site {
+	t.Helper()
+	site, err := Parse("site.yaml", data)
+	if err != nil {
+		t.Fatalf("%v\nin:\n%s", err, data)
+	}
+	return site
+}
