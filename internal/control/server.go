@@ -49,21 +49,27 @@ func shutdown(server *http.Server) error {
 	return err
 }
 
-// newHandler returns the API.
+// newHandler returns the API. It is a table and not an http.ServeMux because
+// paths are exact: nothing is redirected, and every refusal is JSON.
 func newHandler(operator api.Operator) http.Handler {
 	s := &server{operator: operator}
-	mux := http.NewServeMux()
-	mux.HandleFunc(statusPath, answer(http.MethodGet, s.status))
-	mux.HandleFunc(planPath, answer(http.MethodGet, s.plan))
-	mux.HandleFunc(drainPath, answer(http.MethodPost, s.drain))
-	mux.HandleFunc(undrainPath, answer(http.MethodPost, s.undrain))
-	mux.HandleFunc(checkPath, answer(http.MethodPost, s.check))
-	mux.HandleFunc(reloadPath, answer(http.MethodPost, s.reload))
-	mux.HandleFunc(eventsPath, s.events)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no such path: %q", r.URL.Path)})
+	handlers := map[string]http.HandlerFunc{
+		statusPath:  answer(http.MethodGet, s.status),
+		planPath:    answer(http.MethodGet, s.plan),
+		drainPath:   answer(http.MethodPost, s.drain),
+		undrainPath: answer(http.MethodPost, s.undrain),
+		checkPath:   answer(http.MethodPost, s.check),
+		reloadPath:  answer(http.MethodPost, s.reload),
+		eventsPath:  s.events,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handle, ok := handlers[r.URL.Path]
+		if !ok {
+			writeError(w, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no such path: %q", r.URL.Path)})
+			return
+		}
+		handle(w, r)
 	})
-	return mux
 }
 
 // A server is the API of one operator.
