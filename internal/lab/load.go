@@ -1,0 +1,227 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// LoadOptions says how much traffic the client makes. The zero value is what
+// `lab report` measures with.
+type LoadOptions struct {
+	Requests int   // new HTTP connections a second to each VIP; default 500
+	Packets  int   // UDP packets a second in all; default 10000
+	UDP      []int // indexes of the VIPs that the packets go to, evenly; default all
+}
+
+func (o LoadOptions) plan(site Site) loadPlan {
+	p := loadPlan{servers: site.names(), httpRate: o.Requests, udpRate: o.Packets, udpVIPs: o.UDP}
+	if p.httpRate == 0 {
+		p.httpRate = 500
+	}
+	if p.udpRate == 0 {
+		p.udpRate = 10_000
+	}
+	for i, vip := range site.VIPs {
+		p.vips = append(p.vips, vip.Address)
+		if len(o.UDP) == 0 {
+			p.udpVIPs = append(p.udpVIPs, i)
+		}
+	}
+	return p
+}
+
+// A Load is the running traffic generator. Open a Window to measure.
+type Load struct {
+	process *process
+	stdin   *os.File
+	read    chan error // one value, when the last sample has been read
+
+	mu      sync.Mutex
+	windows []*Window
+	seen    time.Time // start of the newest sample
+}
+
+// startLoad starts the generator's process in the client's namespace.
+func startLoad(h *host, dir string, node []string, plan loadPlan) (*Load, error) {
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	stdinR, stdinW, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the load: %w", err)
+	}
+	defer stdinR.Close()
+	stdoutR, stdoutW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the load: %w", err), stdinW.Close())
+	}
+	defer stdoutW.Close()
+	enlarge(stdoutW)
+	p, err := startProcess(h, dir, "load", append(slices.Clone(node), append([]string{"load"}, plan.arguments()...)...), stdinR, stdoutW)
+	if err != nil {
+		return nil, errors.Join(err, stdinW.Close(), stdoutR.Close())
+	}
+	l := &Load{process: p, stdin: stdinW, read: make(chan error, 1)}
+	go func() {
+		l.read <- errors.Join(readSamples(stdoutR, l.take), stdoutR.Close())
+	}()
+	return l, nil
+}
+
+// enlarge makes a pipe hold what the generator says in some seconds, so that
+// it never waits for this process. Unprivileged users may have no such pipe;
+// then a stall of a quarter second makes the generator late, which it reports.
+func enlarge(pipe *os.File) {
+	_, _ = unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, 1<<20)
+}
+
+func (l *Load) take(samples []Sample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range samples {
+		if s.Start.After(l.seen) {
+			l.seen = s.Start
+		}
+		for _, w := range l.windows {
+			w.take(s)
+		}
+	}
+}
+
+// Wait waits until the generator has reported its first sample.
+func (l *Load) Wait(ctx context.Context) error {
+	return poll(ctx, 5*time.Millisecond, "the load's first sample", func() (bool, error) {
+		if !l.process.running() {
+			return false, fmt.Errorf("the load ended; %s", l.process.lastWords())
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return !l.seen.IsZero(), nil
+	})
+}
+
+// Open starts a window at this moment. Close it, or it grows.
+func (l *Load) Open() *Window {
+	w := &Window{load: l, from: time.Now()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.windows = append(l.windows, w)
+	return w
+}
+
+// Stop ends the generator and returns when all of its samples have been read.
+func (l *Load) Stop() error {
+	err := l.stdin.Close()
+	select {
+	case <-l.process.done:
+	case <-time.After(answerTimeout + startTimeout):
+		err = errors.Join(err, errors.New("the load did not stop"), l.process.kill())
+	}
+	if l.process.err != nil {
+		err = errors.Join(err, fmt.Errorf("the load failed: %w; %s", l.process.err, l.process.lastWords()))
+	}
+	return errors.Join(err, <-l.read)
+}
+
+// CPU returns how much processor time the generator has used. It may be
+// called after Stop.
+func (l *Load) CPU() time.Duration {
+	state := l.process.cmd.ProcessState
+	return state.UserTime() + state.SystemTime()
+}
+
+// A Window is the samples of requests and packets started within a time.
+type Window struct {
+	load *Load
+	from time.Time
+
+	// Guarded by load.mu.
+	to      time.Time // zero while open
+	failed  time.Time // start of the newest sample that failed; at first, from
+	samples []Sample
+}
+
+// take keeps the sample if it started within the window.
+func (w *Window) take(s Sample) {
+	if s.Start.Before(w.from) || !w.to.IsZero() && s.Start.After(w.to) {
+		return
+	}
+	w.samples = append(w.samples, s)
+	if s.Result != OK {
+		w.failed = later(w.failed, s.Start)
+	}
+}
+
+// Close ends the window now, waits for the answers that may still come, and
+// returns what happened in it.
+func (w *Window) Close(ctx context.Context) (Figures, error) {
+	end := time.Now()
+	w.load.mu.Lock()
+	w.to = end
+	w.load.mu.Unlock()
+	err := w.settled(ctx, end)
+	w.load.mu.Lock()
+	defer w.load.mu.Unlock()
+	w.load.windows = slices.DeleteFunc(w.load.windows, func(other *Window) bool { return other == w })
+	return figure(w.samples, w.from, end), err
+}
+
+// settled waits until everything started before end has been decided.
+func (w *Window) settled(ctx context.Context, end time.Time) error {
+	return poll(ctx, 10*time.Millisecond, "the load's last answers", func() (bool, error) {
+		if !w.load.process.running() {
+			return true, nil
+		}
+		w.load.mu.Lock()
+		defer w.load.mu.Unlock()
+		return w.load.seen.Sub(end) > answerTimeout+100*time.Millisecond, nil
+	})
+}
+
+// Now returns what is known of the window so far. Requests that are under way
+// are not in it.
+func (w *Window) Now() Figures {
+	w.load.mu.Lock()
+	defer w.load.mu.Unlock()
+	return figure(w.samples, w.from, time.Now())
+}
+
+// Quiet waits until nothing started in the last calm has failed, as far as it
+// is decided: at least calm plus the time that a request may take.
+func (w *Window) Quiet(ctx context.Context, calm time.Duration) error {
+	return poll(ctx, 20*time.Millisecond, "a time without failures", func() (bool, error) {
+		if !w.load.process.running() {
+			return false, fmt.Errorf("the load ended; %s", w.load.process.lastWords())
+		}
+		w.load.mu.Lock()
+		defer w.load.mu.Unlock()
+		return w.load.seen.Sub(later(w.from, w.failed)) > calm+answerTimeout+50*time.Millisecond, nil
+	})
+}
+
+// poll calls done now and then until it says so.
+func poll(ctx context.Context, every time.Duration, what string, done func() (bool, error)) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		ok, err := done()
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w", what, err)
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}

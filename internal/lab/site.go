@@ -1,0 +1,172 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Links says how servers are wired to the router.
+type Links string
+
+const (
+	Switched Links = "switched" // through a switch: the router's link stays up whatever a server does
+	Direct   Links = "direct"   // each on a port of the router, which sees the carrier go
+)
+
+// Profile names a set of intervals for the controller's checks.
+type Profile string
+
+const (
+	Default Profile = "default" // what an operator gets who sets nothing
+	Fast    Profile = "fast"    // the quickest that is sane in one building
+)
+
+// pace holds the figures of a Profile.
+type pace struct {
+	interval, fastInterval, timeout, alive time.Duration
+	fall, rise                             int
+}
+
+func (p Profile) pace() (pace, error) {
+	switch p {
+	case Default, "":
+		return pace{interval: time.Second, fastInterval: 200 * time.Millisecond, timeout: 500 * time.Millisecond,
+			alive: 200 * time.Millisecond, fall: 3, rise: 2}, nil
+	case Fast:
+		return pace{interval: 100 * time.Millisecond, fastInterval: 50 * time.Millisecond, timeout: 100 * time.Millisecond,
+			alive: 20 * time.Millisecond, fall: 2, rise: 2}, nil
+	default:
+		return pace{}, fmt.Errorf("profile %q: there are %q and %q", string(p), Default, Fast)
+	}
+}
+
+// Addresses of the site. All are from documentation ranges (RFC 5737), so
+// that nobody takes them for real ones.
+//
+//	client 198.51.100.2 ── .1 router 192.0.2.1 ── switch ── 192.0.2.11 web1
+//	                                                    └── 192.0.2.12 web2 …
+const (
+	clientAddress = "198.51.100.2"
+	wanAddress    = "198.51.100.1"
+	lanAddress    = "192.0.2.1"
+	maxServers    = 200   // 192.0.2.11 to .210
+	maxVIPs       = 10000 // more have not been tried
+)
+
+// A Site is what the lab builds: who there is and which address they have.
+// It is immutable once planned.
+type Site struct {
+	Servers []Server
+	VIPs    []VIP
+	Links   Links
+}
+
+// A Server is one web server of the Site.
+type Server struct {
+	Name    string
+	Address netip.Addr
+}
+
+// A VIP is one prefix that the router steers, with the one address of it that
+// servers carry, and the server that normally gets its traffic.
+type VIP struct {
+	Prefix  netip.Prefix
+	Address netip.Addr
+	Primary string
+}
+
+// PlanSite plans a site of that many servers and VIPs. VIP i belongs to
+// server i; further VIPs go round again.
+func PlanSite(servers, vips int, links Links) (Site, error) {
+	if servers < 1 || servers > maxServers {
+		return Site{}, fmt.Errorf("lab of %d servers: between 1 and %d are possible", servers, maxServers)
+	}
+	if vips < 1 || vips > maxVIPs {
+		return Site{}, fmt.Errorf("lab of %d VIPs: between 1 and %d are possible", vips, maxVIPs)
+	}
+	switch links {
+	case Switched, Direct:
+	default:
+		return Site{}, fmt.Errorf("links %q: there are %q and %q", string(links), Switched, Direct)
+	}
+	site := Site{Links: links}
+	for i := range servers {
+		address := netip.AddrFrom4([4]byte{192, 0, 2, byte(11 + i)})
+		site.Servers = append(site.Servers, Server{Name: fmt.Sprintf("web%d", i+1), Address: address})
+	}
+	prefix := wholeSubnets
+	if vips > 7 {
+		prefix = singleHosts
+	}
+	for i := range vips {
+		p, address := prefix(i)
+		site.VIPs = append(site.VIPs, VIP{Prefix: p, Address: address, Primary: site.Servers[i%servers].Name})
+	}
+	return site, nil
+}
+
+// wholeSubnets gives the article's /27s: 203.0.113.32/27 with .33, and so on.
+func wholeSubnets(i int) (netip.Prefix, netip.Addr) {
+	network := netip.AddrFrom4([4]byte{203, 0, 113, byte(32 * (i + 1))})
+	return netip.PrefixFrom(network, 27), network.Next()
+}
+
+// singleHosts gives /32s of the range for benchmarks (RFC 2544), for sites
+// with more VIPs than the article's range has subnets.
+func singleHosts(i int) (netip.Prefix, netip.Addr) {
+	n := i + 1
+	host := netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)})
+	return netip.PrefixFrom(host, 32), host
+}
+
+// server returns the server of that name.
+func (s Site) server(name string) (Server, error) {
+	for _, server := range s.Servers {
+		if server.Name == name {
+			return server, nil
+		}
+	}
+	return Server{}, fmt.Errorf("unknown server %q: the lab has %s", name, strings.Join(s.names(), ", "))
+}
+
+func (s Site) names() []string {
+	names := make([]string, len(s.Servers))
+	for i, server := range s.Servers {
+		names[i] = server.Name
+	}
+	return names
+}
+
+// vipOf returns the first VIP whose traffic normally goes to the server.
+func (s Site) vipOf(server string) (VIP, bool) {
+	for _, vip := range s.VIPs {
+		if vip.Primary == server {
+			return vip, true
+		}
+	}
+	return VIP{}, false
+}
+
+// config writes the site as the file that an operator would give to
+// `routesteer run`. Without a backup tier all other servers are the backups.
+func (s Site) config(profile Profile, failback string) (string, error) {
+	p, err := profile.pace()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("# Written by routesteer lab for one lab; it goes with it.\nservers:\n")
+	for _, server := range s.Servers {
+		fmt.Fprintf(&b, "  %s: {address: %s}\n", server.Name, server.Address)
+	}
+	fmt.Fprintf(&b, "\nchecks:\n  web: {http: {port: %d, path: %s}, interval: %s, fast_interval: %s, timeout: %s, rise: %d, fall: %d}\n",
+		httpPort, healthPath, p.interval, p.fastInterval, p.timeout, p.rise, p.fall)
+	fmt.Fprintf(&b, "alive: {interval: %s, fall: 3}\n\nvips:\n", p.alive)
+	for _, vip := range s.VIPs {
+		fmt.Fprintf(&b, "  - {prefix: %s, addresses: [%s], check: web, primary: %s}\n", vip.Prefix, vip.Address, vip.Primary)
+	}
+	fmt.Fprintf(&b, "\nrouters:\n  edge: {linux: {}}\n\npolicy: {failback: %s}\n", failback)
+	return b.String(), nil
+}
