@@ -1,0 +1,46 @@
+package probe
+
+import (
+	"net/netip"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A checker makes one kind of check to one address, again and again. One
+// goroutine uses it at a time. It may keep a connection between runs.
+type checker interface {
+	// run makes one check and returns nil when it passed, errCut when the
+	// leash broke it off, else a *fault. It ends by its timeout at the latest,
+	// and holds its I/O on the leash while it runs.
+	run(*leash, aim) error
+	// close ends what is kept between runs.
+	close()
+}
+
+// newChecker makes the checker of a check's kind. Further kinds join here.
+func (p *Prober) newChecker(check topology.Check, to netip.Addr) checker {
+	switch {
+	case check.HTTP != nil:
+		return newHTTPCheck(p.sockets, *check.HTTP, check.Timeout, to)
+	case check.TCP != nil:
+		return &tcpCheck{sockets: p.sockets, port: check.TCP.Port, timeout: check.Timeout}
+	case check.ICMP != nil:
+		return &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
+	default:
+		panic("probe: a check without a kind: " + string(check.Name))
+	}
+}
+
+// watchPort is the TCP port that a watch on the check's service connects to.
+func watchPort(check topology.Check) (port uint16, ok bool) {
+	switch {
+	case !check.Watch:
+		return 0, false
+	case check.HTTP != nil:
+		return check.HTTP.Port, true
+	case check.TCP != nil:
+		return check.TCP.Port, true
+	default:
+		return 0, false
+	}
+}

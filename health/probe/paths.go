@@ -1,0 +1,239 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// maxPaths is how many marks, tables and priorities, from the first of each,
+// are for us.
+const maxPaths = 4096
+
+// A path is what forces packets to one server address. Its numbers never
+// change; it is replaced when they must.
+type path struct {
+	server   topology.ServerName
+	address  netip.Addr
+	index    int
+	mark     uint32
+	table    int
+	priority int
+
+	broken atomic.Pointer[string] // why packets cannot be forced to the address; nil: they can
+}
+
+// paths keeps the kernel's rules and tables as the site needs them. Its methods
+// are safe for any goroutine; kernel holds no lock that a check waits for.
+type paths struct {
+	log *slog.Logger
+
+	mu     sync.Mutex // one writer to the kernel at a time: held over netlink calls
+	kernel *kernel
+	base   topology.Paths
+	have   map[netip.Addr]*path
+	sample map[bool]netip.Addr // by Is4: an address to ask the kernel's routing about
+}
+
+func newPaths(k *kernel, log *slog.Logger) *paths {
+	return &paths{log: log, kernel: k, have: map[netip.Addr]*path{}}
+}
+
+// A change is a step from one set of paths to another: begun by prepare, ended
+// by finish or undo.
+type pathChange struct {
+	next    map[netip.Addr]*path
+	added   []*path
+	removed []*path
+	base    topology.Paths
+	sample  map[bool]netip.Addr
+}
+
+// prepare makes the paths that the site needs and does not have; nothing is
+// removed yet. On an error the kernel is as before.
+func (p *paths) prepare(site *topology.Site) (*pathChange, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change, err := p.plan(site)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.kernel.claim(change.base, change.next, p.mine()); err != nil {
+		return nil, err
+	}
+	for i, add := range change.added {
+		if err := p.make(add); err != nil {
+			return nil, errors.Join(err, p.drop(change.added[:i+1]))
+		}
+	}
+	return change, nil
+}
+
+// plan assigns an index to each server address. An address keeps the one it
+// has: a check that is under way must not end up at another server.
+func (p *paths) plan(site *topology.Site) (*pathChange, error) {
+	c := &pathChange{next: map[netip.Addr]*path{}, base: site.Paths, sample: samples(site)}
+	used := map[int]bool{}
+	for _, server := range site.Servers {
+		for _, address := range server.Addresses {
+			if old := p.have[address]; old != nil && old.server == server.Name && p.base == site.Paths {
+				c.next[address] = old
+				used[old.index] = true
+			}
+		}
+	}
+	// Indices of paths that go are free only after they are gone.
+	for _, old := range p.have {
+		if c.next[old.address] != old {
+			used[old.index] = used[old.index] || p.base == site.Paths
+			c.removed = append(c.removed, old)
+		}
+	}
+	index := 0
+	for _, server := range site.Servers {
+		for _, address := range server.Addresses {
+			if c.next[address] != nil {
+				continue
+			}
+			for used[index] {
+				index++
+			}
+			if index >= maxPaths {
+				return nil, fmt.Errorf("paths for more than %d server addresses", maxPaths)
+			}
+			used[index] = true
+			added := newPath(site.Paths, server.Name, address, index)
+			c.next[address] = added
+			c.added = append(c.added, added)
+		}
+	}
+	return c, nil
+}
+
+func newPath(base topology.Paths, server topology.ServerName, address netip.Addr, index int) *path {
+	return &path{
+		server: server, address: address, index: index,
+		mark: base.Mark + uint32(index), table: base.Table + index, priority: base.Priority + index,
+	}
+}
+
+// samples picks a VIP address of each family, to ask the kernel where packets
+// for it would go.
+func samples(site *topology.Site) map[bool]netip.Addr {
+	sample := map[bool]netip.Addr{}
+	for _, vip := range site.VIPs {
+		for _, address := range vip.Addresses {
+			sample[address.Is4()] = address
+		}
+	}
+	return sample
+}
+
+// mine are the paths of this process, which need no adoption.
+func (p *paths) mine() map[int]bool {
+	mine := map[int]bool{}
+	for _, path := range p.have {
+		mine[path.priority] = true
+	}
+	return mine
+}
+
+// finish removes the paths that are not needed any more.
+func (p *paths) finish(c *pathChange) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.have, p.base, p.sample = c.next, c.base, c.sample
+	return p.drop(c.removed)
+}
+
+// make brings a path into the kernel, its table before its rule: the other way
+// round packets would fall through to table main in between.
+func (p *paths) make(path *path) error {
+	if err := p.kernel.block(path); err != nil {
+		return fmt.Errorf("make the path to %s (%s): %w", path.server, path.address, err)
+	}
+	err := p.kernel.route(path)
+	if err != nil && !isUnreachable(err) {
+		return fmt.Errorf("make the path to %s (%s): %w", path.server, path.address, err)
+	}
+	p.mark(path, err)
+	if err := p.kernel.rule(path); err != nil {
+		return fmt.Errorf("make the rule for %s (%s): %w", path.server, path.address, err)
+	}
+	return nil
+}
+
+// isUnreachable reports whether the kernel refused a route since it does not
+// see the gateway on any of its links now. That is the server's trouble alone.
+func isUnreachable(err error) bool {
+	for _, errno := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EINVAL, unix.ENODEV} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// mark notes whether the path can be used, and logs when that changes.
+func (p *paths) mark(path *path, err error) {
+	was := path.broken.Load() != nil
+	if err == nil {
+		path.broken.Store(nil)
+		if was {
+			p.log.Info("path is back", "server", path.server, "address", path.address)
+		}
+		return
+	}
+	words := fmt.Sprintf("no direct path to %s: not on a network that this machine is connected to", path.address)
+	path.broken.Store(&words)
+	if !was {
+		p.log.Warn("no direct path", "server", path.server, "address", path.address, "err", err)
+	}
+}
+
+// audit asks the kernel, for each path, where a marked packet would go, and
+// makes again what is gone: a link that goes down takes the routes over it along.
+func (p *paths) audit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var failed []error
+	for _, path := range p.have {
+		to, ok := p.sample[path.address.Is4()]
+		if ok && p.kernel.leads(path, to) {
+			p.mark(path, nil)
+			continue
+		}
+		failed = append(failed, p.make(path))
+	}
+	return errors.Join(failed...)
+}
+
+// drop removes paths, rules first.
+func (p *paths) drop(gone []*path) error {
+	var failed []error
+	for _, path := range gone {
+		failed = append(failed, p.kernel.dropRule(path), p.kernel.dropRoutes(path))
+	}
+	return errors.Join(failed...)
+}
+
+// close removes all our paths.
+func (p *paths) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*path
+	for _, path := range p.have {
+		all = append(all, path)
+	}
+	p.have = map[netip.Addr]*path{}
+	err := p.drop(all)
+	p.kernel.close()
+	return err
+}

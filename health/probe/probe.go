@@ -1,0 +1,270 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A Prober checks the targets of a site and reports news. Its methods may be
+// called by several goroutines.
+type Prober struct {
+	log     *slog.Logger
+	news    chan<- health.News
+	sockets *sockets
+	paths   *paths
+	pinger  *pinger
+	outbox  *outbox
+	alive   *alive
+	links   *links
+
+	audits  chan struct{} // asks for an audit of the paths
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	setting sync.Mutex // one Set or Close at a time; held while the former targets end
+	closed  bool
+
+	mu      sync.RWMutex
+	targets map[health.Target]*target
+	checks  sync.WaitGroup // of Check; grows only while there are targets
+}
+
+// New opens sockets in the network namespace of the calling thread, and probes
+// nothing until Set. News is sent in order, and sending waits for the reader;
+// the channel is never closed. New needs CAP_NET_ADMIN and CAP_NET_RAW.
+func New(news chan<- health.News, log *slog.Logger) (*Prober, error) {
+	// All sockets are opened in one namespace, whatever the scheduler does.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	p := &Prober{log: log, news: news, audits: make(chan struct{}, 1), targets: map[health.Target]*target{}}
+	if err := p.open(); err != nil {
+		return nil, fmt.Errorf("open the prober: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.running.Go(func() { p.outbox.run(ctx) })
+	p.running.Go(func() { p.alive.run(ctx) })
+	p.running.Go(func() { p.links.run(ctx) })
+	p.running.Go(func() { p.keepPaths(ctx) })
+	return p, nil
+}
+
+// open opens what New needs, or nothing.
+func (p *Prober) open() (err error) {
+	if p.sockets, err = newSockets(); err != nil {
+		return err
+	}
+	if p.pinger, err = newPinger(p.sockets); err != nil {
+		p.sockets.close()
+		return err
+	}
+	p.outbox = newOutbox(p.news)
+	p.alive = newAlive(p.pinger, p.outbox)
+	kernel, err := newKernel()
+	if err == nil {
+		p.paths = newPaths(kernel, p.log)
+		p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon)
+		if err != nil {
+			kernel.close()
+		}
+	}
+	if err != nil {
+		err = errors.Join(err, p.pinger.close())
+		p.sockets.close()
+	}
+	return err
+}
+
+// Set starts to probe the site, or changes from the former site to this one.
+// What is the same in both goes on undisturbed; of what is not in this one, no
+// news comes after Set. On an error the former site goes on.
+func (p *Prober) Set(site *topology.Site) error {
+	p.setting.Lock()
+	defer p.setting.Unlock()
+	if p.closed {
+		return errors.New("set the site to probe: the prober is closed")
+	}
+	change, err := p.paths.prepare(site)
+	if err != nil {
+		return fmt.Errorf("set the site to probe: %w", err)
+	}
+	presences := p.alive.set(site)
+	p.links.set(addresses(site))
+	p.swap(plans(site, change.next, presences))
+	if err := p.paths.finish(change); err != nil {
+		// They are in nobody's way, and the next start cleans up.
+		p.log.Warn("paths of the former site are left", "err", err)
+	}
+	return nil
+}
+
+func addresses(site *topology.Site) (all []netip.Addr) {
+	for _, server := range site.Servers {
+		all = append(all, server.Addresses...)
+	}
+	return all
+}
+
+// plans makes the site's plans.
+func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[serverAddress]*presence) map[health.Target]plan {
+	all := map[health.Target]plan{}
+	for _, vip := range site.VIPs {
+		check, ok := site.Check(vip.Check)
+		if !ok {
+			panic("probe: a VIP without its check: " + vip.Prefix.String())
+		}
+		for _, name := range vip.Servers() {
+			server, ok := site.Server(name)
+			if !ok {
+				panic("probe: a tier without its server: " + string(name))
+			}
+			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, addresses: vip.Addresses}
+			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
+				p.ways = append(p.ways, way{paths[address], presences[serverAddress{name, address}]})
+			}
+			all[p.target] = p
+		}
+	}
+	return all
+}
+
+// swap ends the targets that are not in the plans, or differ, and starts the new.
+func (p *Prober) swap(plans map[health.Target]plan) {
+	var ended []*target
+	next := make(map[health.Target]*target, len(plans))
+	for key, t := range p.targets { // only Set and Close write it, and setting is held
+		if plan, ok := plans[key]; ok && t.equal(plan) {
+			next[key] = t
+			continue
+		}
+		t.halt()
+		ended = append(ended, t)
+	}
+	for _, t := range ended {
+		t.wait()
+	}
+	var begun []*target
+	for key, plan := range plans {
+		if next[key] == nil {
+			next[key] = newTarget(p, plan)
+			begun = append(begun, next[key])
+		}
+	}
+	p.mu.Lock()
+	p.targets = next
+	p.mu.Unlock()
+	for _, t := range begun {
+		t.start()
+	}
+}
+
+// Hurry sets a target's pace: its verdict is in doubt, which asks for the
+// check's FastInterval, or not. A new target is in doubt. Targets that are not
+// probed are ignored: they may just have been removed. It is cheap and never
+// waits.
+func (p *Prober) Hurry(target health.Target, doubt bool) {
+	p.mu.RLock()
+	t := p.targets[target]
+	p.mu.RUnlock()
+	if t != nil {
+		t.hurry(doubt)
+	}
+}
+
+// maxAtOnce is how many targets Check checks at the same time.
+const maxAtOnce = 64
+
+// Check checks the targets once, now, and returns results in their order. It
+// uses connections of its own and sends no news. When ctx ends first, what is
+// not done fails and says so.
+func (p *Prober) Check(ctx context.Context, targets []health.Target) []health.Result {
+	results := make([]health.Result, len(targets))
+	slots := make(chan struct{}, maxAtOnce)
+	var all sync.WaitGroup
+	for i, key := range targets {
+		slots <- struct{}{}
+		all.Go(func() {
+			results[i] = p.checkOnce(ctx, key)
+			<-slots
+		})
+	}
+	all.Wait()
+	return results
+}
+
+func (p *Prober) checkOnce(ctx context.Context, key health.Target) health.Result {
+	p.mu.RLock()
+	t := p.targets[key]
+	if t != nil {
+		p.checks.Add(1) // before Close can wait: it takes the targets away first
+	}
+	p.mu.RUnlock()
+	if t == nil {
+		return health.Result{Target: key, Started: time.Now(), Failure: "not checked: no such target"}
+	}
+	defer p.checks.Done()
+	return t.once(ctx)
+}
+
+// auditSoon asks for an audit of the paths. It never waits.
+func (p *Prober) auditSoon() {
+	select {
+	case p.audits <- struct{}{}:
+	default:
+	}
+}
+
+// auditGap is the least time between audits: a site that is down asks for many.
+const auditGap = 50 * time.Millisecond
+
+// keepPaths audits the paths when asked to, and now and then, until ctx is done.
+func (p *Prober) keepPaths(ctx context.Context) {
+	for {
+		slow, done := context.WithTimeout(ctx, auditPause)
+		select {
+		case <-slow.Done():
+		case <-p.audits:
+		}
+		done()
+		if ctx.Err() != nil {
+			return
+		}
+		if err := p.paths.audit(); err != nil {
+			p.log.Warn("paths could not be made again", "err", err)
+		}
+		if !rest(ctx, auditGap) {
+			return
+		}
+	}
+}
+
+// Close ends all probing, waits for it, and removes our rules and tables.
+func (p *Prober) Close() error {
+	p.setting.Lock()
+	defer p.setting.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	p.swap(nil)
+	p.checks.Wait()
+	p.cancel()
+	p.links.stop()
+	p.running.Wait()
+	p.links.close()
+	err := errors.Join(p.pinger.close(), p.paths.close())
+	p.sockets.close()
+	if err != nil {
+		return fmt.Errorf("close the prober: %w", err)
+	}
+	return nil
+}

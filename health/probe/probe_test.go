@@ -1,0 +1,86 @@
+package probe
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// says answers every request with a word.
+func says(word string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) }
+}
+
+func TestACheckThroughTheVIPReachesTheChosenServer(t *testing.T) {
+	l := newLAN(t, 2)
+	l.serve(l.servers[0], says("this is web1"))
+	l.serve(l.servers[1], says("this is web2"))
+	r := l.prober()
+	r.set(l.site(topology.Check{HTTP: &topology.HTTP{Body: "this is web2"}, Interval: time.Hour, FastInterval: time.Hour}))
+	got := r.check(web(1, vip4), web(2, vip4), web(1, vip6), web(2, vip6))
+	want := []string{`body lacks "this is web2"`, "", `body lacks "this is web2"`, ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("failures %q, want %q", got, want)
+	}
+}
+
+func TestEveryKindOfCheckPassesOnAHealthyServer(t *testing.T) {
+	l := newLAN(t, 1)
+	l.serve(l.servers[0], says("ok"))
+	r := l.prober()
+	for _, through := range []topology.Through{topology.ThroughVIP, topology.ThroughAddress} {
+		for kind, check := range map[string]topology.Check{
+			"http":            {HTTP: &topology.HTTP{}},
+			"http keep_alive": {HTTP: &topology.HTTP{KeepAlive: true}},
+			"tcp":             {TCP: &topology.TCP{Port: 80}},
+			"icmp":            {ICMP: &topology.ICMP{}},
+		} {
+			check.Interval, check.FastInterval, check.Through = 20*time.Millisecond, 20*time.Millisecond, through
+			r.set(l.site(check))
+			for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
+				for range 3 {
+					result := r.result(target, kind, func(health.Result) bool { return true })
+					if !result.OK() {
+						t.Errorf("%s through %s: %v: %s", kind, through, target, result.Failure)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAKilledServerGivesFallFailuresAtOnce(t *testing.T) {
+	l := newLAN(t, 1)
+	server := l.process(l.servers[0], ":80")
+	r := l.prober()
+	site := l.site(topology.Check{HTTP: &topology.HTTP{}, Interval: time.Minute, FastInterval: 20 * time.Millisecond, Watch: true})
+	r.set(site)
+	target := web(1, vip4)
+	for range 4 { // by then the watch holds its connection
+		r.result(target, "pass", passes)
+	}
+	r.Hurry(target, false)
+	if err := server.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	var last health.Result
+	for range site.Checks[0].Fall {
+		result := r.result(target, "failure", fails)
+		if result.Started.Before(last.Started) {
+			t.Errorf("result of %s comes after that of %s", result.Started, last.Started)
+		}
+		last = result
+	}
+	took := time.Since(killed)
+	t.Logf("%d failures %s after the kill: %s", site.Checks[0].Fall, took, last.Failure)
+	if took > 100*time.Millisecond {
+		t.Errorf("%d failures took %s", site.Checks[0].Fall, took)
+	}
+}

@@ -1,0 +1,81 @@
+package probe
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// sockets opens sockets in one network namespace, from any goroutine. A socket
+// belongs to the namespace of the thread that opened it; what happens to it
+// later may happen on any thread.
+type sockets struct {
+	jobs chan func()   // nil in the process's own namespace
+	done chan struct{} // closed when the thread has ended
+}
+
+// newSockets opens sockets in the namespace of the calling thread.
+func newSockets() (*sockets, error) {
+	var here, process unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
+		return nil, fmt.Errorf("look at this thread's network namespace: %w", err)
+	}
+	if err := unix.Stat("/proc/self/ns/net", &process); err != nil {
+		return nil, fmt.Errorf("look at this process's network namespace: %w", err)
+	}
+	if here.Ino == process.Ino && here.Dev == process.Dev {
+		return &sockets{}, nil
+	}
+	file, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("open this thread's network namespace: %w", err)
+	}
+	defer file.Close()
+	s := &sockets{jobs: make(chan func()), done: make(chan struct{})}
+	entered := make(chan error)
+	go s.stay(int(file.Fd()), entered)
+	if err := <-entered; err != nil {
+		return nil, fmt.Errorf("enter this thread's network namespace: %w", err)
+	}
+	return s, nil
+}
+
+// stay is the thread in another namespace. It is never unlocked, so that it
+// ends with its goroutine and serves nothing else.
+func (s *sockets) stay(namespace int, entered chan<- error) {
+	defer close(s.done)
+	runtime.LockOSThread()
+	err := unix.Setns(namespace, unix.CLONE_NEWNET)
+	entered <- err
+	if err != nil {
+		return
+	}
+	for job := range s.jobs {
+		job()
+	}
+}
+
+// open returns a new non-blocking socket.
+func (s *sockets) open(domain, kind, protocol int) (fd int, err error) {
+	kind |= unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	if s.jobs == nil {
+		return unix.Socket(domain, kind, protocol)
+	}
+	opened := make(chan struct{})
+	s.jobs <- func() {
+		fd, err = unix.Socket(domain, kind, protocol)
+		close(opened)
+	}
+	<-opened
+	return fd, err
+}
+
+// close ends the thread; nothing may be opened any more.
+func (s *sockets) close() {
+	if s.jobs != nil {
+		close(s.jobs)
+		<-s.done
+	}
+}
