@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -86,7 +87,7 @@ func (c cursor) prefix() (netip.Prefix, bool) {
 	}
 	prefix, err := parsePrefix(word)
 	if err != nil {
-		c.problem("%q is not a prefix such as 203.0.113.32/27 or 2001:db8::1/128%s", shorten(word), leadingZero(word))
+		c.problem("%q is not a prefix such as 203.0.113.32/27 or 2001:db8::1/128%s", shorten(word), prefixHint(word))
 		return prefix, false
 	}
 	if fault := prefixFault(prefix); fault != "" {
@@ -103,6 +104,21 @@ func parsePrefix(word string) (netip.Prefix, error) {
 		return netip.ParsePrefix(word) // which refuses a zone: a VIP is the same everywhere
 	}
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// prefixHint explains what else is written after an address.
+func prefixHint(word string) string {
+	host, length, _ := strings.Cut(word, "/")
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return leadingZero(word)
+	case strings.Contains(length, "."):
+		return ", write the prefix's length, not a netmask"
+	case addr.Zone() != "":
+		return ", and an interface has no place in it"
+	}
+	return fmt.Sprintf("; the length is from 1 to %d", addr.BitLen())
 }
 
 // prefixFault says why a prefix cannot be a VIP.

@@ -41,7 +41,7 @@ func (r *reader) useCheck(c cursor, name CheckName) {
 		r.site.Checks = append(r.site.Checks, builtinCheck())
 		return
 	}
-	known := []string{}
+	known := []string{string(defaultCheckName)}
 	for check := range maps.Keys(r.checks) {
 		known = append(known, string(check))
 	}

@@ -279,8 +279,7 @@ func (c cursor) fields(kind object, want string) (fields, bool) {
 			f.meant = append(f.meant, known...)
 		default:
 			e.key.unknown("key", shorten(e.name), known)
-			best, _ := nearest(e.name, known)
-			f.meant = append(f.meant, best)
+			f.meant = append(f.meant, nearest(e.name, known)...)
 		}
 	}
 	return f, ok
@@ -365,10 +364,10 @@ func choice[T ~string](c cursor, words ...T) (T, bool) {
 	if i := slices.Index(names, word); i >= 0 {
 		return words[i], true
 	}
-	if best, near := nearest(word, names); near {
-		c.problem("expected %s, found %q, did you mean %s?", want, shorten(word), best)
-	} else {
-		c.problem("expected %s, found %q", want, shorten(word))
+	if near := nearest(word, names); len(near) > 0 {
+		c.problem("expected %s, found %q, did you mean %s?", want, word, strings.Join(near, " or "))
+		return "", false
 	}
+	c.problem("expected %s, found %q", want, shorten(word))
 	return "", false
 }

@@ -11,7 +11,7 @@ const maxPriority = 32765
 func (r *reader) readPaths(f fields) {
 	c, given := f.get("paths")
 	if !given {
-		c = f.cursor
+		c = f.at(f.node, join(f.path, "paths"))
 	}
 	paths, ok := r.site.Paths, true
 	if given {
@@ -42,23 +42,23 @@ func (r *reader) pathsFit(c cursor, paths Paths) bool {
 	lastTable := uint64(paths.Table) + count - 1
 	ok := true
 	if lastMark > math.MaxUint32 {
-		c.problem("paths.mark 0x%x leaves no room for the marks of %d server addresses", paths.Mark, count)
+		c.problem("mark 0x%x leaves no room for the marks of %d server addresses", paths.Mark, count)
 		ok = false
 	}
 	if lastTable > maxUint32 {
-		c.problem("paths.table %d leaves no room for the tables of %d server addresses", paths.Table, count)
+		c.problem("table %d leaves no room for the tables of %d server addresses", paths.Table, count)
 		ok = false
 	}
 	inside := func(table int) bool { return table >= paths.Table && uint64(table) <= lastTable }
 	if inside(tableDefault) || inside(tableMain) || inside(tableLocal) {
-		c.problem("paths uses tables %d to %d, one for each server address; %d to %d are the kernel's own",
+		c.problem("tables %d to %d, one for each server address, run into %d to %d, which are the kernel's own",
 			paths.Table, lastTable, tableDefault, tableLocal)
 		ok = false
 	}
 	for _, router := range r.site.Routers {
 		table := router.Linux.Table
 		if inside(table) && table < tableDefault || inside(table) && table > tableLocal {
-			c.problem("paths uses tables %d to %d, one for each server address; router %s steers table %d",
+			c.problem("tables %d to %d, one for each server address, run into table %[4]d, which router %[3]s steers",
 				paths.Table, lastTable, router.Name, router.Linux.Table)
 			ok = false
 		}

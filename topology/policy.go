@@ -53,7 +53,7 @@ func readShare(c cursor) (Share, bool) {
 	case err != nil:
 		c.problem("expected %s, found %q", want, shorten(word))
 	case n == 0:
-		c.problem("max_unavailable %s would forbid every move; remove the key for no limit", word)
+		c.problem("%s would forbid every move; remove the key for no limit", word)
 	case percent && n > 100:
 		c.problem("%s is more than all servers", word)
 	case percent:

@@ -112,7 +112,7 @@ func readProtocol(c cursor) (uint8, bool) {
 	}
 	protocol := uint8(n)
 	if owner := protocolOwner(protocol); owner != "" {
-		c.problem("route protocol %d is %s's, and our routes would be taken for its own; leave the default %d, or choose another",
+		c.problem("route protocol %d belongs to %s, which would take our routes for its own; leave the default %d, or choose another",
 			protocol, owner, defaultLinux().Protocol)
 		return 0, false
 	}

@@ -210,6 +210,11 @@ func (s *Site) Check(name CheckName) (Check, bool) {
 	return find(s.Checks, func(check Check) int { return cmp.Compare(check.Name, name) })
 }
 
+// Router returns the router of that name.
+func (s *Site) Router(name RouterName) (Router, bool) {
+	return find(s.Routers, func(router Router) int { return cmp.Compare(router.Name, name) })
+}
+
 func find[T any](sorted []T, compare func(T) int) (T, bool) {
 	i, found := slices.BinarySearchFunc(sorted, struct{}{}, func(t T, _ struct{}) int { return compare(t) })
 	if !found {

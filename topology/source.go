@@ -168,6 +168,8 @@ func syntaxMessage(err error, line string) string {
 		return message + "; look at the indentation, and for a missing colon, quote or bracket near here"
 	case strings.Contains(message, "did not find expected ',' or"):
 		return message + "; a bracket or brace opened here is not closed"
+	case strings.Contains(message, "unexpected end of stream"):
+		return message + "; a quote opened here is not closed"
 	}
 	return message
 }

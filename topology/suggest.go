@@ -13,33 +13,41 @@ const suggestLimit = 64
 // suggest says what was probably meant by word: ", did you mean web1?", or,
 // when no candidate is near, the candidates themselves if they are few.
 func suggest(word string, candidates []string) string {
-	if best, ok := nearest(word, candidates); ok {
-		return fmt.Sprintf(", did you mean %s?", best)
+	if near := nearest(word, candidates); len(near) > 0 {
+		return fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
 	}
 	if len(candidates) == 0 || len(candidates) > 16 {
 		return ""
 	}
-	candidates = slices.Sorted(slices.Values(candidates))
-	return "; known here: " + strings.Join(candidates, ", ")
+	return "; known here: " + strings.Join(slices.Sorted(slices.Values(candidates)), ", ")
 }
 
-// nearest returns the candidate with the fewest slips from word, if they are
-// few enough for a slip: one in three letters, and no more than three.
-func nearest(word string, candidates []string) (string, bool) {
+// nearest returns the candidates with the fewest slips from word, sorted: none
+// when that is too many for a slip (one in three letters, and three in all),
+// or when so many are near that naming them is no help (web1 to web20).
+func nearest(word string, candidates []string) []string {
 	if word == "" || len(word) > suggestLimit {
-		return "", false
+		return nil
 	}
-	best, fewest := "", min(3, max(1, len(word)/3))+1
+	var near []string
+	fewest := min(3, max(1, (len(word)+1)/3))
 	for _, candidate := range candidates {
 		if len(candidate) > suggestLimit {
 			continue
 		}
 		slips := distance(strings.ToLower(word), strings.ToLower(candidate))
-		if slips < fewest || slips == fewest && best != "" && candidate < best {
-			best, fewest = candidate, slips
+		if slips < fewest {
+			near, fewest = nil, slips
+		}
+		if slips == fewest {
+			near = append(near, candidate)
 		}
 	}
-	return best, best != ""
+	if len(near) > 3 {
+		return nil
+	}
+	slices.Sort(near)
+	return near
 }
 
 // distance counts the letters to insert, remove, replace, or swap with a

@@ -1,0 +1,274 @@
+package topology
+
+import (
+	"errors"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const shortest = `
+servers: {web1: 192.0.2.11}
+vips: [203.0.113.32/27]
+routers: {edge: {linux: {}}}
+`
+
+// TestShortestFile says what an operator gets who writes only what is needed.
+func TestShortestFile(t *testing.T) {
+	got := mustParse(t, []byte(shortest))
+	want := &Site{
+		File:    "site.yaml",
+		Servers: []Server{{Name: "web1", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")}, Weight: 1}},
+		Checks: []Check{{
+			Name:         "default",
+			HTTP:         &HTTP{Port: 80, Method: "GET", Path: "/", Status: []StatusRange{{200, 399}}},
+			Interval:     time.Second,
+			FastInterval: 200 * time.Millisecond,
+			Timeout:      500 * time.Millisecond,
+			Rise:         2,
+			Fall:         3,
+			Through:      ThroughVIP,
+			Watch:        true,
+		}},
+		VIPs: []VIP{{
+			Prefix:    netip.MustParsePrefix("203.0.113.32/27"),
+			Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.33")},
+			Check:     "default",
+			Tiers:     []Tier{{Name: "primary", Servers: []ServerName{"web1"}}},
+			Mode:      Single,
+			Failback:  Failback{Mode: FailbackAfter, After: time.Minute},
+			OnAllDown: Keep,
+		}},
+		Routers: []Router{{Name: "edge", Linux: &Linux{Table: 254, Protocol: 82}}},
+		Alive:   Alive{Interval: 200 * time.Millisecond, Fall: 3},
+		Policy:  Policy{Failback: Failback{Mode: FailbackAfter, After: time.Minute}, OnAllDown: Keep},
+		Paths:   Paths{Mark: 0x52530000, Table: 52000, Priority: 5200},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", asText(t, got), asText(t, want))
+	}
+}
+
+// checkCase is one check as written and as meant; base is the default check.
+type checkCase struct {
+	text string
+	want func(check *Check)
+}
+
+func TestChecks(t *testing.T) {
+	http := func(check *Check) *HTTP {
+		check.HTTP = defaultHTTP(false)
+		return check.HTTP
+	}
+	https := func(check *Check) *HTTP {
+		check.HTTP = defaultHTTP(true)
+		return check.HTTP
+	}
+	for _, c := range []checkCase{
+		{`{http: {}}`, func(c *Check) { http(c) }},
+		{`{http: }`, func(c *Check) { http(c) }},
+		{`{http: 8080}`, func(c *Check) { http(c).Port = 8080 }},
+		{`{https: }`, func(c *Check) { https(c) }},
+		{`{https: {port: 8443, skip_verify: true}}`, func(c *Check) { https(c).Port, c.HTTP.SkipVerify = 8443, true }},
+		{`{http: {method: HEAD, path: "/a?b=c", host: www.example.com, keep_alive: true}}`, func(c *Check) {
+			h := http(c)
+			h.Method, h.Path, h.Host, h.KeepAlive = "HEAD", "/a?b=c", "www.example.com", true
+		}},
+		{`{http: {headers: {X-B: two words, X-A: 1}, body: ready}}`, func(c *Check) {
+			h := http(c)
+			h.Headers, h.Body = []Header{{"X-B", "two words"}, {"X-A", "1"}}, "ready"
+		}},
+		{`{http: {status: 204}}`, func(c *Check) { http(c).Status = []StatusRange{{204, 204}} }},
+		{`{http: {status: 200-299}}`, func(c *Check) { http(c).Status = []StatusRange{{200, 299}} }},
+		{`{http: {status: "200,301-302"}}`, func(c *Check) { http(c).Status = []StatusRange{{200, 200}, {301, 302}} }},
+		{`{http: {status: [200, 301-302]}}`, func(c *Check) { http(c).Status = []StatusRange{{200, 200}, {301, 302}} }},
+		{`{tcp: 443}`, func(c *Check) { c.TCP = &TCP{443} }},
+		{`{tcp: {port: 443}}`, func(c *Check) { c.TCP = &TCP{443} }},
+		{`{icmp: }`, func(c *Check) { c.ICMP, c.Watch = &ICMP{}, false }},
+		{`{icmp: {}, watch: true}`, func(c *Check) { c.ICMP, c.Watch = &ICMP{}, false }},
+		{`{tcp: 25, interval: 1m, fast_interval: 2s, timeout: 10s, rise: 5, fall: 1, through: address, watch: false}`,
+			func(c *Check) {
+				c.TCP = &TCP{25}
+				c.Interval, c.FastInterval, c.Timeout = time.Minute, 2*time.Second, 10*time.Second
+				c.Rise, c.Fall, c.Through, c.Watch = 5, 1, ThroughAddress, false
+			}},
+		// A short interval shortens the defaults that may not exceed it.
+		{`{tcp: 25, interval: 100ms}`, func(c *Check) {
+			c.TCP = &TCP{25}
+			c.Interval, c.FastInterval, c.Timeout = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
+		}},
+	} {
+		t.Run(c.text, func(t *testing.T) {
+			site := mustParse(t, []byte(shortest+"checks: {web: "+c.text+"}"))
+			got, ok := site.Check("web")
+			if !ok {
+				t.Fatal("no check web")
+			}
+			want := defaultCheck("web")
+			c.want(&want)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got\n%s\nwant\n%s", asText(t, got), asText(t, want))
+			}
+		})
+	}
+}
+
+func TestTiersAndAddresses(t *testing.T) {
+	const servers = `
+servers: {a: 192.0.2.1, b: {addresses: [192.0.2.2, "2001:db8::2"]}, c: {address: 192.0.2.3}}
+routers: {edge: {linux: }}
+vips:
+  - `
+	for _, c := range []struct{ name, vip, want string }{
+		{"a plain prefix is for all servers", `203.0.113.32/27`, "203.0.113.32/27 203.0.113.33 primary=a,b,c"},
+		{"a plain address is the prefix of one host", `203.0.113.40`, "203.0.113.40/32 203.0.113.40 primary=a,b,c"},
+		{"a link between two has two addresses", `203.0.113.40/31`, "203.0.113.40/31 203.0.113.41 primary=a,b,c"},
+		{"IPv6 is for servers that have it", `2001:db8:1::1`, "2001:db8:1::1/128 2001:db8:1::1 primary=b"},
+		{"the other servers back a primary", `{prefix: 203.0.113.40, primary: b}`, "203.0.113.40/32 203.0.113.40 primary=b backup=a,c"},
+		{"no others, no backup", `{prefix: 203.0.113.40, primary: [c, b, a]}`, "203.0.113.40/32 203.0.113.40 primary=a,b,c"},
+		{"no others of the family, no backup", `{prefix: "2001:db8:1::/64", primary: b}`, "2001:db8:1::/64 2001:db8:1::1 primary=b"},
+		{"a backup that is named is the only one", `{prefix: 203.0.113.40, primary: b, backup: [a]}`, "203.0.113.40/32 203.0.113.40 primary=b backup=a"},
+		{"up to three", `{prefix: 203.0.113.40, primary: b, backup: a, backup2: c}`, "203.0.113.40/32 203.0.113.40 primary=b backup=a backup2=c"},
+		{"addresses in their order", `{prefix: 203.0.113.32/27, addresses: [203.0.113.60, 203.0.113.32]}`, "203.0.113.32/27 203.0.113.60,203.0.113.32 primary=a,b,c"},
+		{"one address needs no list", `{prefix: 203.0.113.32/27, addresses: 203.0.113.60}`, "203.0.113.32/27 203.0.113.60 primary=a,b,c"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			site := mustParse(t, []byte(servers+c.vip))
+			if got := vipText(site.VIPs[0]); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func vipText(vip VIP) string {
+	var addrs []string
+	for _, addr := range vip.Addresses {
+		addrs = append(addrs, addr.String())
+	}
+	text := vip.Prefix.String() + " " + strings.Join(addrs, ",")
+	for _, tier := range vip.Tiers {
+		var names []string
+		for _, name := range tier.Servers {
+			names = append(names, string(name))
+		}
+		text += " " + tier.Name + "=" + strings.Join(names, ",")
+	}
+	return text
+}
+
+func TestPolicies(t *testing.T) {
+	site := mustParse(t, []byte(`
+servers: {web1: 192.0.2.11}
+routers:
+  edge: {linux: {table: default, metric: 20, protocol: 83, adopt: true}}
+  core: {linux: {table: 4294967295}}
+alive: off
+policy: {failback: never, on_all_down: withdraw, max_unavailable: 2}
+paths: {mark: 0x10, table: 1000, priority: 100}
+vips:
+  - 203.0.113.3
+  - {prefix: 203.0.113.2, name: shop, failback: {after: 5s}, on_all_down: keep, mode: ecmp}
+  - {prefix: 203.0.113.1, failback: immediate}
+  - {prefix: 203.0.113.0, failback: {}}
+`))
+	want := []Failback{{FailbackAfter, time.Minute}, {FailbackImmediate, 0}, {FailbackAfter, 5 * time.Second}, {FailbackNever, 0}}
+	for i, vip := range site.VIPs {
+		if vip.Failback != want[i] {
+			t.Errorf("%s: failback %v, want %v", vip.Prefix, vip.Failback, want[i])
+		}
+	}
+	if site.VIPs[0].OnAllDown != Withdraw || site.VIPs[2].OnAllDown != Keep {
+		t.Errorf("on_all_down: got %s and %s", site.VIPs[0].OnAllDown, site.VIPs[2].OnAllDown)
+	}
+	if vip := site.VIPs[2]; vip.Name != "shop" || vip.Mode != ECMP {
+		t.Errorf("got %+v", vip)
+	}
+	if want := (Share{Count: 2}); site.Policy.MaxUnavailable != want {
+		t.Errorf("max_unavailable: got %v, want %v", site.Policy.MaxUnavailable, want)
+	}
+	if !site.Alive.Off {
+		t.Error("alive is not off")
+	}
+	if want := (Paths{Mark: 16, Table: 1000, Priority: 100}); site.Paths != want {
+		t.Errorf("paths: got %v, want %v", site.Paths, want)
+	}
+	if want := (Linux{Table: 4294967295, Protocol: 82}); *site.Routers[0].Linux != want {
+		t.Errorf("core: got %v, want %v", *site.Routers[0].Linux, want)
+	}
+	if want := (Linux{Table: 253, Metric: 20, Protocol: 83, Adopt: true}); *site.Routers[1].Linux != want {
+		t.Errorf("edge: got %v, want %v", *site.Routers[1].Linux, want)
+	}
+}
+
+// TestAnchors are YAML's own way not to write a thing twice.
+func TestAnchors(t *testing.T) {
+	site := mustParse(t, []byte(shortest+`
+checks:
+  a: {http: &probe {path: /healthz}}
+  b: {http: *probe}
+`))
+	if a, b := site.Checks[0], site.Checks[1]; a.HTTP.Path != "/healthz" || !reflect.DeepEqual(a.HTTP, b.HTTP) {
+		t.Errorf("got %+v and %+v", a.HTTP, b.HTTP)
+	}
+}
+
+// TestErrorIsProblems holds what the documentation of Parse promises.
+func TestErrorIsProblems(t *testing.T) {
+	site, err := Parse("site.yaml", []byte("servers: {web1: 192.0.2.11}\nvips: [203.0.113.33/27]\nrouters: {edge: {linxu: }}\n"))
+	if site != nil {
+		t.Error("a bad file gives a site")
+	}
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %T", err)
+	}
+	want := Problem{
+		File: "site.yaml", Line: 2, Column: 8, Path: "vips[0]",
+		Message: "203.0.113.33/27 has host bits set, did you mean 203.0.113.32/27?",
+		Source:  "vips: [203.0.113.33/27]",
+	}
+	if len(problems) != 2 || problems[0] != want {
+		t.Errorf("got %+v, want %+v first", problems, want)
+	}
+	wantDetail := `site.yaml:2:8: vips[0]: 203.0.113.33/27 has host bits set, did you mean 203.0.113.32/27?
+  2 | vips: [203.0.113.33/27]
+    |        ^
+site.yaml:3:18: routers.edge: unknown driver "linxu", did you mean linux?
+  3 | routers: {edge: {linxu: }}
+    |                  ^`
+	if got := problems.Detail(); got != wantDetail {
+		t.Errorf("got\n%s\nwant\n%s", got, wantDetail)
+	}
+}
+
+// TestDetailOfAwkwardLines keeps the caret under its character.
+func TestDetailOfAwkwardLines(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for _, c := range []struct {
+		name   string
+		p      Problem
+		source string
+		caret  int
+	}{
+		{"tabs and escapes become spaces", Problem{Source: "a:\t\x1b[31mé: b", Line: 1, Column: 9}, "a:  [31mé: b", 8},
+		{"a long line is cut around the caret", Problem{Source: long, Line: 1, Column: 2001}, strings.Repeat("x", 100), 50},
+		{"a column beyond the line is its end", Problem{Source: "abc", Line: 1, Column: 9}, "abc", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lines := strings.Split(c.p.Detail(), "\n")
+			if got, want := lines[1], "  1 | "+c.source; got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+			if got, want := lines[2], "    | "+strings.Repeat(" ", c.caret)+"^"; got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+	whole := Problem{File: "site.yaml", Message: "too large"}
+	if got := whole.Detail(); got != "site.yaml: too large" {
+		t.Errorf("got %q", got)
+	}
+}
