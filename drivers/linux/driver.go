@@ -1,0 +1,164 @@
+// Package linux drives the routes of a Linux kernel: of the machine, and the
+// network namespace, that routesteer runs in.
+//
+// Our routes are plain gateway routes that carry our route protocol number
+// (82 unless the site says otherwise), which is how the kernel keeps our mark
+// for us:
+//
+//	203.0.113.32/27 via 192.0.2.12 proto 82 metric 0 table 254
+//
+// No interface is named: the kernel finds it by the connected network that the
+// next hop is on, and refuses a next hop that is on none.
+//
+// # What is read
+//
+// The kernel's key of a route is (prefix, table, metric). In the configured
+// table, for exactly the configured prefixes, Routes tells
+//
+//   - ours: our protocol number, our metric, unicast by gateways;
+//   - stray: our protocol number, but another metric, a second entry of the
+//     same key, or anything that we never write (blackhole, on-link, a nexthop
+//     object, route metrics such as an MTU);
+//   - foreign: another protocol number, with the same metric as ours, so that
+//     it has our key, or with a lower one, so that it takes the packets.
+//
+// A foreign route of a higher metric is a fallback below ours, does no harm,
+// and is not told. Routes of other tables are not looked at.
+//
+// Each look is a dump of the table. Linux cannot filter a dump by prefix: where
+// the table holds a full BGP feed, give the VIPs a table of their own and a
+// policy rule, and a look costs microseconds again.
+//
+// # What is written
+//
+// One RTM_NEWROUTE with NLM_F_REPLACE per prefix, many in one system call. The
+// kernel swaps the next hops in place: there is no moment without a route. The
+// kernel has no "replace only if it is still ours", so Apply looks first, and
+// makes new routes with NLM_F_EXCL. What remains is the fraction of a
+// millisecond between that look and the write.
+//
+// The kernel keeps no weight for a route of one next hop: it reads back as 1.
+//
+// See rtnetlink(7), netlink(7) and ip-route(8).
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+	"golang.org/x/sys/unix"
+)
+
+// kernelMetric6 is what IPv6 makes of metric 0 (IP6_RT_PRIO_USER).
+const kernelMetric6 = 1024
+
+// A Driver holds our routes in one table of one network namespace. One
+// goroutine uses it at a time, but Changed may be received from by another.
+type Driver struct {
+	cfg      topology.Linux
+	prefixes map[netip.Prefix]bool // of the site; never changed
+	families []uint8               // AF_INET, AF_INET6: those that prefixes has
+	requests *socket
+	watch    *watch
+}
+
+// Open opens the kernel of the calling thread's network namespace for the
+// prefixes. The driver stays in that namespace, whatever the thread does
+// later. cfg has its defaults filled in. Reading needs no rights; Apply needs
+// CAP_NET_ADMIN.
+func Open(cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger) (*Driver, error) {
+	return open(here, cfg, prefixes, log, watchBuffer)
+}
+
+// OpenAt is Open in the network namespace of the file descriptor ns, which it
+// does not keep. Entering a namespace needs CAP_SYS_ADMIN.
+func OpenAt(ns int, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger) (*Driver, error) {
+	return open(inNamespace(ns), cfg, prefixes, log, watchBuffer)
+}
+
+func open(in opener, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger, buffer int) (*Driver, error) {
+	d := &Driver{cfg: cfg, prefixes: make(map[netip.Prefix]bool, len(prefixes))}
+	for _, p := range prefixes {
+		if p != p.Masked() || !p.IsValid() {
+			return nil, fmt.Errorf("open the kernel's routes: %s is not a prefix without host bits", p)
+		}
+		d.prefixes[p] = true
+	}
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		if hasFamily(prefixes, family) {
+			d.families = append(d.families, family)
+		}
+	}
+	var err error
+	if d.requests, err = openSocket(in); err != nil {
+		return nil, fmt.Errorf("open the kernel's routes: %w", err)
+	}
+	if d.watch, err = startWatch(in, d.concerns, buffer, log); err != nil {
+		return nil, fmt.Errorf("watch the kernel's routes: %w", errors.Join(err, d.requests.close()))
+	}
+	return d, nil
+}
+
+// Routes dumps the table and returns the routes for our prefixes; see the
+// package comment for which. The error is ctx's, or the kernel's.
+func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
+	have, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := d.requests.interfaceNames()
+	var routes []steer.Route
+	for _, entries := range have {
+		routes = append(routes, d.told(entries, names)...)
+	}
+	steer.SortRoutes(routes)
+	return routes, nil
+}
+
+// Changed receives after a change of a route for one of our prefixes in our
+// table, by whomever, ourselves included, and after any change of a link, an
+// address or a nexthop object, which may take routes away without another
+// word from the kernel. It also receives when the kernel had more news than
+// its buffer could hold.
+func (d *Driver) Changed() <-chan struct{} { return d.watch.changed }
+
+// Close leaves the routes in place. It returns when the watching has ended.
+// A second Close does nothing.
+func (d *Driver) Close() error {
+	return errors.Join(d.watch.close(), d.requests.close())
+}
+
+// metric is the metric that our routes of the prefix's family have in the
+// kernel.
+func (d *Driver) metric(p netip.Prefix) uint32 {
+	if d.cfg.Metric == 0 && p.Addr().Is6() {
+		return kernelMetric6
+	}
+	return uint32(d.cfg.Metric)
+}
+
+// concerns reports whether a route is one that Routes may tell of.
+func (d *Driver) concerns(table uint32, p netip.Prefix) bool {
+	return table == uint32(d.cfg.Table) && d.prefixes[p]
+}
+
+func hasFamily(prefixes []netip.Prefix, family uint8) bool {
+	for _, p := range prefixes {
+		if familyOf(p.Addr()) == family {
+			return true
+		}
+	}
+	return false
+}
+
+func familyOf(a netip.Addr) uint8 {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}

@@ -1,0 +1,144 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchBuffer is how many bytes of news the kernel keeps for us, enough for
+// several thousand messages. One that overruns loses news, not truth: we look
+// again.
+const watchBuffer = 4 << 20
+
+// retryWatch is the pause after an error that the kernel is not known to
+// give.
+const retryWatch = time.Second
+
+// A watch listens to the kernel's news in a goroutine of its own.
+type watch struct {
+	changed  chan struct{}
+	concerns func(table uint32, p netip.Prefix) bool
+	socket   *socket
+	log      *slog.Logger
+	closing  chan struct{}
+	done     chan struct{}
+}
+
+// startWatch returns when the kernel has noted that we listen: no change
+// after that goes unnoticed. buffer is in bytes.
+func startWatch(in opener, concerns func(uint32, netip.Prefix) bool, buffer int, log *slog.Logger) (*watch, error) {
+	s, err := openSocket(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.control(func(fd int) error { return subscribe(fd, buffer) }); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	w := &watch{
+		changed: make(chan struct{}, 1), concerns: concerns, socket: s, log: log,
+		closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	go w.run()
+	return w, nil
+}
+
+func subscribe(fd, buffer int) error {
+	// Beyond net.core.rmem_max only with CAP_NET_ADMIN; without, as far as it goes.
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer); err != nil {
+			return fmt.Errorf("size the receive buffer: %w", err)
+		}
+	}
+	for _, group := range []int{
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_LINK,
+		unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+	} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
+			return fmt.Errorf("join netlink group %d: %w", group, err)
+		}
+	}
+	// Kernels before 5.3 have no nexthop objects.
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, unix.RTNLGRP_NEXTHOP)
+	return nil
+}
+
+func (w *watch) run() {
+	defer close(w.done)
+	for {
+		datagram, err := w.socket.receive()
+		switch {
+		case w.closed():
+			return
+		case err == nil:
+			if w.matters(datagram) {
+				w.signal()
+			}
+		case errors.Is(err, unix.ENOBUFS):
+			w.log.Debug("the kernel had more news of routes than fit its buffer; looking again")
+			w.signal()
+		default:
+			w.log.Warn("reading the kernel's news of routes failed; trying again", "err", err)
+			w.signal()
+			w.pause()
+		}
+	}
+}
+
+// signal leaves at most one receive to be had: it means only "look again".
+func (w *watch) signal() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watch) pause() {
+	timer := time.NewTimer(retryWatch)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.closing:
+	}
+}
+
+// matters keeps the many routes of a busy router from waking anybody. News of
+// links, addresses and nexthop objects always matters: with them routes go
+// that no message tells of.
+func (w *watch) matters(datagram []byte) bool {
+	for head, payload := range messages(datagram) {
+		switch head.Type {
+		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+			table, p, ok := routeKey(payload)
+			if ok && w.concerns(table, p) {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func (w *watch) closed() bool {
+	select {
+	case <-w.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *watch) close() error {
+	if w.closed() {
+		return nil
+	}
+	close(w.closing)
+	err := w.socket.close()
+	<-w.done
+	return err
+}
