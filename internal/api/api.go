@@ -24,7 +24,7 @@ type Operator interface {
 	Plan(ctx context.Context) (*Plan, error)
 	// Drain takes a server out of service: it proves that others can carry its
 	// VIPs, makes the intent durable, and returns when every router has confirmed
-	// the moves or ctx ends; then the intent stays.
+	// the moves, or the request's time is over.
 	Drain(ctx context.Context, request DrainRequest) (*Moved, error)
 	// Undrain puts a server back in service. Traffic returns by the failback
 	// policy.
@@ -44,12 +44,18 @@ type DrainRequest struct {
 	Reason string `json:"reason,omitempty"`
 	Force  bool   `json:"force,omitempty"` // even if a VIP is left without an eligible server
 	By     string `json:"-"`               // who asks; the server fills it from the peer's credentials
+
+	// TimeoutMs bounds the wait for routers to confirm, in milliseconds; 0 means
+	// 30,000. When it is over the intent stays, and Moved says who has not
+	// confirmed.
+	TimeoutMs int64 `json:"timeout_ms,omitempty"`
 }
 
 // An UndrainRequest asks to put a server back in service.
 type UndrainRequest struct {
-	Server string `json:"server"`
-	By     string `json:"-"`
+	Server    string `json:"server"`
+	By        string `json:"-"`
+	TimeoutMs int64  `json:"timeout_ms,omitempty"` // as in DrainRequest
 }
 
 // A ReloadRequest asks to read the configuration again.

@@ -1,0 +1,307 @@
+// Package controller is the loop that keeps a site's routes as they should
+// be: the one owner of the site, the verdicts, the admin states and the
+// assignment.
+//
+//	news of the senses ─┐                 ┌─► worker ─► driver ─► router
+//	commands ───────────┼─► loop: decide ─┼─► worker ─► …
+//	sightings ──────────┘                 └─► journal, log
+//
+// The loop never waits: it does no I/O, and hands each router's worker the
+// latest order through a slot that holds one. It is level-triggered:
+// whatever happened, everything is decided anew, and each worker compares
+// that with what its router has.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// adoptLimit is how long a start waits for a router that does not tell its
+// routes, before going on without them.
+const adoptLimit = 10 * time.Second
+
+// newsAtOnce bounds how much news is taken in before deciding.
+const newsAtOnce = 1024
+
+// A Prober is the controller's senses; *probe.Prober is one.
+type Prober interface {
+	// Set makes site what is probed. An error leaves the former site probed.
+	Set(site *topology.Site) error
+	// Hurry says whether a target's verdict is in doubt. It does not wait.
+	Hurry(target health.Target, doubt bool)
+	// Check probes the targets once, now.
+	Check(ctx context.Context, targets []health.Target) []health.Result
+	Close() error
+}
+
+// Options are what a Controller is made of. All fields are needed.
+type Options struct {
+	Load      func() (*topology.Site, error)                                  // reads the configuration
+	Open      func(topology.Router, *topology.Site) (drivers.Driver, error)   // reaches a router
+	Sense     func(news chan<- health.News, log *slog.Logger) (Prober, error) // starts the senses
+	StateFile string                                                          // keeps operators' intent
+	Version   string
+	Log       *slog.Logger
+}
+
+// A Controller steers one site. It implements api.Operator.
+type Controller struct {
+	options  Options
+	log      *slog.Logger
+	journal  *journal
+	news     chan health.News
+	commands chan func()
+	sighted  chan sighting
+	running  chan struct{} // closed when Run has begun to take commands
+	stopped  chan struct{} // closed when Run has ended
+	intentMu sync.Mutex    // one change of operators' intent, or of the site, at a time; never held by the loop
+	started  time.Time
+
+	// What follows belongs to the loop.
+	site     *topology.Site
+	config   api.Config
+	prober   Prober
+	board    *health.Board
+	doubt    map[health.Target]bool
+	intent   state.Intent
+	want     steer.Assignment
+	pending  map[netip.Prefix]bool // VIPs whose routes, if any, have not been seen yet
+	giveUp   time.Time             // when pending is given up
+	seq      uint64                // of the last order
+	routers  map[topology.RouterName]*router
+	leaving  []*worker // of routers that the site has no longer
+	waiters  map[*waiter]bool
+	warnings []string // of the start, for status
+}
+
+// A router is what the loop knows of one router and its worker.
+type router struct {
+	worker    *worker
+	last      sighting // the last one
+	routes    []steer.Route
+	looked    time.Time
+	changed   time.Time
+	tried     bool // it was looked at, well or not
+	confirmed uint64
+	changes   uint64
+	repairs   uint64
+}
+
+// New reads the configuration and the operators' intent. It starts nothing.
+func New(options Options) (*Controller, error) {
+	site, err := options.Load()
+	if err != nil {
+		return nil, err
+	}
+	c := &Controller{
+		options:  options,
+		log:      options.Log,
+		journal:  newJournal(),
+		news:     make(chan health.News, newsAtOnce),
+		commands: make(chan func()),
+		sighted:  make(chan sighting),
+		running:  make(chan struct{}),
+		stopped:  make(chan struct{}),
+		started:  time.Now(),
+		site:     site,
+		board:    health.NewBoard(site),
+		doubt:    map[health.Target]bool{},
+		routers:  map[topology.RouterName]*router{},
+		waiters:  map[*waiter]bool{},
+		pending:  map[netip.Prefix]bool{},
+	}
+	c.config = api.Config{File: site.File, Loaded: c.started, Problems: []string{}}
+	if err := c.loadIntent(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// loadIntent reads the operators' intent. A file that nobody understands is
+// set aside and reported: running without drains is better than not running.
+func (c *Controller) loadIntent() error {
+	intent, err := state.Load(c.options.StateFile)
+	if errors.Is(err, state.ErrUnreadable) {
+		aside, asideErr := state.SetAside(c.options.StateFile, c.started)
+		if asideErr != nil {
+			return errors.Join(err, asideErr)
+		}
+		c.warnings = append(c.warnings, fmt.Sprintf("%v; it was set aside as %s, and no server is drained: drain again those that should be", err, aside))
+		c.log.Error("operators' intent lost", "err", err, "aside", aside)
+	} else if err != nil {
+		return err
+	}
+	c.intent = intent
+	if c.intent.Drains == nil {
+		c.intent.Drains = map[topology.ServerName]state.Drain{}
+	}
+	return nil
+}
+
+// Run steers the site until ctx is done, and then leaves all routes as they
+// are. It may be called once.
+func (c *Controller) Run(ctx context.Context) error {
+	defer close(c.stopped)
+	prober, err := c.options.Sense(c.news, c.log)
+	if err != nil {
+		return fmt.Errorf("start checks: %w", err)
+	}
+	c.prober = prober
+	c.begin()
+	if err := prober.Set(c.site); err != nil {
+		return errors.Join(fmt.Errorf("start checks: %w", err), c.end())
+	}
+	c.hurryAll()
+	close(c.running)
+	c.record(api.Event{Kind: "controller", To: "running", Reason: "start of version " + c.options.Version})
+	c.loop(ctx)
+	c.record(api.Event{Kind: "controller", To: "stopped", Reason: "routes stay as they are"})
+	return c.end()
+}
+
+// Running is closed when the controller has begun to steer.
+func (c *Controller) Running() <-chan struct{} { return c.running }
+
+// begin starts the routers' workers and waits, in pending, for what they see.
+func (c *Controller) begin() {
+	c.await(c.site)
+	c.startRouters()
+}
+
+// startRouters gives every router of the site a worker, in place of the one it
+// had, and lets go of those that the site has no longer.
+func (c *Controller) startRouters() {
+	site, former := c.site, c.routers
+	c.routers = map[topology.RouterName]*router{}
+	for name, old := range former {
+		old.worker.stop()
+		if _, stays := site.Router(name); !stays {
+			c.leaving = append(c.leaving, old.worker)
+		}
+	}
+	for _, r := range site.Routers {
+		next := &router{}
+		var predecessor *worker
+		if old := former[r.Name]; old != nil {
+			predecessor = old.worker
+			next.changes, next.repairs, next.changed = old.changes, old.repairs, old.changed
+		}
+		open := func() (drivers.Driver, error) { return c.options.Open(r, site) }
+		next.worker = startWorker(r, open, c.sighted, predecessor)
+		c.routers[r.Name] = next
+	}
+}
+
+// await notes the VIPs that have no assignment yet: what routers have for
+// them is adopted before anything is decided.
+func (c *Controller) await(site *topology.Site) {
+	for _, vip := range site.VIPs {
+		if _, known := c.want[vip.Prefix]; !known {
+			c.pending[vip.Prefix] = true
+		}
+	}
+	c.giveUp = time.Now().Add(adoptLimit)
+}
+
+// end stops workers and senses and waits for them.
+func (c *Controller) end() error {
+	for _, r := range c.routers {
+		r.worker.stop()
+	}
+	for _, r := range c.routers {
+		<-r.worker.done
+	}
+	for _, w := range c.leaving {
+		<-w.done
+	}
+	if err := c.prober.Close(); err != nil {
+		return fmt.Errorf("stop checks: %w", err)
+	}
+	return nil
+}
+
+func (c *Controller) loop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case news := <-c.news:
+			c.observe(c.drainNews(news))
+		case command := <-c.commands:
+			command()
+		case seen := <-c.sighted:
+			c.see(seen)
+		case <-after(c.due()):
+			c.decide(time.Now())
+		}
+	}
+}
+
+// due is when something must be decided though nothing happens.
+func (c *Controller) due() time.Time {
+	due := c.want.NextDue()
+	if len(c.pending) > 0 && (due.IsZero() || c.giveUp.Before(due)) {
+		due = c.giveUp
+	}
+	return due
+}
+
+// drainNews takes what news there is, so that a server that is lost for a
+// thousand VIPs is decided once.
+func (c *Controller) drainNews(first health.News) []health.News {
+	batch := []health.News{first}
+	for len(batch) < newsAtOnce {
+		select {
+		case news := <-c.news:
+			batch = append(batch, news)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// do runs f in the loop and waits for it.
+func (c *Controller) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case c.commands <- func() { f(); close(done) }:
+		<-done // the loop does not wait for anything, so neither do we for long
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.stopped:
+		return &api.Error{Code: api.Unavailable, Message: "the controller is stopping"}
+	}
+}
+
+// record keeps an event and writes it to the log.
+func (c *Controller) record(event api.Event) {
+	c.journal.record(time.Now(), event)
+	attributes := make([]any, 0, 16)
+	for _, a := range []struct{ key, value string }{
+		{"server", event.Server}, {"prefix", event.VIP}, {"router", event.Router},
+		{"from", event.From}, {"to", event.To}, {"by", event.By}, {"reason", event.Reason},
+	} {
+		if a.value != "" {
+			attributes = append(attributes, a.key, a.value)
+		}
+	}
+	if event.TookMs > 0 {
+		attributes = append(attributes, "took_ms", event.TookMs)
+	}
+	c.log.Info(event.Kind, attributes...)
+}

@@ -1,0 +1,303 @@
+package controller
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// observe takes in news, and decides if it changes anything. Routers get their
+// orders before anybody is told why.
+func (c *Controller) observe(batch []health.News) {
+	var events []api.Event
+	moved := false
+	for _, news := range batch {
+		flips := c.board.Observe(news)
+		for _, flip := range flips {
+			events = append(events, flipEvent(flip))
+			c.hurry(flip.Target)
+		}
+		switch news := news.(type) {
+		case health.Result:
+			c.hurry(news.Target)
+		case health.Loss:
+			events = append(events, api.Event{Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"})
+			moved = true // to another address of the server, perhaps
+		case health.Found:
+			events = append(events, api.Event{Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()})
+			moved = true
+		}
+		moved = moved || len(flips) > 0
+	}
+	if moved {
+		c.decide(time.Now(), events...)
+	}
+}
+
+func flipEvent(flip health.Flip) api.Event {
+	return api.Event{
+		Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(),
+		From: flip.From.String(), To: flip.To.String(), Reason: flip.Why,
+	}
+}
+
+// hurry tells the senses when a target comes into doubt or out of it.
+func (c *Controller) hurry(target health.Target) {
+	doubt := c.board.State(target).InDoubt()
+	if was, told := c.doubt[target]; told && was == doubt {
+		return
+	}
+	c.doubt[target] = doubt
+	c.prober.Hurry(target, doubt)
+}
+
+// hurryAll does so for every target, after a change of site.
+func (c *Controller) hurryAll() {
+	c.doubt = map[health.Target]bool{}
+	for _, vip := range c.site.VIPs {
+		for _, server := range vip.Servers() {
+			c.hurry(health.Target{Server: server, VIP: vip.Prefix})
+		}
+	}
+}
+
+// input is what is known now.
+func (c *Controller) input(now time.Time) steer.Input {
+	drained := make(map[topology.ServerName]bool, len(c.intent.Drains))
+	for name := range c.intent.Drains {
+		drained[name] = true
+	}
+	return steer.Input{Site: c.site, Health: c.board, Drained: drained, Previous: c.want, Now: now}
+}
+
+// decide decides everything anew, hands out orders if that changes what any
+// router should do, and then records the events that led to it and came of it.
+func (c *Controller) decide(now time.Time, events ...api.Event) {
+	if len(c.pending) > 0 && !now.Before(c.giveUp) {
+		c.adopt()
+	}
+	before := c.want
+	c.want = steer.Desired(c.input(now))
+	for prefix := range c.pending {
+		c.want[prefix] = steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
+	}
+	if routesDiffer(before, c.want) {
+		c.order(now)
+	}
+	for _, event := range events {
+		c.record(event)
+	}
+	c.recordMoves(before)
+}
+
+// order gives every router the present assignment.
+func (c *Controller) order(now time.Time) {
+	c.seq++
+	for _, r := range c.routers {
+		r.worker.give(order{seq: c.seq, want: c.want, at: now})
+	}
+}
+
+func routesDiffer(a, b steer.Assignment) bool {
+	if len(a) != len(b) {
+		return true
+	}
+	for prefix, want := range b {
+		was, known := a[prefix]
+		if !known || was.Withdraw != want.Withdraw || !slices.Equal(was.NextHops, want.NextHops) {
+			return true
+		}
+	}
+	return false
+}
+
+// recordMoves records what differs from before, in the order of the VIPs.
+func (c *Controller) recordMoves(before steer.Assignment) {
+	for _, vip := range c.site.VIPs {
+		was, want := before[vip.Prefix], c.want[vip.Prefix]
+		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen
+		if !news {
+			continue
+		}
+		c.record(api.Event{
+			Kind: "assignment", VIP: vip.Prefix.String(),
+			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Why,
+		})
+	}
+}
+
+// see takes in what a worker saw and did.
+func (c *Controller) see(seen sighting) {
+	r := c.routers[seen.worker.router.Name]
+	if r == nil || r.worker != seen.worker {
+		return // of a worker that has been replaced
+	}
+	was := r.last
+	r.last, r.tried = seen, true
+	if !seen.at.IsZero() {
+		r.routes, r.looked = seen.routes, seen.at
+	}
+	if len(seen.made) > 0 {
+		r.changed = seen.applied
+		r.changes += uint64(len(seen.made))
+	}
+	if seen.repair {
+		r.repairs += uint64(len(seen.made))
+	}
+	if seen.err == nil {
+		r.confirmed = seen.seq
+	}
+	c.adoptWhenSeen()
+	c.wake()
+	c.recordSighting(was, seen)
+}
+
+// adoptWhenSeen adopts found routes once every router has been tried.
+func (c *Controller) adoptWhenSeen() {
+	if len(c.pending) == 0 {
+		return
+	}
+	for _, r := range c.routers {
+		if !r.tried {
+			return
+		}
+	}
+	c.adopt()
+	c.decide(time.Now())
+}
+
+// adopt starts pending VIPs from what routers have for them.
+func (c *Controller) adopt() {
+	var found [][]steer.Route
+	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
+		found = append(found, c.routers[name].routes)
+	}
+	adopted := steer.Adopt(c.site, found...)
+	next := maps.Clone(c.want)
+	if next == nil {
+		next = steer.Assignment{}
+	}
+	for prefix := range c.pending {
+		if want, ok := adopted[prefix]; ok {
+			next[prefix] = want
+		} else {
+			delete(next, prefix)
+		}
+	}
+	c.want = next
+	c.pending = map[netip.Prefix]bool{}
+	c.order(time.Now())
+}
+
+// recordSighting records changes on a router, and its coming into and out of
+// step.
+func (c *Controller) recordSighting(was, seen sighting) {
+	name := string(seen.worker.router.Name)
+	owner := steer.Owners(c.site)
+	for _, change := range seen.made {
+		event := api.Event{
+			Kind: "route", Router: name, VIP: change.Prefix.String(), Reason: change.Reason,
+			From: via(owner, change.From), To: via(owner, change.To),
+		}
+		if seen.repair {
+			event.Reason = "repair: the router had lost it or somebody had changed it"
+		} else if !seen.ordered.IsZero() {
+			event.TookMs = milliseconds(seen.applied.Sub(seen.ordered))
+		}
+		c.record(event)
+	}
+	if text := message(seen.err); text != message(was.err) {
+		event := api.Event{Kind: "router", Router: name, To: "in sync", Reason: text}
+		if text != "" {
+			event.To = "out of sync"
+		}
+		c.record(event)
+	}
+	if !slices.EqualFunc(was.left.Foreign, seen.left.Foreign, func(a, b steer.Route) bool { return foreignText(a) == foreignText(b) }) {
+		for _, route := range seen.left.Foreign {
+			c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: foreignText(route)})
+		}
+	}
+}
+
+// foreignText describes a route that is in the way.
+func foreignText(route steer.Route) string {
+	text := "foreign route " + route.Prefix.String()
+	if len(route.NextHops) > 0 {
+		text += " via " + steer.FormatNextHops(route.NextHops)
+	}
+	return text + " (" + route.Detail + ") is left alone; adopt: true would take it over"
+}
+
+// via names the servers behind next hops, or the next hops themselves where
+// they are nobody's.
+func via(owner map[netip.Addr]topology.ServerName, hops []steer.NextHop) string {
+	var names []string
+	for _, hop := range hops {
+		if name, known := owner[hop.Address]; known {
+			names = append(names, string(name))
+		} else {
+			names = append(names, hop.Address.String())
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+func words[T ~string](names []T) []string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = string(name)
+	}
+	return words
+}
+
+// A waiter waits until every router has confirmed an order.
+type waiter struct {
+	seq  uint64
+	done chan struct{}
+}
+
+// confirmation returns a waiter for the latest order.
+func (c *Controller) confirmation() *waiter {
+	w := &waiter{seq: c.seq, done: make(chan struct{})}
+	c.waiters[w] = true
+	c.wake()
+	return w
+}
+
+// wake ends the waits that are over.
+func (c *Controller) wake() {
+	for w := range c.waiters {
+		if c.confirmed(w.seq) {
+			close(w.done)
+			delete(c.waiters, w)
+		}
+	}
+}
+
+func (c *Controller) confirmed(seq uint64) bool {
+	for _, r := range c.routers {
+		if r.confirmed < seq {
+			return false
+		}
+	}
+	return true
+}

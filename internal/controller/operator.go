@@ -1,0 +1,345 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+var _ api.Operator = (*Controller)(nil)
+
+const (
+	confirmWait = 30 * time.Second // default of TimeoutMs
+	confirmMost = 10 * time.Minute
+)
+
+// Drain implements api.Operator.
+func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
+	c.intentMu.Lock()
+	defer c.intentMu.Unlock()
+	server := topology.ServerName(request.Server)
+	drained, err := c.isDrained(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	if drained {
+		return c.unchanged(ctx, server)
+	}
+	if err := c.prove(ctx, server, request.Force); err != nil {
+		return nil, err
+	}
+	drain := state.Drain{By: request.By, Reason: request.Reason, Since: time.Now().Round(0)}
+	return c.setIntent(ctx, server, &drain, request.By, request.TimeoutMs)
+}
+
+// Undrain implements api.Operator.
+func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
+	c.intentMu.Lock()
+	defer c.intentMu.Unlock()
+	server := topology.ServerName(request.Server)
+	drained, err := c.isDrained(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	if !drained {
+		return c.unchanged(ctx, server)
+	}
+	return c.setIntent(ctx, server, nil, request.By, request.TimeoutMs)
+}
+
+// isDrained reports the server's admin state; an error names the known ones.
+func (c *Controller) isDrained(ctx context.Context, server topology.ServerName) (drained bool, err error) {
+	stop := c.do(ctx, func() {
+		_, drained = c.intent.Drains[server]
+		if _, known := c.site.Server(server); !known && !drained {
+			err = c.unknownServer(string(server))
+		}
+	})
+	if stop != nil {
+		return false, stop
+	}
+	return drained, err
+}
+
+func (c *Controller) unknownServer(name string) error {
+	var known []string
+	for _, server := range c.site.Servers {
+		known = append(known, string(server.Name))
+	}
+	return &api.Error{
+		Code:    api.NotFound,
+		Message: fmt.Sprintf("no server %q in %s", name, c.config.File),
+		Hint:    "known servers: " + strings.Join(known, ", "),
+	}
+}
+
+// unchanged is the answer to a request that asks for what is.
+func (c *Controller) unchanged(ctx context.Context, server topology.ServerName) (*api.Moved, error) {
+	var moved *api.Moved
+	err := c.do(ctx, func() {
+		moved = c.moved(server, c.want, c.seq)
+		moved.Unchanged = true
+	})
+	return moved, err
+}
+
+// prove makes sure, before anything is touched, that each VIP of the server
+// has somewhere better to go: the standbys are checked now, through the VIP,
+// and those that fail count as down. With force it only warns the journal.
+func (c *Controller) prove(ctx context.Context, server topology.ServerName, force bool) error {
+	var standbys []health.Target
+	if err := c.do(ctx, func() { standbys = c.standbys(server) }); err != nil {
+		return err
+	}
+	results := c.prober.Check(ctx, standbys)
+	var left []string
+	err := c.do(ctx, func() {
+		c.believe(results)
+		left = c.stranded(server)
+	})
+	if err != nil || len(left) == 0 || force {
+		return err
+	}
+	return &api.Error{
+		Code:    api.Refused,
+		Message: fmt.Sprintf("%s is not drained: no other server can carry %d of its VIPs", server, len(left)),
+		Details: left,
+		Hint:    "mend a standby first (routesteer check shows them), or use --force to mark it drained and leave that traffic on it",
+	}
+}
+
+// standbys are the targets that may have to take over from the server.
+func (c *Controller) standbys(server topology.ServerName) []health.Target {
+	var standbys []health.Target
+	for _, vip := range c.site.VIPs {
+		if !slices.Contains(c.want[vip.Prefix].Servers, server) {
+			continue
+		}
+		for _, name := range vip.Servers() {
+			target := health.Target{Server: name, VIP: vip.Prefix}
+			if _, drained := c.intent.Drains[name]; name != server && !drained && c.board.State(target).Verdict == health.Up {
+				standbys = append(standbys, target)
+			}
+		}
+	}
+	return standbys
+}
+
+// believe brings down standbys that failed their proof.
+func (c *Controller) believe(results []health.Result) {
+	var events []api.Event
+	for _, result := range results {
+		if result.OK() {
+			continue
+		}
+		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "failed the proof before a drain: "+result.Failure) {
+			events = append(events, flipEvent(flip))
+			c.hurry(flip.Target)
+		}
+	}
+	if len(events) > 0 {
+		c.decide(time.Now(), events...)
+	}
+}
+
+// stranded lists the VIPs that would stay with the server if it were drained,
+// and why.
+func (c *Controller) stranded(server topology.ServerName) []string {
+	in := c.input(time.Now())
+	in.Drained[server] = true
+	var left []string
+	for prefix, want := range steer.Desired(in) {
+		carried := slices.Contains(c.want[prefix].Servers, server)
+		if carried && (want.Withdraw || slices.Contains(want.Servers, server)) {
+			left = append(left, fmt.Sprintf("%s: %s", prefix, want.Why))
+		}
+	}
+	slices.Sort(left)
+	return left
+}
+
+// setIntent makes an operator's intent durable, acts on it, and waits for the
+// routers. A nil drain means ready. The caller holds intentMu.
+func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, timeoutMs int64) (*api.Moved, error) {
+	var next state.Intent
+	if err := c.do(ctx, func() { next.Drains = maps.Clone(c.intent.Drains) }); err != nil {
+		return nil, err
+	}
+	event := api.Event{Kind: "admin", Server: string(server), From: "drain", To: "ready", By: by}
+	delete(next.Drains, server)
+	if drain != nil {
+		next.Drains[server] = *drain
+		event.From, event.To, event.Reason = "ready", "drain", drain.Reason
+	}
+	if err := state.Save(c.options.StateFile, next); err != nil {
+		return nil, &api.Error{
+			Code:    api.Unavailable,
+			Message: fmt.Sprintf("nothing changed: %v", err),
+			Hint:    "intent must survive a restart before it is acted on: make room or give the right to write there",
+		}
+	}
+	var before steer.Assignment
+	var confirmed *waiter
+	// Durable now: it must also take effect, even if the operator has gone.
+	if err := c.do(context.WithoutCancel(ctx), func() {
+		before = c.want
+		c.intent = next
+		c.decide(time.Now(), event)
+		confirmed = c.confirmation()
+	}); err != nil {
+		return nil, err
+	}
+	c.waitFor(ctx, confirmed, timeoutMs)
+	var moved *api.Moved
+	err := c.do(context.WithoutCancel(ctx), func() {
+		delete(c.waiters, confirmed)
+		moved = c.moved(server, before, confirmed.seq)
+	})
+	return moved, err
+}
+
+func (c *Controller) waitFor(ctx context.Context, w *waiter, timeoutMs int64) {
+	limit := confirmWait
+	if timeoutMs > 0 {
+		limit = min(time.Duration(timeoutMs)*time.Millisecond, confirmMost)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+	case <-c.stopped:
+	}
+}
+
+// moved says what became of the VIPs that the server carried before or
+// carries now, and which routers have confirmed the order seq.
+func (c *Controller) moved(server topology.ServerName, before steer.Assignment, seq uint64) *api.Moved {
+	moved := &api.Moved{Server: string(server), Admin: c.admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Confirmed: true}
+	for _, vip := range c.site.VIPs {
+		was, want := before[vip.Prefix], c.want[vip.Prefix]
+		if !slices.Contains(was.Servers, server) && !slices.Contains(want.Servers, server) {
+			continue
+		}
+		moved.VIPs = append(moved.VIPs, api.Move{
+			VIP: vip.Prefix.String(), Name: vip.Name, From: words(was.Servers), To: words(want.Servers), Reason: want.Why,
+		})
+		moved.Confirmed = moved.Confirmed && !c.blocked(vip)
+	}
+	moved.Routers = c.routerStatus()
+	moved.Confirmed = moved.Confirmed && c.confirmed(seq)
+	return moved
+}
+
+// blocked reports whether a foreign route keeps the VIP from being steered on
+// any router.
+func (c *Controller) blocked(vip topology.VIP) bool {
+	for _, r := range c.routers {
+		if slices.ContainsFunc(r.last.left.Foreign, func(route steer.Route) bool { return route.Prefix == vip.Prefix }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Check implements api.Operator.
+func (c *Controller) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
+	var targets []health.Target
+	var checks []string
+	var unknown error
+	err := c.do(ctx, func() {
+		if _, known := c.site.Server(topology.ServerName(server)); server != "" && !known {
+			unknown = c.unknownServer(server)
+			return
+		}
+		for _, vip := range c.site.VIPs {
+			for _, name := range vip.Servers() {
+				if server == "" || server == string(name) {
+					targets = append(targets, health.Target{Server: name, VIP: vip.Prefix})
+					checks = append(checks, string(vip.Check))
+				}
+			}
+		}
+	})
+	if err != nil || unknown != nil {
+		return nil, firstOf(unknown, err)
+	}
+	answer := make([]api.CheckResult, 0, len(targets))
+	for i, result := range c.prober.Check(ctx, targets) {
+		answer = append(answer, api.CheckResult{
+			Server: string(result.Target.Server), VIP: result.Target.VIP.String(), Check: checks[i],
+			OK: result.OK(), Failure: result.Failure, TookMs: milliseconds(result.Took),
+		})
+	}
+	return answer, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Events implements api.Operator.
+func (c *Controller) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+	return c.journal.follow(ctx, since, follow)
+}
+
+// Plan implements api.Operator.
+func (c *Controller) Plan(ctx context.Context) (*api.Plan, error) {
+	var want steer.Assignment
+	var workers []*worker
+	if err := c.do(ctx, func() {
+		want = c.want
+		for _, name := range slices.Sorted(maps.Keys(c.routers)) {
+			workers = append(workers, c.routers[name].worker)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	answer := &api.Plan{Changes: []api.Change{}, Foreign: []string{}, Commands: []string{}}
+	for _, w := range workers {
+		reply, err := w.ask(ctx, want)
+		if err != nil {
+			return nil, &api.Error{Code: api.Unavailable, Message: fmt.Sprintf("router %s: %v", w.router.Name, err)}
+		}
+		addPlan(answer, string(w.router.Name), reply)
+	}
+	return answer, nil
+}
+
+func addPlan(answer *api.Plan, router string, reply lookReply) {
+	for _, change := range reply.plan.Changes {
+		answer.Changes = append(answer.Changes, api.Change{
+			Router: router, Op: string(change.Op), Prefix: change.Prefix.String(),
+			From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
+		})
+	}
+	for _, route := range reply.plan.Foreign {
+		answer.Foreign = append(answer.Foreign, router+": "+foreignText(route))
+	}
+	for _, command := range reply.commands {
+		answer.Commands = append(answer.Commands, router+": "+command)
+	}
+}
+
+func addresses(hops []steer.NextHop) []string {
+	texts := make([]string, len(hops))
+	for i, hop := range hops {
+		texts[i] = hop.Address.String()
+	}
+	return texts
+}

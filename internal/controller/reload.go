@@ -1,0 +1,117 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// Reload implements api.Operator. What is known of servers, VIPs and checks
+// that are the same in both files is kept; routes move only where the new file
+// says so.
+func (c *Controller) Reload(ctx context.Context, request api.ReloadRequest) (*api.Reloaded, error) {
+	c.intentMu.Lock()
+	defer c.intentMu.Unlock()
+	site, err := c.options.Load()
+	if err != nil {
+		return nil, c.refuseReload(ctx, err, request.By)
+	}
+	var differences []string
+	if err := c.do(ctx, func() { differences = differ(c.site, site) }); err != nil {
+		return nil, err
+	}
+	if err := c.prober.Set(site); err != nil {
+		return nil, c.refuseReload(ctx, fmt.Errorf("start checks of the new configuration: %w", err), request.By)
+	}
+	if err := c.do(context.WithoutCancel(ctx), func() { c.become(site, differences, request.By) }); err != nil {
+		return nil, err
+	}
+	return &api.Reloaded{File: site.File, Changes: differences}, nil
+}
+
+// refuseReload keeps the running configuration and says so wherever an
+// operator may look.
+func (c *Controller) refuseReload(ctx context.Context, problem error, by string) error {
+	details := strings.Split(problem.Error(), "\n") // topology.Problems has one in a line
+	err := c.do(ctx, func() {
+		c.config.Failed, c.config.Problems = time.Now(), details
+		c.record(api.Event{Kind: "config", To: "refused", By: by, Reason: fmt.Sprintf("%d problems, the first: %s; the running configuration stays", len(details), details[0])})
+	})
+	if err != nil {
+		return err
+	}
+	return &api.Error{
+		Code:    api.BadConfig,
+		Message: "the new configuration is refused, the running one stays",
+		Details: details,
+	}
+}
+
+// become makes site the one that is steered.
+func (c *Controller) become(site *topology.Site, differences []string, by string) {
+	c.site = site
+	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
+	c.board.SetSite(site)
+	for prefix := range c.want {
+		if _, stays := site.VIP(prefix); !stays {
+			delete(c.pending, prefix)
+		}
+	}
+	c.await(site)
+	c.startRouters()
+	c.hurryAll()
+	c.decide(time.Now(), api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")})
+	// The workers are new, and have no order yet.
+	c.order(time.Now())
+}
+
+// differ says in words what differs between two sites.
+func differ(old, site *topology.Site) []string {
+	differences := []string{}
+	differences = compare(differences, "server", old.Servers, site.Servers, func(s topology.Server) string { return string(s.Name) })
+	differences = compare(differences, "check", old.Checks, site.Checks, func(c topology.Check) string { return string(c.Name) })
+	differences = compare(differences, "VIP", old.VIPs, site.VIPs, func(v topology.VIP) string { return v.Prefix.String() })
+	differences = compare(differences, "router", old.Routers, site.Routers, func(r topology.Router) string { return string(r.Name) })
+	for _, part := range []struct {
+		name     string
+		old, new any
+	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"paths", old.Paths, site.Paths}} {
+		if !reflect.DeepEqual(part.old, part.new) {
+			differences = append(differences, part.name+" changed")
+		}
+	}
+	return differences
+}
+
+func compare[T any](differences []string, kind string, old, site []T, name func(T) string) []string {
+	was := map[string]T{}
+	for _, item := range old {
+		was[name(item)] = item
+	}
+	for _, item := range site {
+		former, known := was[name(item)]
+		delete(was, name(item))
+		switch {
+		case !known:
+			differences = append(differences, kind+" "+name(item)+" added")
+		case !reflect.DeepEqual(former, item):
+			differences = append(differences, kind+" "+name(item)+" changed")
+		}
+	}
+	for _, item := range old {
+		if _, gone := was[name(item)]; !gone {
+			continue
+		}
+		text := kind + " " + name(item) + " removed"
+		if kind == "VIP" {
+			text += "; its routes stay on the routers, and are yours now"
+		}
+		differences = append(differences, text)
+	}
+	return differences
+}

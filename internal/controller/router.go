@@ -1,0 +1,339 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+const (
+	passLimit  = 30 * time.Second       // of one look, compare, act on a router
+	pollEvery  = 10 * time.Second       // a look though nothing was heard
+	eventGap   = 100 * time.Millisecond // between looks that the router's own news call for
+	firstRetry = time.Second            // after a failure; doubles up to lastRetry
+	lastRetry  = time.Minute
+	rounds     = 3 // of acting and looking in one pass, before it is called a failure
+)
+
+// An order is what a router should do now. The latest one counts.
+type order struct {
+	seq  uint64
+	want steer.Assignment
+	at   time.Time // when the news that led to it was known
+}
+
+// A sighting is what came of one pass over a router.
+type sighting struct {
+	worker  *worker
+	seq     uint64         // the order that was worked on; 0 before the first
+	at      time.Time      // when the routes were read
+	routes  []steer.Route  // as read last; nil if never
+	left    steer.Plan     // what is still not as wanted
+	made    []steer.Change // changes that took effect
+	ordered time.Time      // order.at
+	applied time.Time      // when the changes had taken effect
+	repair  bool           // they put right what somebody else had changed
+	err     error          // why the pass did not end well
+	retry   time.Time      // when it is tried again; zero if err is nil
+}
+
+// A worker owns one router's driver, in one goroutine.
+type worker struct {
+	router  topology.Router
+	open    func() (drivers.Driver, error)
+	orders  chan order       // one slot, latest wins
+	asks    chan lookRequest // of Plan
+	sighted chan<- sighting
+	done    chan struct{}
+	stop    context.CancelFunc
+
+	driver  drivers.Driver // nil until open succeeds
+	current order
+	have    []steer.Route // as of the last good look
+	looked  bool          // have is valid
+	synced  bool          // the last pass left nothing to do
+	backoff time.Duration
+	retryAt time.Time
+}
+
+// A lookRequest asks for what would change now, without changing it.
+type lookRequest struct {
+	want  steer.Assignment
+	reply chan<- lookReply // has room for the one reply
+}
+
+type lookReply struct {
+	plan     steer.Plan
+	commands []string
+	err      error
+}
+
+// startWorker starts the goroutine that drives a router, once its predecessor,
+// if any, has ended. It reports every pass to sighted until it is stopped.
+func startWorker(router topology.Router, open func() (drivers.Driver, error), sighted chan<- sighting, predecessor *worker) *worker {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &worker{
+		router:  router,
+		open:    open,
+		orders:  make(chan order, 1),
+		asks:    make(chan lookRequest),
+		sighted: sighted,
+		done:    make(chan struct{}),
+		stop:    stop,
+	}
+	go func() {
+		defer close(w.done)
+		if predecessor != nil {
+			<-predecessor.done
+		}
+		w.run(ctx)
+	}()
+	return w
+}
+
+// give hands the worker its order, in place of one it has not begun. Only one
+// goroutine gives.
+func (w *worker) give(o order) {
+	select {
+	case <-w.orders:
+	default:
+	}
+	w.orders <- o
+}
+
+func (w *worker) run(ctx context.Context) {
+	defer w.close()
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	w.pass(ctx, false)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w.current = <-w.orders:
+			w.pass(ctx, false)
+		case request := <-w.asks:
+			request.reply <- w.answer(ctx, request.want)
+		case <-w.changed():
+			w.pass(ctx, true)
+			w.settle(ctx)
+		case <-poll.C:
+			if w.retryAt.IsZero() {
+				w.pass(ctx, true)
+			}
+		case <-after(w.retryAt):
+			w.pass(ctx, true)
+		}
+	}
+}
+
+// settle keeps a router whose table changes all the time from keeping us
+// busy; orders do not wait for it.
+func (w *worker) settle(ctx context.Context) {
+	pause := time.NewTimer(eventGap)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w.current = <-w.orders:
+			w.pass(ctx, false)
+		case <-pause.C:
+			return
+		}
+	}
+}
+
+// after is a timer channel for a moment, nil for the zero time.
+func after(moment time.Time) <-chan time.Time {
+	if moment.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(moment))
+}
+
+// changed is the driver's news, nil if it has none.
+func (w *worker) changed() <-chan struct{} {
+	if watcher, ok := w.driver.(drivers.Watcher); ok {
+		return watcher.Changed()
+	}
+	return nil
+}
+
+func (w *worker) close() {
+	if w.driver != nil {
+		// Routes stay, whatever Close says, and nobody is left to tell.
+		_ = w.driver.Close()
+	}
+}
+
+// pass looks, compares, acts and looks again, and reports. With lookFirst the
+// router is read before anything is done; otherwise the last look, if it was
+// good, is trusted for the first step, because every millisecond counts for
+// the traffic of a lost server, and is checked at once by the second.
+func (w *worker) pass(ctx context.Context, lookFirst bool) {
+	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	defer cancel()
+	seen := sighting{worker: w, seq: w.current.seq, ordered: w.current.at, repair: lookFirst && w.synced}
+	seen.err = w.work(ctx, lookFirst, &seen)
+	w.synced = seen.err == nil
+	w.plan(&seen)
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return // stopped: nobody listens any more
+	}
+	select {
+	case w.sighted <- seen:
+	case <-ctx.Done():
+	}
+}
+
+// plan sets when to try again after a failure.
+func (w *worker) plan(seen *sighting) {
+	if seen.err == nil {
+		w.backoff, w.retryAt = 0, time.Time{}
+		return
+	}
+	w.backoff = min(max(2*w.backoff, firstRetry), lastRetry)
+	w.retryAt = time.Now().Add(w.backoff)
+	seen.retry = w.retryAt
+}
+
+// work makes the router as it should be, and returns nil only when a look in
+// this pass has shown that it is.
+func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error {
+	if err := w.ensureOpen(); err != nil {
+		return err
+	}
+	if lookFirst || !w.looked {
+		if err := w.look(ctx, seen); err != nil {
+			return err
+		}
+	}
+	var refused error
+	for round := 0; ; round++ {
+		seen.left = steer.Diff(w.current.want, w.have, w.adopts())
+		switch {
+		case len(seen.left.Changes) == 0 && !seen.at.IsZero():
+			return nil
+		case refused != nil:
+			return refused
+		case round == rounds:
+			return fmt.Errorf("%d changes were accepted and yet do not show, the first: %s", len(seen.left.Changes), seen.left.Changes[0])
+		case len(seen.left.Changes) > 0:
+			refused = w.act(ctx, seen)
+		}
+		if err := w.look(ctx, seen); err != nil {
+			return errors.Join(refused, err)
+		}
+	}
+}
+
+func (w *worker) ensureOpen() error {
+	if w.driver != nil {
+		return nil
+	}
+	driver, err := w.open()
+	if err != nil {
+		return fmt.Errorf("open router %s: %w", w.router.Name, err)
+	}
+	w.driver = driver
+	return nil
+}
+
+// look reads the router's routes.
+func (w *worker) look(ctx context.Context, seen *sighting) error {
+	routes, err := w.driver.Routes(ctx)
+	if err != nil {
+		w.looked = false
+		return fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
+	}
+	w.have, w.looked = routes, true
+	seen.routes, seen.at = routes, time.Now()
+	return nil
+}
+
+// act makes the changes that are left. Those that took effect are found by
+// the look that follows; until then they are counted as the driver says.
+func (w *worker) act(ctx context.Context, seen *sighting) error {
+	_, err := w.driver.Apply(ctx, seen.left.Changes)
+	seen.applied = time.Now()
+	seen.made = append(seen.made, effective(seen.left.Changes, err)...)
+	if err != nil {
+		return fmt.Errorf("change routes of router %s: %w", w.router.Name, err)
+	}
+	return nil
+}
+
+// effective returns the changes that err does not say were refused.
+func effective(changes []steer.Change, err error) []steer.Change {
+	refused := map[string]bool{}
+	for _, e := range unjoin(err) {
+		var change *drivers.ChangeError
+		if !errors.As(e, &change) {
+			return nil // it stopped for another reason: the look will tell
+		}
+		refused[change.Change.Prefix.String()] = true
+	}
+	var made []steer.Change
+	for _, change := range changes {
+		if !refused[change.Prefix.String()] {
+			made = append(made, change)
+		}
+	}
+	return made
+}
+
+func unjoin(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// answer says what would change now, from a fresh look.
+func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
+	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	defer cancel()
+	if err := w.ensureOpen(); err != nil {
+		return lookReply{err: err}
+	}
+	if err := w.look(ctx, &sighting{}); err != nil {
+		return lookReply{err: err}
+	}
+	reply := lookReply{plan: steer.Diff(want, w.have, w.adopts())}
+	if renderer, ok := w.driver.(drivers.Renderer); ok {
+		reply.commands = renderer.Render(reply.plan.Changes)
+	}
+	return reply
+}
+
+// adopts reports whether foreign routes for our VIPs are taken over.
+func (w *worker) adopts() bool {
+	return w.router.Linux != nil && w.router.Linux.Adopt
+}
+
+// ask asks the worker what would change now.
+func (w *worker) ask(ctx context.Context, want steer.Assignment) (lookReply, error) {
+	reply := make(chan lookReply, 1)
+	select {
+	case w.asks <- lookRequest{want: want, reply: reply}:
+	case <-w.done:
+		return lookReply{}, errors.New("it is being replaced: try again")
+	case <-ctx.Done():
+		return lookReply{}, fmt.Errorf("it is busy: %w", ctx.Err())
+	}
+	select {
+	case answer := <-reply:
+		return answer, answer.err
+	case <-ctx.Done():
+		return lookReply{}, fmt.Errorf("it does not answer: %w", ctx.Err())
+	}
+}

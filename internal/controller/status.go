@@ -1,0 +1,238 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// Status implements api.Operator.
+func (c *Controller) Status(ctx context.Context) (*api.Status, error) {
+	var status *api.Status
+	err := c.do(ctx, func() { status = c.status(time.Now()) })
+	return status, err
+}
+
+func (c *Controller) status(now time.Time) *api.Status {
+	in := c.input(now)
+	status := &api.Status{
+		Version: c.options.Version, Time: now, Started: c.started, Config: c.config,
+		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: c.routerStatus(),
+		Frozen: in.Frozen(),
+	}
+	carried := map[topology.ServerName][]topology.VIP{}
+	for _, vip := range c.site.VIPs {
+		for _, name := range vip.Servers() {
+			carried[name] = append(carried[name], vip)
+		}
+	}
+	for _, server := range c.site.Servers {
+		status.Servers = append(status.Servers, c.serverStatus(server, carried[server.Name]))
+	}
+	owner := steer.Owners(c.site)
+	routes := c.routesByVIP()
+	for _, vip := range c.site.VIPs {
+		status.VIPs = append(status.VIPs, c.vipStatus(in, vip, func(r topology.RouterName) api.Route {
+			return routeStatus(owner, r, routes[routeKey{r, vip.Prefix.String()}])
+		}))
+	}
+	status.Warnings = c.warn(status)
+	return status
+}
+
+func (c *Controller) serverStatus(server topology.Server, vips []topology.VIP) api.Server {
+	s := api.Server{
+		Name: string(server.Name), Weight: server.Weight, Echo: string(c.board.Echo(server.Name)),
+		Admin: c.admin(server.Name), Serving: []string{}, Targets: []api.Target{},
+	}
+	for _, address := range server.Addresses {
+		s.Addresses = append(s.Addresses, address.String())
+	}
+	for _, vip := range vips {
+		state := c.board.State(health.Target{Server: server.Name, VIP: vip.Prefix})
+		s.Targets = append(s.Targets, targetStatus(vip, state))
+		if slices.Contains(c.want[vip.Prefix].Servers, server.Name) {
+			s.Serving = append(s.Serving, vip.Prefix.String())
+		}
+	}
+	s.Health, s.Since, s.Why = summary(s.Targets)
+	return s
+}
+
+// summary is the health of a server whose VIPs agree, or "mixed".
+func summary(targets []api.Target) (verdict string, since time.Time, why string) {
+	for i, target := range targets {
+		if i == 0 {
+			verdict, since = target.Health, target.Since
+		}
+		if target.Health != verdict {
+			verdict = "mixed"
+		}
+		if target.Since.After(since) {
+			since = target.Since
+		}
+		if why == "" {
+			why = target.Why
+		}
+	}
+	if verdict == "" {
+		verdict = health.Unknown.String()
+	}
+	return verdict, since, why
+}
+
+func targetStatus(vip topology.VIP, state health.State) api.Target {
+	return api.Target{
+		VIP: vip.Prefix.String(), Check: string(vip.Check), Health: state.Verdict.String(), Trend: state.Trend(),
+		Since: state.Since, Why: state.Why, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
+	}
+}
+
+func (c *Controller) admin(name topology.ServerName) api.Admin {
+	drain, drained := c.intent.Drains[name]
+	if !drained {
+		return api.Admin{State: "ready"}
+	}
+	return api.Admin{State: "drain", By: drain.By, Reason: drain.Reason, Since: drain.Since}
+}
+
+func (c *Controller) vipStatus(in steer.Input, vip topology.VIP, routeOn func(topology.RouterName) api.Route) api.VIP {
+	want := c.want[vip.Prefix]
+	v := api.VIP{
+		Prefix: vip.Prefix.String(), Name: vip.Name, Check: string(vip.Check), Mode: string(vip.Mode),
+		Wanted: words(want.Servers), Why: want.Why, Since: want.Since, Next: want.Next,
+		Eligible: []string{}, Routes: []api.Route{}, InSync: true,
+	}
+	for _, address := range vip.Addresses {
+		v.Addresses = append(v.Addresses, address.String())
+	}
+	for _, tier := range vip.Tiers {
+		v.Tiers = append(v.Tiers, api.Tier{Name: tier.Name, Servers: words(tier.Servers)})
+		for _, name := range tier.Servers {
+			if in.Eligible(name, vip) {
+				v.Eligible = append(v.Eligible, string(name))
+			}
+		}
+	}
+	for _, r := range c.site.Routers {
+		route := routeOn(r.Name)
+		v.Routes = append(v.Routes, route)
+		asWanted := slices.Equal(route.Servers, v.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(v.Wanted) > 0)
+		v.InSync = v.InSync && asWanted
+	}
+	return v
+}
+
+type routeKey struct {
+	router topology.RouterName
+	prefix string
+}
+
+// routesByVIP finds each router's route for each VIP: ours if there is one.
+func (c *Controller) routesByVIP() map[routeKey]steer.Route {
+	routes := map[routeKey]steer.Route{}
+	for name, r := range c.routers {
+		for _, route := range r.routes {
+			key := routeKey{name, route.Prefix.String()}
+			if former, seen := routes[key]; !seen || former.Foreign && !route.Foreign {
+				routes[key] = route
+			}
+		}
+	}
+	return routes
+}
+
+func routeStatus(owner map[netip.Addr]topology.ServerName, router topology.RouterName, route steer.Route) api.Route {
+	return api.Route{
+		Router: string(router), Servers: words(steer.ServersOf(owner, route.NextHops)), NextHops: addresses(route.NextHops),
+		Foreign: route.Foreign, Detail: route.Detail,
+	}
+}
+
+// routerStatus is every router's state, by name.
+func (c *Controller) routerStatus() []api.Router {
+	routers := []api.Router{}
+	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
+		r := c.routers[name]
+		s := api.Router{
+			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == c.seq && len(r.last.left.Foreign) == 0,
+			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
+			Foreign: []string{}, Error: message(r.last.err), Retry: r.last.retry,
+		}
+		for _, route := range r.routes {
+			if !route.Foreign {
+				s.Routes++
+			}
+		}
+		for _, route := range r.last.left.Foreign {
+			s.Foreign = append(s.Foreign, foreignText(route))
+		}
+		routers = append(routers, s)
+	}
+	return routers
+}
+
+func driverName(router topology.Router) string {
+	switch {
+	case router.Linux != nil:
+		return "linux"
+	default:
+		panic("controller: router without a driver: " + string(router.Name))
+	}
+}
+
+// warn lists what an operator should look at, most urgent first.
+func (c *Controller) warn(status *api.Status) []string {
+	warnings := []string{}
+	add := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	if status.Frozen != "" {
+		add("%s", status.Frozen)
+	}
+	for _, vip := range status.VIPs {
+		if len(vip.Eligible) == 0 {
+			add("%s has no eligible server: %s", vip.Prefix, vip.Why)
+		}
+	}
+	for _, router := range status.Routers {
+		if router.Error != "" {
+			add("router %s is out of sync: %s", router.Name, router.Error)
+		}
+		for _, foreign := range router.Foreign {
+			add("router %s: %s", router.Name, foreign)
+		}
+	}
+	for _, server := range status.Servers {
+		warnings = append(warnings, serverWarnings(server)...)
+	}
+	if !status.Config.Failed.IsZero() {
+		add("the last reload was refused: %s", status.Config.Problems[0])
+	}
+	return append(warnings, c.warnings...)
+}
+
+func serverWarnings(server api.Server) []string {
+	var warnings []string
+	for _, target := range server.Targets {
+		if target.Health == health.Down.String() && server.Health == "mixed" {
+			warnings = append(warnings, fmt.Sprintf("%s cannot carry %s: %s", server.Name, target.VIP, target.Why))
+		}
+		if target.Trend != "" && target.Health == health.Up.String() {
+			warnings = append(warnings, fmt.Sprintf("%s is %s for %s: %s", server.Name, target.Trend, target.VIP, target.Why))
+		}
+	}
+	if server.Health == health.Down.String() {
+		warnings = append(warnings, fmt.Sprintf("%s is down: %s", server.Name, server.Why))
+	}
+	if server.Echo == string(health.EchoFiltered) {
+		warnings = append(warnings, fmt.Sprintf("%s does not answer echo although its checks pass: is ICMP filtered?", server.Name))
+	}
+	return warnings
+}
