@@ -1,0 +1,302 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestGeneratedSiteIsReadBack writes any valid site out in full and reads it
+// again.
+func TestGeneratedSiteIsReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := drawSite(t)
+		text := write(want)
+		got, err := Parse("site.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%v\nin:\n%s", err, text)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got\n%s\nwant\n%s\nfrom:\n%s", write(got), write(want), text)
+		}
+	})
+}
+
+// TestMutatedKeyIsReportedWithItsLine spoils one key of a valid file: the
+// answer is an error, and one of its problems names that line.
+func TestMutatedKeyIsReportedWithItsLine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lines := strings.Split(write(drawSite(t)), "\n")
+		var keys []int // lines with a key of the grammar; a server may be called xyz
+		for i, line := range lines {
+			if isGrammarKey(keyOf(line)) {
+				keys = append(keys, i)
+			}
+		}
+		i := rapid.SampledFrom(keys).Draw(t, "line")
+		key := keyOf(lines[i])
+		indent, rest, _ := strings.Cut(lines[i], key+":")
+		lines[i] = indent + rapid.SampledFrom([]string{"x" + key, key + "_", key[1:] + "q"}).Draw(t, "key") + ":" + rest
+		text := strings.Join(lines, "\n")
+		_, err := Parse("site.yaml", []byte(text))
+		var problems Problems
+		if !errors.As(err, &problems) {
+			t.Fatalf("line %d is accepted in:\n%s", i+1, text)
+		}
+		for _, p := range problems {
+			if p.Line == i+1 && strings.HasPrefix(p.Message, "unknown ") {
+				return
+			}
+		}
+		t.Fatalf("no problem names line %d:\n%v\nin:\n%s", i+1, err, text)
+	})
+}
+
+// keyOf returns the key that a line starts with.
+func keyOf(line string) string {
+	key, _, _ := strings.Cut(strings.TrimLeft(line, " -"), ":")
+	return key
+}
+
+func isGrammarKey(word string) bool {
+	for _, o := range objects() {
+		for _, key := range o.keys() {
+			if key == word {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// FuzzParse holds that no input panics, that an error is a sorted Problems
+// which prints, and that a site is one whose promises hold.
+func FuzzParse(f *testing.F) {
+	f.Add(readFile(f, examplePath))
+	f.Add([]byte(shortest))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("servers: {web1: {adress: !!str x}}\n--- \n\t"))
+	for _, path := range []string{"whole", "servers", "checks", "vips", "routers"} {
+		f.Add(readFile(f, "testdata/problems/"+path+".txtar"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		site, err := Parse("site.yaml", data)
+		if err == nil {
+			checkPromises(t, site)
+			return
+		}
+		var problems Problems
+		if !errors.As(err, &problems) || len(problems) == 0 || site != nil {
+			t.Fatalf("got site %v and error %#v", site, err)
+		}
+		for i, p := range problems {
+			if p.Message == "" || p.Line < 0 || p.Column < 0 || i > 0 && p.Line < problems[i-1].Line {
+				t.Errorf("problem %d: %+v", i, p)
+			}
+		}
+		if strings.Contains(problems.Detail(), "\x1b") {
+			t.Errorf("an escape reaches the terminal: %q", problems.Detail())
+		}
+	})
+}
+
+// checkPromises holds what the comments in site.go say.
+func checkPromises(t *testing.T, site *Site) {
+	t.Helper()
+	if len(site.Servers) == 0 || len(site.VIPs) == 0 || len(site.Routers) == 0 {
+		t.Fatalf("a section is empty: %+v", site)
+	}
+	for i, vip := range site.VIPs {
+		if i > 0 && vip.Prefix.Overlaps(site.VIPs[i-1].Prefix) || vip.Prefix != vip.Prefix.Masked() {
+			t.Errorf("%s: overlaps, or is not masked", vip.Prefix)
+		}
+		if _, ok := site.Check(vip.Check); !ok || len(vip.Addresses) == 0 || len(vip.Tiers) == 0 {
+			t.Errorf("%s: no check, address or tier: %+v", vip.Prefix, vip)
+		}
+		for _, addr := range vip.Addresses {
+			if !vip.Prefix.Contains(addr) {
+				t.Errorf("%s does not hold %s", vip.Prefix, addr)
+			}
+		}
+		seen := map[ServerName]bool{}
+		for _, name := range vip.Servers() {
+			server, ok := site.Server(name)
+			if !ok || seen[name] || len(server.AddressesFor(vip.Prefix.Addr())) == 0 {
+				t.Errorf("%s: server %s cannot be here", vip.Prefix, name)
+			}
+			seen[name] = true
+			for _, addr := range server.Addresses {
+				if vip.Prefix.Contains(addr) {
+					t.Errorf("%s holds %s of %s", vip.Prefix, addr, name)
+				}
+			}
+		}
+		for _, tier := range vip.Tiers {
+			if len(tier.Servers) == 0 {
+				t.Errorf("%s: tier %s is empty", vip.Prefix, tier.Name)
+			}
+		}
+	}
+	for _, check := range site.Checks {
+		if check.Timeout <= 0 || check.Timeout > check.Interval || check.FastInterval <= 0 || check.FastInterval > check.Interval {
+			t.Errorf("times of %+v", check)
+		}
+	}
+}
+
+// drawSite draws a valid site. Server addresses are in 10/8 and 2001:db8:a::/48,
+// VIPs in 203.0.113.0/24 and 2001:db8:b::/48, so that they cannot meet.
+func drawSite(t *rapid.T) *Site {
+	site := &Site{File: "site.yaml"}
+	for i := range rapid.IntRange(1, 5).Draw(t, "servers") {
+		site.Servers = append(site.Servers, drawServer(t, i))
+	}
+	for i := range rapid.IntRange(1, 3).Draw(t, "checks") {
+		site.Checks = append(site.Checks, drawCheck(t, CheckName(fmt.Sprintf("check%d", i))))
+	}
+	for i := range rapid.IntRange(1, 4).Draw(t, "vips") {
+		site.VIPs = append(site.VIPs, drawVIP(t, site, i))
+	}
+	for i := range rapid.IntRange(1, 2).Draw(t, "routers") {
+		site.Routers = append(site.Routers, Router{Name: RouterName(fmt.Sprintf("r%d", i)), Linux: &Linux{
+			Table:    rapid.SampledFrom([]int{1, 253, 254, 1000, math.MaxUint32 - 1}).Draw(t, "table") + i,
+			Metric:   rapid.IntRange(0, math.MaxUint32).Draw(t, "metric"),
+			Protocol: rapid.SampledFrom([]uint8{21, 82, 255}).Draw(t, "protocol"),
+			Adopt:    rapid.Bool().Draw(t, "adopt"),
+		}})
+	}
+	for i := range site.Routers {
+		if table := &site.Routers[i].Linux.Table; *table == tableLocal || i > 0 && *table == site.Routers[0].Linux.Table {
+			*table = 5000
+		}
+	}
+	site.Alive = Alive{Interval: drawDuration(t, minInterval, maxInterval), Fall: rapid.IntRange(1, 100).Draw(t, "alive fall")}
+	if rapid.Bool().Draw(t, "alive off") {
+		site.Alive = defaultAlive()
+		site.Alive.Off = true
+	}
+	site.Policy = Policy{Failback: drawFailback(t), OnAllDown: drawOnAllDown(t)}
+	site.Policy.MaxUnavailable = rapid.SampledFrom([]Share{{}, {Count: 2}, {Percent: 1}, {Percent: 100}}).Draw(t, "share")
+	site.Paths = Paths{
+		Mark:     rapid.Uint32Range(1, math.MaxUint32-100).Draw(t, "mark"),
+		Table:    rapid.IntRange(10_000, 1<<30).Draw(t, "paths table"),
+		Priority: rapid.IntRange(1, 32765).Draw(t, "priority"),
+	}
+	return site
+}
+
+func drawServer(t *rapid.T, i int) Server {
+	v4 := netip.AddrFrom4([4]byte{10, 0, byte(i), 1})
+	server := Server{Name: ServerName(fmt.Sprintf("web%d", i)), Addresses: []netip.Addr{v4}}
+	server.Weight = rapid.IntRange(1, 256).Draw(t, "weight")
+	if rapid.Bool().Draw(t, "v6") || i == 0 {
+		server.Addresses = append(server.Addresses, netip.MustParseAddr(fmt.Sprintf("2001:db8:a::%d", i+1)))
+	}
+	return server
+}
+
+func drawCheck(t *rapid.T, name CheckName) Check {
+	interval := drawDuration(t, minInterval, maxInterval)
+	check := Check{
+		Name:         name,
+		Interval:     interval,
+		FastInterval: drawDuration(t, minInterval, interval),
+		Timeout:      drawDuration(t, minTimeout, interval),
+		Rise:         rapid.IntRange(1, 100).Draw(t, "rise"),
+		Fall:         rapid.IntRange(1, 100).Draw(t, "fall"),
+		Through:      rapid.SampledFrom([]Through{ThroughVIP, ThroughAddress}).Draw(t, "through"),
+		Watch:        rapid.Bool().Draw(t, "watch"),
+	}
+	port := rapid.Uint16Range(1, 65535).Draw(t, "port")
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		check.TCP = &TCP{Port: port}
+	case 1:
+		check.ICMP, check.Watch = &ICMP{}, false
+	default:
+		check.HTTP = drawHTTP(t, port)
+	}
+	return check
+}
+
+func drawHTTP(t *rapid.T, port uint16) *HTTP {
+	http := &HTTP{
+		TLS:       rapid.Bool().Draw(t, "tls"),
+		Port:      port,
+		Method:    rapid.SampledFrom([]string{"GET", "HEAD"}).Draw(t, "method"),
+		Path:      "/" + rapid.StringMatching(`[a-z/?=%#&]{0,9}`).Draw(t, "path"),
+		Host:      rapid.SampledFrom([]string{"", "www.example.com", "[2001:db8::1]:80"}).Draw(t, "host"),
+		KeepAlive: rapid.Bool().Draw(t, "keep alive"),
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "headers") {
+		http.Headers = append(http.Headers, Header{fmt.Sprintf("X-%d", i), rapid.StringMatching(`[ -~é]{0,9}`).Draw(t, "value")})
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "ranges") {
+		first := rapid.IntRange(100, 599).Draw(t, "first")
+		http.Status = append(http.Status, StatusRange{first, rapid.IntRange(first, 599).Draw(t, "last")})
+	}
+	if http.Method == "GET" {
+		http.Body = rapid.StringMatching(`(?s)[ -~\n\té]{0,20}`).Draw(t, "body")
+	}
+	http.SkipVerify = http.TLS && rapid.Bool().Draw(t, "skip verify")
+	return http
+}
+
+// drawVIP draws the i-th VIP; later ones have higher prefixes, as sorted.
+func drawVIP(t *rapid.T, site *Site, i int) VIP {
+	prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i * 32)}), rapid.IntRange(27, 32).Draw(t, "bits"))
+	if i >= 2 { // IPv6 sorts after IPv4
+		prefix = netip.PrefixFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8:b:%d::", i)), rapid.IntRange(64, 128).Draw(t, "bits"))
+	}
+	vip := VIP{
+		Name:      rapid.SampledFrom([]string{"", fmt.Sprintf("shop-%d", i)}).Draw(t, "name"),
+		Prefix:    prefix,
+		Addresses: []netip.Addr{prefix.Addr()},
+		Check:     rapid.SampledFrom(site.Checks).Draw(t, "check").Name,
+		Mode:      rapid.SampledFrom([]Mode{Single, ECMP}).Draw(t, "mode"),
+		Failback:  drawFailback(t),
+		OnAllDown: drawOnAllDown(t),
+	}
+	var servers []ServerName
+	for _, server := range site.Servers {
+		if len(server.AddressesFor(prefix.Addr())) > 0 {
+			servers = append(servers, server.Name)
+		}
+	}
+	// All servers, cut into as many tiers as there are; a lone primary would
+	// get the rest as default backup.
+	for _, name := range tierNames() {
+		n := len(servers)
+		if name != "backup3" && n > 0 {
+			n = rapid.IntRange(1, n).Draw(t, "tier")
+		}
+		if n > 0 {
+			vip.Tiers = append(vip.Tiers, Tier{Name: name, Servers: servers[:n:n]})
+		}
+		servers = servers[n:]
+	}
+	return vip
+}
+
+func drawDuration(t *rapid.T, lo, hi time.Duration) time.Duration {
+	return time.Duration(rapid.Int64Range(int64(lo), int64(hi)).Draw(t, "duration"))
+}
+
+func drawFailback(t *rapid.T) Failback {
+	mode := rapid.SampledFrom([]FailbackMode{FailbackAfter, FailbackImmediate, FailbackManual, FailbackNever}).Draw(t, "failback")
+	if mode == FailbackAfter {
+		return Failback{mode, drawDuration(t, time.Millisecond, maxFailback)}
+	}
+	return Failback{Mode: mode}
+}
+
+func drawOnAllDown(t *rapid.T) OnAllDown {
+	return rapid.SampledFrom([]OnAllDown{Keep, Withdraw}).Draw(t, "on_all_down")
+}

@@ -1,0 +1,144 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+)
+
+// write returns a file that means the site, every key given, one in a line.
+func write(site *Site) string {
+	w := &writer{}
+	w.line(0, "servers:")
+	for _, server := range site.Servers {
+		w.line(1, "%s:", server.Name)
+		w.line(2, "addresses: %s", list(server.Addresses))
+		w.line(2, "weight: %d", server.Weight)
+	}
+	w.line(0, "checks:")
+	for _, check := range site.Checks {
+		w.check(check)
+	}
+	w.alive(site.Alive)
+	w.line(0, "vips:")
+	for _, vip := range site.VIPs {
+		w.vip(vip)
+	}
+	w.line(0, "routers:")
+	for _, router := range site.Routers {
+		w.line(1, "%s:", router.Name)
+		w.line(2, "linux:")
+		w.line(3, "table: %d", router.Linux.Table)
+		w.line(3, "metric: %d", router.Linux.Metric)
+		w.line(3, "protocol: %d", router.Linux.Protocol)
+		w.line(3, "adopt: %v", router.Linux.Adopt)
+	}
+	w.line(0, "policy:")
+	w.failback(1, site.Policy.Failback)
+	w.line(1, "on_all_down: %s", site.Policy.OnAllDown)
+	switch share := site.Policy.MaxUnavailable; {
+	case share.Percent > 0:
+		w.line(1, "max_unavailable: %d%%", share.Percent)
+	case share.Count > 0:
+		w.line(1, "max_unavailable: %d", share.Count)
+	}
+	w.line(0, "paths:")
+	w.line(1, "mark: 0x%x", site.Paths.Mark)
+	w.line(1, "table: %d", site.Paths.Table)
+	w.line(1, "priority: %d", site.Paths.Priority)
+	return w.String()
+}
+
+type writer struct{ strings.Builder }
+
+func (w *writer) line(depth int, format string, args ...any) {
+	fmt.Fprintf(w, strings.Repeat("  ", depth)+format+"\n", args...)
+}
+
+func (w *writer) check(check Check) {
+	w.line(1, "%s:", check.Name)
+	switch {
+	case check.HTTP != nil:
+		w.http(*check.HTTP)
+	case check.TCP != nil:
+		w.line(2, "tcp: %d", check.TCP.Port)
+	default:
+		w.line(2, "icmp:")
+	}
+	w.line(2, "interval: %s", check.Interval)
+	w.line(2, "fast_interval: %s", check.FastInterval)
+	w.line(2, "timeout: %s", check.Timeout)
+	w.line(2, "rise: %d", check.Rise)
+	w.line(2, "fall: %d", check.Fall)
+	w.line(2, "through: %s", check.Through)
+	w.line(2, "watch: %v", check.Watch)
+}
+
+func (w *writer) http(http HTTP) {
+	if http.TLS {
+		w.line(2, "https:")
+		w.line(3, "skip_verify: %v", http.SkipVerify)
+	} else {
+		w.line(2, "http:")
+	}
+	w.line(3, "port: %d", http.Port)
+	w.line(3, "method: %s", http.Method)
+	w.line(3, "path: %q", http.Path)
+	if http.Host != "" {
+		w.line(3, "host: %q", http.Host)
+	}
+	if len(http.Headers) > 0 {
+		w.line(3, "headers:")
+	}
+	for _, header := range http.Headers {
+		w.line(4, "%s: %q", header.Name, header.Value)
+	}
+	var ranges []string
+	for _, r := range http.Status {
+		ranges = append(ranges, fmt.Sprintf("%d-%d", r.First, r.Last))
+	}
+	w.line(3, "status: %q", strings.Join(ranges, ","))
+	w.line(3, "body: %q", http.Body)
+	w.line(3, "keep_alive: %v", http.KeepAlive)
+}
+
+func (w *writer) alive(alive Alive) {
+	if alive.Off {
+		w.line(0, "alive: off")
+		return
+	}
+	w.line(0, "alive:")
+	w.line(1, "interval: %s", alive.Interval)
+	w.line(1, "fall: %d", alive.Fall)
+}
+
+func (w *writer) vip(vip VIP) {
+	w.line(1, "- prefix: %q", vip.Prefix)
+	if vip.Name != "" {
+		w.line(2, "name: %s", vip.Name)
+	}
+	w.line(2, "addresses: %s", list(vip.Addresses))
+	w.line(2, "check: %s", vip.Check)
+	for _, tier := range vip.Tiers {
+		w.line(2, "%s: %s", tier.Name, list(tier.Servers))
+	}
+	w.line(2, "mode: %s", vip.Mode)
+	w.failback(2, vip.Failback)
+	w.line(2, "on_all_down: %s", vip.OnAllDown)
+}
+
+func (w *writer) failback(depth int, failback Failback) {
+	if failback.Mode == FailbackAfter {
+		w.line(depth, "failback:")
+		w.line(depth+1, "after: %s", failback.After)
+		return
+	}
+	w.line(depth, "failback: %s", failback.Mode)
+}
+
+func list[T any](items []T) string {
+	var words []string
+	for _, item := range items {
+		words = append(words, fmt.Sprintf("%q", fmt.Sprint(item)))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
