@@ -95,7 +95,7 @@ func (d *decision) keepHolding(vip topology.VIP, current, holding []topology.Ser
 	back, later := d.failback(vip, holding)
 	switch {
 	case len(back) > 0:
-		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back), Next: later.due}, true
+		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}, true
 	case len(holding) < len(current) && d.withheld(d.lost(current, vip), vip):
 		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
 	case len(holding) < len(current) && vip.Mode == topology.ECMP:
@@ -281,7 +281,8 @@ func (d *decision) allDown(vip topology.VIP) string {
 	return strings.Join(words, "; ")
 }
 
-func (d *decision) returned(vip topology.VIP, to []topology.ServerName) string {
+func (d *decision) returned(vip topology.VIP, to, from []topology.ServerName) string {
+	to = slices.DeleteFunc(slices.Clone(to), func(name topology.ServerName) bool { return slices.Contains(from, name) })
 	return fmt.Sprintf("%s back in service (%s)", names(to), vip.Tiers[tierOf(vip, to[0])].Name)
 }
 

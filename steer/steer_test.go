@@ -1,0 +1,332 @@
+package steer_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// noon is when every situation happens.
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// A beliefs is a Health made up by a test.
+type beliefs struct {
+	states map[health.Target]health.State
+	lost   map[netip.Addr]bool
+}
+
+func (b beliefs) State(t health.Target) health.State { return b.states[t] }
+func (b beliefs) Lost(a netip.Addr) bool             { return b.lost[a] }
+
+// site parses a file as an operator would write it.
+func site(t testing.TB, text string) *topology.Site {
+	t.Helper()
+	parsed, err := topology.Parse("site.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("the test's own site is bad:\n%v", err)
+	}
+	return parsed
+}
+
+const article = `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13, web4: 192.0.2.14}
+vips:
+  - {prefix: 203.0.113.32/27, primary: web1}
+  - {prefix: 203.0.113.64/27, primary: web2}
+  - {prefix: 203.0.113.96/27, primary: web3}
+  - {prefix: 203.0.113.128/27, primary: web4}
+routers: {edge: {linux: {}}}
+`
+
+const pool = `
+servers: {web1: 192.0.2.11, web2: {address: 192.0.2.12, weight: 2}, web3: 192.0.2.13}
+vips:
+  - {prefix: 203.0.113.96/32, primary: [web1, web2], backup: web3, mode: ecmp}
+routers: {edge: {linux: {}}}
+`
+
+// believe reads "web1 down 5s, web2 drained, web3 unknown"; the others are up
+// for an hour. "5s" is for how long.
+func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology.ServerName]bool) {
+	t.Helper()
+	b := beliefs{states: map[health.Target]health.State{}, lost: map[netip.Addr]bool{}}
+	drained := map[topology.ServerName]bool{}
+	set := func(name topology.ServerName, state health.State) {
+		for _, vip := range s.VIPs {
+			b.states[health.Target{Server: name, VIP: vip.Prefix}] = state
+		}
+	}
+	for _, server := range s.Servers {
+		set(server.Name, health.State{Verdict: health.Up, Since: noon.Add(-time.Hour)})
+	}
+	for _, phrase := range strings.Split(text, ",") {
+		word := strings.Fields(phrase)
+		if len(word) == 0 {
+			continue
+		}
+		name, since := topology.ServerName(word[0]), noon.Add(-time.Hour)
+		if len(word) > 2 {
+			age, err := time.ParseDuration(word[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			since = noon.Add(-age)
+		}
+		switch word[1] {
+		case "up":
+			set(name, health.State{Verdict: health.Up, Since: since})
+		case "down":
+			set(name, health.State{Verdict: health.Down, Since: since, Why: "connection refused"})
+		case "unknown":
+			set(name, health.State{})
+		case "drained":
+			drained[name] = true
+		default:
+			t.Fatalf("what is %q?", phrase)
+		}
+	}
+	return b, drained
+}
+
+// routed is an assignment in which VIP after VIP is with the given servers:
+// "web1 web2 web3,web4 -".
+func routed(s *topology.Site, text string) steer.Assignment {
+	a := steer.Assignment{}
+	for i, word := range strings.Fields(text) {
+		if word == "-" {
+			continue
+		}
+		var servers []topology.ServerName
+		for _, name := range strings.Split(word, ",") {
+			servers = append(servers, topology.ServerName(name))
+		}
+		a[s.VIPs[i].Prefix] = steer.Want{Servers: servers, Since: noon.Add(-time.Hour)}
+	}
+	return a
+}
+
+func describe(s *topology.Site, a steer.Assignment) string {
+	var lines []string
+	for _, vip := range s.VIPs {
+		want := a[vip.Prefix]
+		var hops []string
+		for _, name := range want.Servers {
+			hops = append(hops, string(name))
+		}
+		where := strings.Join(hops, ",")
+		switch {
+		case want.Withdraw:
+			where = "withdrawn"
+		case where == "":
+			where = "-"
+		}
+		line := fmt.Sprintf("%s %s: %s", vip.Prefix, where, want.Why)
+		if !want.Next.IsZero() {
+			line += fmt.Sprintf(" [in %s]", want.Next.Sub(noon))
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestDesired(t *testing.T) {
+	with := func(text, policy string) string { return text + "policy: " + policy + "\n" }
+	for _, situation := range []struct {
+		name, site, servers, before, want string
+	}{
+		{"all well, nothing moves", article, "", "web1 web2 web3 web4", `
+203.0.113.32/27 web1: web1 is primary
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"no routes yet, each VIP goes to its primary", article, "", "- - - -", `
+203.0.113.32/27 web1: web1 is primary
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"no routes yet, and the primary's checks are under way: wait for them", article, "web1 unknown", "- web2 web3 web4", `
+203.0.113.32/27 -: no route yet, and checks of better servers are still under way
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"at a start nothing is known and nothing moves", article, "web1 unknown, web2 unknown, web3 unknown, web4 unknown", "web3 web2 - web4", `
+203.0.113.32/27 web3: web3 is backup
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 -: no server is known to be up yet
+203.0.113.128/27 web4: web4 is primary`},
+		{"a lost server's VIP goes to a backup, the others stay", article, "web1 down 1s", "web1 web2 web3 web4", `
+203.0.113.32/27 web4: web1 is down: connection refused: moved to web4 (backup)
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"a drained server's VIP goes to a backup", article, "web2 drained", "web1 web2 web3 web4", `
+203.0.113.32/27 web1: web1 is primary
+203.0.113.64/27 web3: web2 is drained: moved to web3 (backup)
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"a primary that is back waits for the failback policy", article, "web1 up 20s", "web3 web2 web3 web4", `
+203.0.113.32/27 web3: web1 is back, and gets its traffic once it has been healthy for 1m0s [in 40s]
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"a primary that has been well for long enough gets its traffic back", article, "web1 up 60s", "web3 web2 web3 web4", `
+203.0.113.32/27 web1: web1 back in service (primary)
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"failback never: traffic stays", with(article, "{failback: never}"), "", "web3 web2 web3 web4", `
+203.0.113.32/27 web3: web3 is backup
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"failback manual: traffic stays and says so", with(article, "{failback: manual}"), "", "web3 web2 web3 web4", `
+203.0.113.32/27 web3: web1 is back; failback is manual
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"failback immediate: traffic returns", with(article, "{failback: immediate}"), "web1 up 0s", "web3 web2 web3 web4", `
+203.0.113.32/27 web1: web1 back in service (primary)
+203.0.113.64/27 web2: web2 is primary
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"nobody is left: routes stay", article, "web1 down, web2 down, web3 down, web4 drained", "web1 web2 web3 web4", `
+203.0.113.32/27 web1: no server is eligible (web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused; web4 is drained): left as it is
+203.0.113.64/27 web2: no server is eligible (web2 is down: connection refused; web1 is down: connection refused; web3 is down: connection refused; web4 is drained): left as it is
+203.0.113.96/27 web3: no server is eligible (web3 is down: connection refused; web1 is down: connection refused; web2 is down: connection refused; web4 is drained): left as it is
+203.0.113.128/27 web4: no server is eligible (web4 is drained; web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused): left as it is`},
+		{"nobody is left and the file says withdraw", with(pool, "{on_all_down: withdraw}"), "web1 down, web2 down, web3 down", "web1,web2", `
+203.0.113.96/32 withdrawn: no server is eligible (web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused): withdrawn`},
+		{"too many are unavailable: frozen", with(article, "{max_unavailable: 50%}"), "web1 down, web2 down, web3 drained", "web1 web2 web4 web4", `
+203.0.113.32/27 web1: web1 is down: connection refused, but moves for failures are frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.64/27 web2: web2 is down: connection refused, but moves for failures are frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.96/27 web4: web4 is backup
+203.0.113.128/27 web4: web4 is primary`},
+		{"frozen, and an operator's drain is obeyed all the same", with(article, "{max_unavailable: 25%}"), "web1 down, web2 drained", "web1 web2 web3 web4", `
+203.0.113.32/27 web1: web1 is down: connection refused, but moves for failures are frozen: 1 of 4 servers down and 1 drained, more than max_unavailable (1)
+203.0.113.64/27 web3: web2 is drained: moved to web3 (backup)
+203.0.113.96/27 web3: web3 is primary
+203.0.113.128/27 web4: web4 is primary`},
+		{"ecmp: all of the tier", pool, "", "-", `
+203.0.113.96/32 web1,web2: web1, web2 is primary`},
+		{"ecmp: a lost member leaves, the others stay", pool, "web1 down", "web1,web2", `
+203.0.113.96/32 web2: web1 is down: connection refused`},
+		{"ecmp: a member that is back waits, then joins", pool, "web1 up 59s", "web2", `
+203.0.113.96/32 web2: web1 is back, and gets its traffic once it has been healthy for 1m0s [in 1s]`},
+		{"ecmp: a member that is back joins", pool, "web1 up 60s", "web2", `
+203.0.113.96/32 web1,web2: web1 back in service (primary)`},
+		{"ecmp: the tier is lost, the backup takes over", pool, "web1 down, web2 drained", "web1,web2", `
+203.0.113.96/32 web3: web1 is down: connection refused, web2 is drained: moved to web3 (backup)`},
+		{"ecmp: the tier is back and the backup is let go", pool, "", "web3", `
+203.0.113.96/32 web1,web2: web1, web2 back in service (primary)`},
+	} {
+		t.Run(situation.name, func(t *testing.T) {
+			s := site(t, situation.site)
+			believed, drained := believe(t, s, situation.servers)
+			got := describe(s, steer.Desired(steer.Input{
+				Site: s, Health: believed, Drained: drained, Previous: routed(s, situation.before), Now: noon,
+			}))
+			if want := strings.TrimSpace(situation.want); got != want {
+				t.Errorf("servers: %s\nbefore:  %s\ngot:\n%s\nwant:\n%s", situation.servers, situation.before, got, want)
+			}
+		})
+	}
+}
+
+func TestNextHopIsTheFirstAddressThatIsNotLost(t *testing.T) {
+	s := site(t, `
+servers: {web1: {addresses: [192.0.2.11, 198.51.100.11, "2001:db8::11"]}, web2: {addresses: [192.0.2.12, "2001:db8::12"]}}
+vips: [{prefix: 203.0.113.1, primary: web1}, {prefix: "2001:db8:1::1", primary: web1}]
+routers: {edge: {linux: {}}}
+`)
+	believed, _ := believe(t, s, "")
+	hops := func() string {
+		a := steer.Desired(steer.Input{Site: s, Health: believed, Now: noon})
+		return steer.FormatNextHops(a[s.VIPs[0].Prefix].NextHops) + " " + steer.FormatNextHops(a[s.VIPs[1].Prefix].NextHops)
+	}
+	if got, want := hops(), "192.0.2.11 2001:db8::11"; got != want {
+		t.Errorf("all well: next hops %s, want %s", got, want)
+	}
+	believed.lost[netip.MustParseAddr("192.0.2.11")] = true
+	if got, want := hops(), "198.51.100.11 2001:db8::11"; got != want {
+		t.Errorf("first address lost: next hops %s, want %s", got, want)
+	}
+	believed.lost[netip.MustParseAddr("198.51.100.11")] = true
+	if got, want := hops(), "192.0.2.11 2001:db8::11"; got != want {
+		t.Errorf("both lost: next hops %s, want %s", got, want)
+	}
+}
+
+func TestAdoptTakesWhatRoutersHave(t *testing.T) {
+	s := site(t, article)
+	hop := func(text string) []steer.NextHop {
+		return []steer.NextHop{{Address: netip.MustParseAddr(text), Weight: 1}}
+	}
+	first := []steer.Route{
+		{Prefix: s.VIPs[0].Prefix, NextHops: hop("192.0.2.13")},
+		{Prefix: s.VIPs[1].Prefix, NextHops: hop("192.0.2.99")}, // nobody we know
+	}
+	second := []steer.Route{
+		{Prefix: s.VIPs[0].Prefix, NextHops: hop("192.0.2.14")},
+		{Prefix: s.VIPs[2].Prefix, NextHops: hop("192.0.2.12"), Foreign: true},
+		{Prefix: netip.MustParsePrefix("198.51.100.0/24"), NextHops: hop("192.0.2.11")}, // not a VIP
+	}
+	adopted := steer.Adopt(s, first, second)
+	var got []string
+	for _, vip := range s.VIPs {
+		got = append(got, fmt.Sprint(adopted[vip.Prefix].Servers))
+	}
+	if want := []string{"[web3]", "[]", "[web2]", "[]"}; !slices.Equal(got, want) || len(adopted) != 2 {
+		t.Errorf("adopted %v (%d prefixes), want %v", got, len(adopted), want)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	a, b := netip.MustParsePrefix("203.0.113.32/27"), netip.MustParsePrefix("2001:db8:1::/64")
+	web1 := []steer.NextHop{{Address: netip.MustParseAddr("192.0.2.11"), Weight: 1}}
+	web2 := []steer.NextHop{{Address: netip.MustParseAddr("192.0.2.12"), Weight: 1}}
+	six := []steer.NextHop{{Address: netip.MustParseAddr("2001:db8::12"), Weight: 1}}
+	want := steer.Assignment{a: {NextHops: web2, Why: "web1 is down"}, b: {NextHops: six, Why: "primary"}}
+	for _, situation := range []struct {
+		name  string
+		want  steer.Assignment
+		have  []steer.Route
+		adopt bool
+		plan  string
+	}{
+		{"an empty router gets all, sorted", want, nil, false, "add 203.0.113.32/27 via 192.0.2.12; add 2001:db8:1::/64 via 2001:db8::12"},
+		{"what is as wanted is left alone", want, []steer.Route{{Prefix: a, NextHops: web2}, {Prefix: b, NextHops: six}}, false, ""},
+		{"another next hop is replaced", want, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: b, NextHops: six}}, false, "replace 203.0.113.32/27 via 192.0.2.11 -> 192.0.2.12"},
+		{"a stray of ours is put right", want, []steer.Route{{Prefix: a, NextHops: web2, Stray: true}, {Prefix: b, NextHops: six}}, false, "replace 203.0.113.32/27 via 192.0.2.12 -> 192.0.2.12"},
+		{"two of ours are put right", want, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: a, NextHops: web2}, {Prefix: b, NextHops: six}}, false, "replace 203.0.113.32/27 via 192.0.2.11 -> 192.0.2.12"},
+		{"a foreign route is reported and left alone", want, []steer.Route{{Prefix: a, NextHops: web1, Foreign: true}, {Prefix: b, NextHops: six}}, false, "foreign 203.0.113.32/27"},
+		{"a foreign route is adopted where the file says so", want, []steer.Route{{Prefix: a, NextHops: web2, Foreign: true}, {Prefix: b, NextHops: six}}, true, "replace 203.0.113.32/27 via 192.0.2.12 -> 192.0.2.12 adopt"},
+		{"what nothing is wanted for stays", steer.Assignment{a: {}}, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: b, NextHops: six}}, false, ""},
+		{"what is to be withdrawn is removed", steer.Assignment{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1}}, false, "remove 203.0.113.32/27 via 192.0.2.11"},
+		{"a foreign route is not withdrawn", steer.Assignment{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1, Foreign: true}}, true, ""},
+	} {
+		t.Run(situation.name, func(t *testing.T) {
+			plan := steer.Diff(situation.want, situation.have, situation.adopt)
+			var words []string
+			for _, change := range plan.Changes {
+				text := change.String()
+				if change.Adopt {
+					text += " adopt"
+				}
+				words = append(words, text)
+			}
+			for _, route := range plan.Foreign {
+				words = append(words, "foreign "+route.Prefix.String())
+			}
+			if got := strings.Join(words, "; "); got != situation.plan {
+				t.Errorf("got  %s\nwant %s", got, situation.plan)
+			}
+		})
+	}
+}
