@@ -41,6 +41,9 @@ type reader struct {
 	servers map[ServerName]int // index in site.Servers, or badPlace
 	checks  map[CheckName]bool // defined, well or badly
 	spots   []spot             // every server address
+
+	carriers4, carriers6 []ServerName // good servers with an address of that family, sorted
+
 	drafts  []draft            // every VIP, in file order
 	pairs   int                // servers in tiers so far
 }

@@ -49,7 +49,7 @@ type problemCase struct{ name, file, problems string }
 //	the file
 //	-- problems --
 //	what Parse says
-func readCases(t *testing.T, path string) (comment string, cases []problemCase) {
+func readCases(t testing.TB, path string) (comment string, cases []problemCase) {
 	t.Helper()
 	comment, rest, _ := strings.Cut(string(readFile(t, path)), "-- ")
 	for rest != "" {

@@ -84,7 +84,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("servers: {web1: {adress: !!str x}}\n--- \n\t"))
 	for _, path := range []string{"whole", "servers", "checks", "vips", "routers"} {
-		f.Add(readFile(f, "testdata/problems/"+path+".txtar"))
+		_, cases := readCases(f, "testdata/problems/"+path+".txtar")
+		for _, c := range cases {
+			f.Add([]byte(complete(c.file)))
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		site, err := Parse("site.yaml", data)

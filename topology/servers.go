@@ -30,6 +30,7 @@ func (r *reader) readServers(f fields) {
 		r.site.Servers = append(r.site.Servers, server)
 	}
 	r.oneServerPerAddress()
+	r.sortCarriers()
 }
 
 // readServer reads one server: an address, or a mapping.
@@ -106,15 +107,37 @@ func (r *reader) serverNames() []string {
 	return all
 }
 
+// sortCarriers notes which servers have an address of each family, once for
+// all VIPs.
+func (r *reader) sortCarriers() {
+	has := func(addr netip.Addr) []ServerName {
+		var all []ServerName
+		for _, server := range r.site.Servers {
+			if len(server.AddressesFor(addr)) > 0 {
+				all = append(all, server.Name)
+			}
+		}
+		slices.Sort(all)
+		return slices.Clip(all)
+	}
+	r.carriers4, r.carriers6 = has(netip.IPv4Unspecified()), has(netip.IPv6Unspecified())
+}
+
 // carriers returns the servers that have an address of the family of addr and
-// are not in without, sorted.
+// are not in without, which is sorted too. VIPs share the result.
 func (r *reader) carriers(addr netip.Addr, without []ServerName) []ServerName {
-	var all []ServerName
-	for _, server := range r.site.Servers {
-		if !slices.Contains(without, server.Name) && len(server.AddressesFor(addr)) > 0 {
-			all = append(all, server.Name)
+	all := r.carriers6
+	if addr.Is4() {
+		all = r.carriers4
+	}
+	if len(without) == 0 {
+		return all
+	}
+	var rest []ServerName
+	for _, name := range all {
+		if _, found := slices.BinarySearch(without, name); !found {
+			rest = append(rest, name)
 		}
 	}
-	slices.Sort(all)
-	return all
+	return rest
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,9 +15,10 @@ import (
 )
 
 const (
-	maxFile     = 4 << 20 // bytes; a site of tens of thousands of VIPs fits
-	maxAliased  = 10_000  // nodes reached through aliases; a bomb has billions
-	maxProblems = 1000    // more help nobody, and each costs a search for what was meant
+	maxFile     = 4 << 20   // bytes; a site of tens of thousands of VIPs fits
+	maxSearch   = 256 << 10 // bytes in which to search for the line of a syntax error
+	maxAliased  = 10_000    // nodes reached through aliases; a bomb has billions
+	maxProblems = 1000      // more help nobody, and each costs a search for what was meant
 )
 
 // A source is the file being read and the problems found in it so far.
@@ -130,29 +132,45 @@ func next(decoder *yaml.Decoder) (*yaml.Node, error) {
 }
 
 // syntax notes a YAML syntax error at the line that causes it.
+func (s *source) syntax(data []byte, err error) {
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	at := faultLine(data, lines, err)
+	text := string(lines[at])
+	column := len(text) - len(strings.TrimLeft(text, " \t")) + 1
+	before := string(bytes.Join(lines[:at], nil))
+	s.add(len(splitLines(before)), column, "", syntaxMessage(err, text))
+}
+
+// faultLine finds the line, from 0, that causes a syntax error.
 //
 // The parser names the line where the surrounding block starts, often line 1,
 // or no line. But it reads front to back, so the line at fault is the last one
-// of the shortest beginning of the file that fails in the same way.
-func (s *source) syntax(data []byte, err error) {
-	lines := bytes.SplitAfter(data, []byte("\n"))
+// of the shortest beginning of the file that fails in the same way. The search
+// costs tens of readings; for a very large file the parser's word must do.
+func faultLine(data []byte, lines [][]byte, err error) int {
+	if len(data) > maxSearch {
+		said := yamlPrefix.FindStringSubmatch(err.Error())
+		if said == nil || said[2] == "" {
+			return 0
+		}
+		line, _ := strconv.Atoi(said[2]) // digits, by the expression
+		return min(max(line, 1), len(lines)) - 1
+	}
 	ends := make([]int, len(lines))
-	for i, end := 0, 0; i < len(lines); i++ {
-		end += len(lines[i])
+	end := 0
+	for i, line := range lines {
+		end += len(line)
 		ends[i] = end
 	}
-	at := sort.Search(len(lines)-1, func(i int) bool {
+	return sort.Search(len(lines)-1, func(i int) bool {
 		_, _, got := decode(data[:ends[i]])
 		return got != nil && got.Error() == err.Error()
 	})
-	text := string(lines[at])
-	column := len(text) - len(strings.TrimLeft(text, " \t")) + 1
-	s.add(len(splitLines(string(data[:ends[at]-len(lines[at])]))), column, "", syntaxMessage(err, text))
 }
 
 // yamlPrefix is what the parser puts before its message; the line is not the
 // one we want.
-var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
+var yamlPrefix = regexp.MustCompile(`^yaml: (line (\d+): )?`)
 
 // syntaxMessage adds the usual cause to the parser's words, which speak of
 // tokens.
