@@ -55,7 +55,7 @@ func (l *Lab) act(action Action, s Server) error {
 	case Crash:
 		return l.servers[s.Name].kill()
 	case Freeze:
-		return l.servers[s.Name].signal(syscall.SIGSTOP)
+		return l.servers[s.Name].freeze()
 	case Unplug:
 		return l.unplug(s)
 	case Block:

@@ -226,7 +226,7 @@ func (l *Lab) Close() error {
 	loads := l.loads
 	l.mu.Unlock()
 	for _, load := range loads {
-		err = errors.Join(err, load.process.kill())
+		load.kill()
 	}
 	for _, p := range l.servers {
 		if p != nil {

@@ -42,6 +42,8 @@ type Load struct {
 	process *process
 	stdin   *os.File
 	read    chan error // one value, when the last sample has been read
+	once    sync.Once  // of the end
+	err     error      // of the end
 
 	mu      sync.Mutex
 	windows []*Window
@@ -117,18 +119,30 @@ func (l *Load) Open() *Window {
 }
 
 // Stop ends the generator and returns when all of its samples have been read.
-func (l *Load) Stop() error {
-	err := l.stdin.Close()
-	select {
-	case <-l.process.done:
-	case <-time.After(answerTimeout + startTimeout):
-		err = errors.Join(err, errors.New("the load did not stop"), l.process.kill())
-	}
-	if l.process.err != nil {
-		err = errors.Join(err, fmt.Errorf("the load failed: %w; %s", l.process.err, l.process.lastWords()))
-	}
-	return errors.Join(err, <-l.read)
+// Stopping twice is the same as once.
+func (l *Load) Stop() error { return l.end(answerTimeout + startTimeout) }
+
+// end asks the generator to stop and kills it if it does not in time.
+func (l *Load) end(grace time.Duration) error {
+	l.once.Do(func() {
+		l.err = l.stdin.Close()
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-l.process.done:
+		case <-timer.C:
+			l.err = errors.Join(l.err, l.process.kill())
+		}
+		l.err = errors.Join(l.err, <-l.read)
+		if l.process.err != nil {
+			l.err = errors.Join(l.err, fmt.Errorf("the load failed: %w; %s", l.process.err, l.process.lastWords()))
+		}
+	})
+	return l.err
 }
+
+// kill ends the generator at once; nobody wants its samples any more.
+func (l *Load) kill() { _ = l.end(0) }
 
 // CPU returns how much processor time the generator has used. It may be
 // called after Stop.
@@ -167,10 +181,17 @@ func (w *Window) Close(ctx context.Context) (Figures, error) {
 	w.to = end
 	w.load.mu.Unlock()
 	err := w.settled(ctx, end)
+	w.Discard()
+	w.load.mu.Lock()
+	defer w.load.mu.Unlock()
+	return figure(w.samples, w.from, end), err
+}
+
+// Discard ends the window without a look at it.
+func (w *Window) Discard() {
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()
 	w.load.windows = slices.DeleteFunc(w.load.windows, func(other *Window) bool { return other == w })
-	return figure(w.samples, w.from, end), err
 }
 
 // settled waits until everything started before end has been decided.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // readyWord is the line with which a server process says that it listens.
@@ -73,6 +75,20 @@ func (p *process) kill() error {
 	err := p.signal(syscall.SIGKILL)
 	<-p.done
 	return err
+}
+
+// freeze stops the process, as SIGSTOP does, and returns when it has stopped.
+func (p *process) freeze() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	var info unix.Siginfo
+	// Only a look: the end of the process is Wait's to collect.
+	err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+	if err != nil || !p.running() {
+		return fmt.Errorf("%s does not run any more: restore it first", p.name)
+	}
+	return nil
 }
 
 // stop asks the process to end and kills it if it does not within the grace.

@@ -1,0 +1,263 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ReportOptions says what to measure.
+type ReportOptions struct {
+	Lab    Options       // the lab to build for each run; its Links are the fault's
+	Faults []string      // of FaultNames; default all but none
+	Repeat int           // runs of each; default 1
+	Watch  time.Duration // how long a run may take to recover; default 15s
+	Load   LoadOptions   // default 500 connections/s to each VIP, 10000 packets/s to the one under test
+}
+
+// A Row is one run: what clients lost to one fault.
+type Row struct {
+	Fault          string   `json:"fault"`
+	Profile        Profile  `json:"profile"`
+	Repeat         int      `json:"repeat"` // 1 is the first
+	Requests       int      `json:"requests"`
+	FailedRequests int      `json:"failed_requests"`
+	OutageMs       float64  `json:"outage_ms"` // start of the first failed request to start of the first of the lasting successes
+	PacketsSent    int      `json:"packets_sent"`
+	PacketsLost    int      `json:"packets_lost"`
+	DetectMs       *float64 `json:"detect_ms"` // fault to verdict; null where there is nothing to detect
+	ApplyMs        *float64 `json:"apply_ms"`  // verdict, or command, to route in the kernel; null without a move
+
+	Recovered       bool     `json:"recovered"`        // within the watch
+	RouteChanges    int      `json:"route_changes"`    // of any VIP, as the kernel told
+	FailedElsewhere int      `json:"failed_elsewhere"` // of failed_requests, on VIPs that the fault does not concern
+	LastAnswerMs    *float64 `json:"last_answer_ms"`   // drain: command to start of the last request that the server answered
+	WrongAnswers    int      `json:"wrong_answers"`
+	LateRequests    int      `json:"late_requests"` // the generator started them over 5 ms late: many make the run worthless
+	Links           Links    `json:"links"`
+}
+
+// Report measures faults one after the other, each run in a lab of its own,
+// and returns a row for each run; with an error, those before it. It writes a
+// line for each run to progress.
+func Report(ctx context.Context, options ReportOptions, progress io.Writer) ([]Row, error) {
+	if err := options.complete(); err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, name := range options.Faults {
+		for repeat := range options.Repeat {
+			row, err := run(ctx, options, faultNamed(name))
+			if err != nil {
+				return rows, fmt.Errorf("lab report: %s, run %d: %w", name, repeat+1, err)
+			}
+			row.Repeat = repeat + 1
+			rows = append(rows, row)
+			if _, err := fmt.Fprintln(progress, row); err != nil {
+				return rows, fmt.Errorf("lab report: %w", err)
+			}
+		}
+	}
+	return rows, nil
+}
+
+func (o *ReportOptions) complete() error {
+	if len(o.Faults) == 0 {
+		o.Faults = slices.DeleteFunc(FaultNames(), func(name string) bool { return name == "none" })
+	}
+	for _, name := range o.Faults {
+		if !slices.Contains(FaultNames(), name) {
+			return fmt.Errorf("unknown fault %q: there are %s", name, strings.Join(FaultNames(), ", "))
+		}
+		if o.Lab.Controller == nil && faultNamed(name).steered {
+			return fmt.Errorf("fault %s needs a controller", name)
+		}
+	}
+	if o.Repeat < 1 {
+		o.Repeat = 1
+	}
+	if o.Watch == 0 {
+		o.Watch = 15 * time.Second
+	}
+	if o.Load.UDP == nil {
+		o.Load.UDP = []int{0}
+	}
+	if o.Lab.Failback == "" {
+		o.Lab.Failback = "immediate" // an undrain is measured, not a policy
+	}
+	return o.Lab.complete()
+}
+
+// A trial is one run, while it runs.
+type trial struct {
+	lab    *Lab
+	fault  fault
+	vip    VIP    // the one under test, index 0
+	server string // the one that the fault is done to
+	routes *RouteWatch
+	window *Window
+	began  time.Time // of the fault or command
+	watch  time.Duration
+}
+
+// run builds a lab, does the fault to it under load, and measures.
+func run(ctx context.Context, options ReportOptions, f fault) (row Row, err error) {
+	lab := options.Lab
+	lab.Links = f.links
+	l, err := Start(ctx, lab)
+	if err != nil {
+		return Row{}, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	t := &trial{lab: l, fault: f, vip: l.Site.VIPs[0], server: f.server, watch: options.Watch}
+	if err := t.prepare(ctx); err != nil {
+		return Row{}, err
+	}
+	if t.routes, err = l.WatchRoutes(); err != nil {
+		return Row{}, err
+	}
+	defer t.routes.Close()
+	load, err := l.StartLoad(ctx, options.Load)
+	if err != nil {
+		return Row{}, err
+	}
+	if err := t.calm(ctx, load); err != nil {
+		return Row{}, err
+	}
+	figures, err := t.play(ctx, load)
+	if err != nil {
+		return Row{}, err
+	}
+	row, err = t.row(ctx, figures)
+	return row, errors.Join(err, load.Stop())
+}
+
+// prepare waits for the site to be healthy, and does what comes before the
+// fault.
+func (t *trial) prepare(ctx context.Context) error {
+	if err := t.lab.WaitReady(ctx); err != nil {
+		return err
+	}
+	if t.fault.before == nil {
+		return nil
+	}
+	return t.fault.before(ctx, t)
+}
+
+// calm waits for a second without failure, and then a random part of the
+// check interval, so that the fault comes at any phase of the checks.
+func (t *trial) calm(ctx context.Context, load *Load) error {
+	ctx, cancel := context.WithTimeout(ctx, t.watch)
+	defer cancel()
+	window := load.Open()
+	defer window.Discard()
+	if err := window.Quiet(ctx, 0); err != nil {
+		return fmt.Errorf("before the fault, %s: %w", window.Now(), err)
+	}
+	pace, err := t.lab.Profile.pace()
+	if err != nil {
+		return err
+	}
+	return pause(ctx, rand.N(pace.interval))
+}
+
+// play does the fault and watches until the site has recovered, or the watch
+// is over.
+func (t *trial) play(ctx context.Context, load *Load) (Figures, error) {
+	t.window = load.Open()
+	t.began = time.Now()
+	if err := t.fault.do(ctx, t); err != nil {
+		return Figures{}, err
+	}
+	watch, cancel := context.WithTimeoutCause(ctx, t.watch, errWatchOver)
+	defer cancel()
+	err := t.fault.settled(watch, t)
+	if err == nil {
+		err = t.window.Quiet(watch, quietTime)
+	}
+	if err != nil && !errors.Is(err, errWatchOver) {
+		return Figures{}, err
+	}
+	return t.window.Close(ctx)
+}
+
+// quietTime is how long nothing may fail for successes to be lasting.
+const quietTime = 1500 * time.Millisecond
+
+// errWatchOver ends a watch without recovery: a result, not a failure.
+var errWatchOver = errors.New("not recovered while watched")
+
+// row puts together what the client, the controller and the kernel saw.
+func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
+	changes, err := t.routes.Changes()
+	if err != nil {
+		return Row{}, err
+	}
+	changes = slices.DeleteFunc(changes, func(c RouteChange) bool { return c.At.Before(t.began) })
+	row := Row{
+		Fault: t.fault.name, Profile: t.lab.Profile, Links: t.lab.Site.Links,
+		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
+		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
+		RouteChanges: len(changes), FailedElsewhere: f.Failed - f.VIP(0).Failed,
+	}
+	decided := t.began
+	if t.fault.verdict {
+		at, err := t.verdict(ctx)
+		if err != nil || at.IsZero() {
+			return row, err
+		}
+		row.DetectMs = since(t.began, at)
+		decided = at
+	}
+	if change, ok := t.routes.first(t.vip.Prefix, t.began); ok {
+		row.ApplyMs = since(decided, change.At)
+	}
+	if t.fault.name == "drain" {
+		row.LastAnswerMs = t.lastAnswer(f)
+	}
+	return row, nil
+}
+
+// verdict returns when the controller found the server down for the VIP; the
+// zero time if it did not.
+func (t *trial) verdict(ctx context.Context) (time.Time, error) {
+	if t.lab.Operator == nil {
+		return time.Time{}, nil
+	}
+	for event, err := range t.lab.Operator.Events(ctx, 0, false) {
+		if err != nil {
+			return time.Time{}, fmt.Errorf("read the controller's events: %w", err)
+		}
+		if event.Kind == "verdict" && event.Server == t.server && event.VIP == t.vip.Prefix.String() &&
+			event.To == "down" && !event.Time.Before(t.began) {
+			return event.Time, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+// lastAnswer returns the time from the command to the last request of the VIP
+// that the server answered.
+func (t *trial) lastAnswer(f Figures) *float64 {
+	for _, tenure := range f.VIP(0).Answers {
+		if t.lab.Site.Servers[tenure.Server].Name == t.server {
+			return since(t.began, tenure.Last)
+		}
+	}
+	zero := 0.0
+	return &zero
+}
+
+func ms(d time.Duration) float64 {
+	return float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond)
+}
+
+func since(from, to time.Time) *float64 {
+	v := ms(to.Sub(from))
+	return &v
+}

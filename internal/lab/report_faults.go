@@ -1,0 +1,130 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// A fault is one thing that Report does to a lab.
+type fault struct {
+	name    string
+	links   Links
+	server  string // that it is done to, or that it is about
+	steered bool   // senseless without a controller
+	verdict bool   // the controller should find the server down
+	before  func(context.Context, *trial) error
+	do      func(context.Context, *trial) error
+	settled func(context.Context, *trial) error // waits until the traffic has gone where it should
+}
+
+// killedFor is how long a killed controller stays dead.
+const killedFor = 500 * time.Millisecond
+
+// faultList is all faults, in the order of a report.
+func faultList() []fault {
+	return []fault{
+		{name: "none", server: "web1", do: nothing, settled: nothing},
+		broken("crash", Crash, Switched),
+		broken("freeze", Freeze, Switched),
+		broken("unplug", Unplug, Switched),
+		broken("unplug-router", Unplug, Direct),
+		broken("block", Block, Switched),
+		{name: "remove-vip", server: "web2", steered: true, verdict: true,
+			do: act(RemoveVIP), settled: awaitVerdict},
+		{name: "drain", server: "web1", steered: true, do: drain, settled: awaitAway},
+		{name: "undrain", server: "web1", steered: true, before: drainFirst, do: undrain, settled: awaitBack},
+		{name: "controller-kill", server: "web1", steered: true, do: killController, settled: awaitReady},
+	}
+}
+
+// broken is a fault that takes the VIP's primary away.
+func broken(name string, action Action, links Links) fault {
+	return fault{name: name, links: links, server: "web1", verdict: true, do: act(action), settled: awaitAway}
+}
+
+// FaultNames lists what Report can measure. "none" proves the generator.
+func FaultNames() []string {
+	var names []string
+	for _, f := range faultList() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+func faultNamed(name string) fault {
+	for _, f := range faultList() {
+		if f.name == name {
+			return f
+		}
+	}
+	panic("lab: no such fault: " + name)
+}
+
+func nothing(context.Context, *trial) error { return nil }
+
+func act(action Action) func(context.Context, *trial) error {
+	return func(ctx context.Context, t *trial) error { return t.lab.Do(ctx, action, t.server) }
+}
+
+func drain(ctx context.Context, t *trial) error {
+	moved, err := t.lab.Operator.Drain(ctx, api.DrainRequest{Server: t.server, Reason: "lab report"})
+	if err != nil {
+		return fmt.Errorf("drain %s: %w", t.server, err)
+	}
+	if !moved.Confirmed {
+		return fmt.Errorf("drain %s: not confirmed by every router", t.server)
+	}
+	return nil
+}
+
+func drainFirst(ctx context.Context, t *trial) error {
+	if err := drain(ctx, t); err != nil {
+		return err
+	}
+	return t.lab.waitAway(ctx, t.vip, t.server)
+}
+
+func undrain(ctx context.Context, t *trial) error {
+	if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Server: t.server}); err != nil {
+		return fmt.Errorf("undrain %s: %w", t.server, err)
+	}
+	return nil
+}
+
+func killController(ctx context.Context, t *trial) error {
+	if err := t.lab.KillController(ctx); err != nil {
+		return err
+	}
+	if err := pause(ctx, killedFor); err != nil {
+		return err
+	}
+	return t.lab.StartController(ctx)
+}
+
+func awaitReady(ctx context.Context, t *trial) error { return t.lab.WaitReady(ctx) }
+
+func awaitBack(ctx context.Context, t *trial) error { return t.lab.WaitAt(ctx, t.vip, t.server) }
+
+// awaitAway waits for the kernel's word that the VIP's route moved; a
+// controller that never moves it, or none, is seen by the watch's end.
+func awaitAway(ctx context.Context, t *trial) error {
+	return poll(ctx, 5*time.Millisecond, "the route to move", func() (bool, error) {
+		_, moved := t.routes.first(t.vip.Prefix, t.began)
+		_, err := t.routes.Changes()
+		return moved, err
+	})
+}
+
+func awaitVerdict(ctx context.Context, t *trial) error {
+	return poll(ctx, 20*time.Millisecond, "the verdict", func() (bool, error) {
+		at, err := t.verdict(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = errWatchOver
+		}
+		return !at.IsZero(), err
+	})
+}
