@@ -1,0 +1,48 @@
+# routesteer: build, test, measure. `make test` is what CI runs.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BUILD       := $(CURDIR)/build
+
+.PHONY: all build test tools lint unit fuzz bench report soak clean
+
+all: build
+
+build: ## the binary, in build/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BUILD)/routesteer ./cmd/routesteer
+
+test: tools lint unit ## everything CI runs
+
+tools: ## what the tests need beside Go (Debian or Ubuntu)
+	@scripts/test-tools
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	GOBIN=$(BUILD) $(GO) install $(STATICCHECK)
+	$(BUILD)/staticcheck ./...
+
+unit: ## all tests with the race detector; packages one after the other, because they measure time
+	$(GO) test -race -p 1 -timeout 12m ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+bench: tools ## speed, as ratios against other programs in the same run
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./health/probe ./drivers/linux ./steer ./internal/controller
+
+report: build ## the headline figures: every fault, five times, both profiles
+	$(BUILD)/routesteer lab report --repeat 5 --profile default
+	$(BUILD)/routesteer lab report --repeat 5 --profile fast
+
+soak: build ## ten minutes of each profile on a busy machine: nothing may move
+	scripts/soak $(BUILD)/routesteer
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,538 @@
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/mem"
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+const article = `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13, web4: 192.0.2.14}
+checks: {web: {http: {port: 80}, rise: 1, fall: 1}}
+vips:
+  - {prefix: 203.0.113.32/27, check: web, primary: web1, backup: web2}
+  - {prefix: 203.0.113.64/27, check: web, primary: web2, backup: web3}
+routers: {edge: {linux: {}}, core: {linux: {table: 100}}}
+`
+
+var (
+	vip1 = netip.MustParsePrefix("203.0.113.32/27")
+	vip2 = netip.MustParsePrefix("203.0.113.64/27")
+)
+
+// A world is a controller with routers in memory and servers made of words.
+type world struct {
+	t       *testing.T
+	file    string // the configuration
+	dir     string
+	edge    *mem.Router
+	core    *mem.Router
+	senses  *senses
+	control *controller.Controller
+	stop    func()
+}
+
+// senses stand in for health/probe: servers are well unless a test says so.
+type senses struct {
+	mu    sync.Mutex
+	news  chan<- health.News
+	site  *topology.Site
+	ill   map[health.Target]string
+	wrong error // what Set answers
+}
+
+func (s *senses) Set(site *topology.Site) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wrong != nil {
+		return s.wrong
+	}
+	s.site = site
+	return nil
+}
+
+func (s *senses) Hurry(health.Target, bool) {}
+func (s *senses) Close() error              { return nil }
+
+func (s *senses) Check(_ context.Context, targets []health.Target) []health.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var results []health.Result
+	for _, target := range targets {
+		results = append(results, health.Result{Target: target, Started: time.Now(), Failure: s.ill[target]})
+	}
+	return results
+}
+
+// tell sends one result for every target.
+func (s *senses) tell() {
+	s.mu.Lock()
+	site, ill := s.site, s.ill
+	s.mu.Unlock()
+	for _, vip := range site.VIPs {
+		for _, server := range vip.Servers() {
+			target := health.Target{Server: server, VIP: vip.Prefix}
+			s.news <- health.Result{Target: target, Started: time.Now(), Failure: ill[target]}
+		}
+	}
+}
+
+// falls makes a server fail for these VIPs from now on.
+func (s *senses) falls(server topology.ServerName, why string, vips ...netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, vip := range vips {
+		s.ill[health.Target{Server: server, VIP: vip}] = why
+	}
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, file: article, dir: t.TempDir(), edge: mem.NewRouter(), core: mem.NewRouter()}
+	return w
+}
+
+// start starts the controller and waits until it has nothing left to do.
+func (w *world) start() {
+	w.t.Helper()
+	if w.senses == nil {
+		w.senses = &senses{ill: map[health.Target]string{}}
+	}
+	control, err := controller.New(controller.Options{
+		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(w.file)) },
+		Open: w.open,
+		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
+			w.senses.news = news
+			return w.senses, nil
+		},
+
+		StateFile: filepath.Join(w.dir, "state.json"), Version: "test", Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- control.Run(ctx) }()
+	w.control = control
+	w.stop = func() {
+		w.t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the controller ended with %v", err)
+		}
+	}
+	<-control.Running()
+	w.settle()
+}
+
+func (w *world) open(router topology.Router, site *topology.Site) (drivers.Driver, error) {
+	var prefixes []netip.Prefix
+	for _, vip := range site.VIPs {
+		prefixes = append(prefixes, vip.Prefix)
+	}
+	if router.Name == "edge" {
+		return w.edge.Open(prefixes), nil
+	}
+	return w.core.Open(prefixes), nil
+}
+
+// settle gives one round of results and waits until all have acted on it.
+func (w *world) settle() {
+	w.senses.tell()
+	synctest.Wait()
+}
+
+func (w *world) status() *api.Status {
+	w.t.Helper()
+	status, err := w.control.Status(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return status
+}
+
+// wantRoutes fails unless the router has just these: "web1 web2" for the VIPs
+// in order, "-" for none.
+func (w *world) wantRoutes(name string, router *mem.Router, want string) {
+	w.t.Helper()
+	server := map[string]string{"192.0.2.11": "web1", "192.0.2.12": "web2", "192.0.2.13": "web3", "192.0.2.14": "web4"}
+	got := []string{"-", "-"}
+	for _, route := range router.Look() {
+		switch route.Prefix {
+		case vip1:
+			got[0] = server[steer.FormatNextHops(route.NextHops)]
+		case vip2:
+			got[1] = server[steer.FormatNextHops(route.NextHops)]
+		}
+	}
+	if text := strings.Join(got, " "); text != want {
+		w.t.Errorf("%s routes %s, want %s", name, text, want)
+	}
+}
+
+func route(prefix netip.Prefix, server int) steer.Route {
+	address := netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + server)})
+	return steer.Route{Prefix: prefix, NextHops: []steer.NextHop{{Address: address, Weight: 1}}}
+}
+
+// inWorld runs a test in fake time.
+func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f(t, w)
+	})
+}
+
+func TestAStartRoutesEachVIPToItsPrimary(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		w.wantRoutes("core", w.core, "web1 web2")
+		status := w.status()
+		if len(status.Warnings) != 0 || !status.VIPs[0].InSync || !status.Routers[1].InSync {
+			w.t.Errorf("all is well and status says %+v", status)
+		}
+	})
+}
+
+func TestAStartAdoptsWhatItFindsAndChangesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for _, router := range []*mem.Router{w.edge, w.core} {
+			router.Plant(route(vip1, 2))
+			router.Plant(route(vip2, 2))
+		}
+		w.start()
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		if n := w.edge.Changes() + w.core.Changes(); n != 0 {
+			t.Errorf("%d changes at a start, want 0", n)
+		}
+		w.stop()
+		w.wantRoutes("edge, after the controller stopped,", w.edge, "web2 web2")
+		w.start()
+		defer w.stop()
+		if n := w.edge.Changes() + w.core.Changes(); n != 0 {
+			t.Errorf("%d changes after a restart, want 0", n)
+		}
+		time.Sleep(61 * time.Second) // fake: the failback policy's minute
+		w.settle()
+		w.wantRoutes("edge, a minute later,", w.edge, "web1 web2")
+	})
+}
+
+func TestALostServersVIPMovesWithoutAGap(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		w.wantRoutes("core", w.core, "web2 web2")
+		if w.edge.Gaps(vip1) != 0 {
+			t.Error("there was a moment without a route")
+		}
+		var story []string
+		for event, err := range w.control.Events(t.Context(), 0, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if event.VIP == vip1.String() && event.From != "" && event.Router != "core" {
+				story = append(story, fmt.Sprintf("%s %s%s %s>%s", event.Kind, event.Router, event.Server, event.From, event.To))
+			}
+		}
+		want := []string{"verdict web1 up>down", "assignment  web1>web2", "route edge web1>web2"}
+		if got := story[max(0, len(story)-3):]; !slices.Equal(got, want) {
+			t.Errorf("the journal tells %q, want %q", got, want)
+		}
+	})
+}
+
+func TestADrainMovesIsKeptAndComesBackAfterARestart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Reason: "kernel", By: "ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !moved.Confirmed || moved.Unchanged || len(moved.VIPs) != 1 || moved.VIPs[0].To[0] != "web2" {
+			t.Errorf("the drain answers %+v", moved)
+		}
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		if again, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", By: "bob"}); err != nil || !again.Unchanged {
+			t.Errorf("draining twice: %+v, %v; want unchanged", again, err)
+		}
+		w.stop()
+		w.start()
+		defer w.stop()
+		if admin := w.status().Servers[0].Admin; admin.State != "drain" || admin.By != "ann" || admin.Reason != "kernel" {
+			t.Errorf("after a restart: %+v", admin)
+		}
+		w.wantRoutes("edge, after a restart,", w.edge, "web2 web2")
+		time.Sleep(61 * time.Second)
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRoutes("edge, undrained,", w.edge, "web1 web2")
+	})
+}
+
+func TestADrainIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ill  func(*world)
+	}{
+		{"the standby is known to be down", func(w *world) {
+			w.senses.falls("web2", "connection refused", vip1)
+			w.settle()
+		}},
+		{"the standby fails its proof", func(w *world) { w.senses.falls("web2", "timeout after 500ms", vip1) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.start()
+				defer w.stop()
+				c.ill(w)
+				before := w.edge.Changes()
+				_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+				var refusal *api.Error
+				if !errors.As(err, &refusal) || refusal.Code != api.Refused || !strings.Contains(refusal.Details[0], vip1.String()) {
+					t.Fatalf("got %v, want a refusal that names %s", err, vip1)
+				}
+				if w.edge.Changes() != before || w.status().Servers[0].Admin.State != "ready" {
+					t.Error("something was touched")
+				}
+				if warnings := strings.Join(w.status().Warnings, "\n"); !strings.Contains(warnings, "web2 cannot carry "+vip1.String()) {
+					t.Errorf("status does not warn of the standby: %q", warnings)
+				}
+				forced, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Force: true})
+				if err != nil || forced.Admin != "drain" || forced.VIPs[0].To[0] != "web1" {
+					t.Errorf("by force: %+v, %v; want drained, its traffic left on it", forced, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAnUnknownServerIsAnErrorThatListsTheKnown(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "wbe1"})
+		if err == nil || !strings.Contains(err.Error(), "web1, web2, web3, web4") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestIntentThatCannotBeKeptIsNotActedOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.dir = filepath.Join(w.dir, "missing")
+		w.start()
+		defer w.stop()
+		_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		var failure *api.Error
+		if !errors.As(err, &failure) || failure.Code != api.Unavailable {
+			t.Fatalf("got %v", err)
+		}
+		w.wantRoutes("edge", w.edge, "web1 web2")
+	})
+}
+
+func TestUnreadableIntentIsSetAsideAndSaid(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		if err := os.WriteFile(filepath.Join(w.dir, "state.json"), []byte(`{"version": 1, "drains": {`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		defer w.stop()
+		if warnings := strings.Join(w.status().Warnings, "\n"); !strings.Contains(warnings, "set aside as") {
+			t.Errorf("status does not say so: %q", warnings)
+		}
+		files, err := os.ReadDir(w.dir)
+		if err != nil || len(files) != 1 || !strings.Contains(files[0].Name(), "unreadable") {
+			t.Errorf("files: %v, %v", files, err)
+		}
+	})
+}
+
+func TestASlowRouterDelaysNobody(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.core.Delay(5 * time.Second)
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.wantRoutes("edge, at once,", w.edge, "web2 web2")
+		w.wantRoutes("core, not yet,", w.core, "web1 web2")
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		w.wantRoutes("core, later,", w.core, "web2 web2")
+	})
+}
+
+func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.core.Cut()
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", TimeoutMs: 2000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if moved.Confirmed || !moved.Routers[1].InSync || moved.Routers[0].InSync || !strings.Contains(moved.Routers[0].Error, "connection to the router lost") {
+			t.Errorf("got %+v", moved)
+		}
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		w.core.Mend()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.wantRoutes("core, mended,", w.core, "web2 web2")
+		if !w.status().Routers[0].InSync {
+			t.Errorf("still out of sync: %+v", w.status().Routers[0])
+		}
+	})
+}
+
+func TestAHalfDoneApplyConverges(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.edge.CutAfter(1)
+		w.senses.falls("web2", "connection refused", vip1, vip2)
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.senses.falls("web1", "", vip1)
+		w.edge.Mend()
+		time.Sleep(2 * time.Minute)
+		w.settle()
+		time.Sleep(2 * time.Minute)
+		w.settle()
+		w.wantRoutes("edge", w.edge, "web1 web3")
+	})
+}
+
+func TestDriftIsRepairedAndCounted(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.edge.Plant(route(vip1, 4))
+		synctest.Wait()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		if edge := w.status().Routers[1]; edge.Repairs != 1 {
+			t.Errorf("%d repairs counted, want 1", edge.Repairs)
+		}
+	})
+}
+
+func TestAForeignRouteIsReportedAndLeftAlone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		foreign := route(vip1, 4)
+		foreign.Foreign = true
+		w.edge.Plant(foreign)
+		w.start()
+		defer w.stop()
+		w.wantRoutes("edge", w.edge, "web4 web2")
+		status := w.status()
+		if edge := status.Routers[1]; edge.InSync || len(edge.Foreign) != 1 || !strings.Contains(edge.Foreign[0], "adopt: true") {
+			t.Errorf("edge: %+v", edge)
+		}
+	})
+}
+
+func TestABadReloadChangesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.file = strings.Replace(article, "primary: web1", "primary: wbe1", 1)
+		_, err := w.control.Reload(t.Context(), api.ReloadRequest{By: "ann"})
+		var refusal *api.Error
+		if !errors.As(err, &refusal) || refusal.Code != api.BadConfig || !strings.Contains(refusal.Details[0], `did you mean web1?`) {
+			t.Fatalf("got %v", err)
+		}
+		if status := w.status(); len(status.Config.Problems) != 1 || !strings.Contains(strings.Join(status.Warnings, ""), "reload was refused") {
+			t.Errorf("status keeps quiet about it: %+v %q", status.Config, status.Warnings)
+		}
+		w.file = article
+		w.senses.wrong = errors.New("no right to make rules")
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err == nil {
+			t.Error("a reload whose checks cannot be set up succeeds")
+		}
+		w.senses.wrong = nil
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err != nil {
+			t.Error(err)
+		}
+		if status := w.status(); len(status.Warnings) != 0 {
+			t.Errorf("after a good reload it still warns: %q", status.Warnings)
+		}
+		w.wantRoutes("edge", w.edge, "web1 web2")
+	})
+}
+
+func TestAGoodReloadMovesOnlyWhatTheFileChanges(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		before := w.edge.Changes()
+		w.file = strings.Replace(article, "backup: web3", "backup: [web3, web4]", 1)
+		reloaded, err := w.control.Reload(t.Context(), api.ReloadRequest{By: "ann"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"VIP 203.0.113.64/27 changed"}; !slices.Equal(reloaded.Changes, want) {
+			t.Errorf("it says %q, want %q", reloaded.Changes, want)
+		}
+		w.settle()
+		if n := w.edge.Changes() - before; n != 0 {
+			t.Errorf("%d routes changed", n)
+		}
+		w.file = strings.Replace(w.file, "routers:", "  - {prefix: 203.0.113.96/27, check: web, primary: web4}\nrouters:", 1)
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		if n := w.edge.Changes() - before; n != 1 {
+			t.Errorf("%d routes changed for one new VIP", n)
+		}
+	})
+}
+
+func TestPlanTellsAndTouchesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		plan, err := w.control.Plan(t.Context())
+		if err != nil || len(plan.Changes) != 0 {
+			t.Fatalf("in sync, and the plan is %+v, %v", plan, err)
+		}
+		w.edge.Refuse(netip.MustParseAddr("192.0.2.12"), errors.New("network is unreachable"))
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		plan, err = w.control.Plan(t.Context())
+		if err != nil || len(plan.Changes) != 1 || plan.Changes[0].Router != "edge" || plan.Changes[0].To[0] != "192.0.2.12" {
+			t.Fatalf("the plan is %+v, %v", plan, err)
+		}
+		if edge := w.status().Routers[1]; !strings.Contains(edge.Error, "network is unreachable") || edge.Retry.IsZero() {
+			t.Errorf("edge: %+v", edge)
+		}
+	})
+}
