@@ -41,11 +41,10 @@ type reader struct {
 	servers map[ServerName]int // index in site.Servers, or badPlace
 	checks  map[CheckName]bool // defined, well or badly
 	spots   []spot             // every server address
-
-	carriers4, carriers6 []ServerName // good servers with an address of that family, sorted
-
 	drafts  []draft            // every VIP, in file order
 	pairs   int                // servers in tiers so far
+
+	carriers4, carriers6 []ServerName // good servers with an address of that family, sorted
 }
 
 // badPlace marks a name that is defined, but so badly that nothing more can be

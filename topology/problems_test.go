@@ -124,6 +124,8 @@ func TestFaultsThatTextCannotShow(t *testing.T) {
 		{"a control character", "servers:\n  web1: \x01\n", "site.yaml:2:3: not YAML: control characters are not allowed"},
 		{"tab", "servers:\n\tweb1: 192.0.2.11\n",
 			"site.yaml:2:2: not YAML: found character that cannot start any token; indent with spaces, not tabs"},
+		{"a syntax error in a very large file", "a:\n" + strings.Repeat("  - b\n", 100_000) + " c: d\n",
+			"site.yaml:100001:3: not YAML: did not find expected key; look at the indentation, and for a missing colon, quote or bracket near here"},
 		{"too many servers", "servers:\n" + servers.String() + "vips: [203.0.113.1]\nrouters: {edge: {linux: }}\n",
 			"site.yaml:1026:3: servers: more than 1024 servers"},
 		{"a billion laughs", aliases.String(), "site.yaml:4:45: alias *a2 contains itself or unfolds to too much; write the values out"},
