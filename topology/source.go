@@ -196,7 +196,6 @@ func syntaxMessage(err error, line string) string {
 // person would write, which would otherwise cost memory without limit.
 func (s *source) bounded(root *yaml.Node) bool {
 	budget := maxAliased
-	open := map[*yaml.Node]bool{}
 	var visit func(node, through *yaml.Node) bool
 	visit = func(node, through *yaml.Node) bool {
 		if node.Kind == yaml.AliasNode {
@@ -206,7 +205,7 @@ func (s *source) bounded(root *yaml.Node) bool {
 			node = node.Alias
 		}
 		if through != nil {
-			if budget--; budget < 0 || open[node] {
+			if budget--; budget < 0 {
 				s.add(through.Line, through.Column, "", fmt.Sprintf(
 					"alias *%s contains itself or unfolds to too much; write the values out", through.Value))
 				return false
@@ -216,8 +215,6 @@ func (s *source) bounded(root *yaml.Node) bool {
 			s.add(node.Line, node.Column, "", fmt.Sprintf("tag %s: write the plain value, without a tag", node.Tag))
 			return false
 		}
-		open[node] = true
-		defer delete(open, node)
 		for _, child := range node.Content {
 			if !visit(child, through) {
 				return false
