@@ -192,8 +192,9 @@ func syntaxMessage(err error, line string) string {
 	return message
 }
 
-// bounded notes tags, which change what a word is, and aliases that contain themselves or unfold to more than a
-// person would write, which would otherwise cost memory without limit.
+// bounded notes tags, which change what a word is, and is false for aliases
+// that contain themselves or unfold to more than a person would write, which
+// would otherwise cost memory without limit.
 func (s *source) bounded(root *yaml.Node) bool {
 	budget := maxAliased
 	var visit func(node, through *yaml.Node) bool
@@ -213,7 +214,6 @@ func (s *source) bounded(root *yaml.Node) bool {
 		}
 		if node.Style&yaml.TaggedStyle != 0 {
 			s.add(node.Line, node.Column, "", fmt.Sprintf("tag %s: write the plain value, without a tag", node.Tag))
-			return false
 		}
 		for _, child := range node.Content {
 			if !visit(child, through) {
