@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
 )
@@ -169,20 +168,11 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	if body != nil {
 		request.Header.Set("Content-Type", jsonType)
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		request.Header.Set(timeoutHeader, serverTimeout(time.Until(deadline)).String())
-	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
 	return response, nil
-}
-
-// serverTimeout is the part of our own time that the controller gets, so that
-// its answer still finds us waiting.
-func serverTimeout(left time.Duration) time.Duration {
-	return left - min(left/10, time.Second/2)
 }
 
 // expect returns the controller's error, or complains if the response is not

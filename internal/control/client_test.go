@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
 )
@@ -97,18 +96,6 @@ func TestTheOperatorsErrorsKeepCodeDetailsAndHint(t *testing.T) {
 			t.Errorf("got %#v", err)
 		}
 	})
-}
-
-func TestADrainThatIsNotConfirmedInTimeSaysWhatIsMissing(t *testing.T) {
-	operator := &fakeOperator{block: make(chan struct{})}
-	client := NewClient(serve(t, operator))
-	go func() { <-operator.block }()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	_, err := client.Drain(ctx, api.DrainRequest{Server: "web1"})
-	if got := (*api.Error)(nil); !errors.As(err, &got) || got.Code != api.Unconfirmed {
-		t.Errorf("got %v, want the operator's own words", err)
-	}
 }
 
 func TestAClientThatGoesEndsItsRequest(t *testing.T) {

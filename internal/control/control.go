@@ -61,11 +61,6 @@ const (
 	ndjsonType = "application/x-ndjson"
 )
 
-// timeoutHeader carries how long the client will wait, as a Go duration, so
-// that a drain that is not confirmed in time is answered with what is missing
-// rather than cut off.
-const timeoutHeader = "Routesteer-Timeout"
-
 // A checkRequest is the body of POST /v1/check.
 type checkRequest struct {
 	Server string `json:"server,omitempty"`

@@ -23,13 +23,7 @@ func answer(method string, do func(ctx context.Context, body []byte) (any, error
 			writeError(w, err)
 			return
 		}
-		ctx, cancel, err := patience(r)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		defer cancel()
-		result, err := do(ctx, body)
+		result, err := do(r.Context(), body)
 		if err != nil {
 			writeError(w, err)
 			return
@@ -78,21 +72,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	_ = connection.SetReadDeadline(time.Time{})
 	return body, nil
-}
-
-// patience is the request's context, with the client's own limit if it told
-// one.
-func patience(r *http.Request) (context.Context, context.CancelFunc, error) {
-	text := r.Header.Get(timeoutHeader)
-	if text == "" {
-		return r.Context(), func() {}, nil
-	}
-	timeout, err := time.ParseDuration(text)
-	if err != nil {
-		return nil, nil, badRequest("%s: %v", timeoutHeader, err)
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	return ctx, cancel, nil
 }
 
 // decode reads exactly one JSON value with known fields only.

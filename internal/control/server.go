@@ -90,8 +90,8 @@ func (s *server) drain(ctx context.Context, body []byte) (any, error) {
 	if err := decode(body, &request); err != nil {
 		return nil, err
 	}
-	if request.Server == "" {
-		return nil, badRequest("which server? \"server\" is empty")
+	if err := checkMove(request.Server, request.TimeoutMs); err != nil {
+		return nil, err
 	}
 	request.By = peerName(ctx)
 	return s.operator.Drain(ctx, request)
@@ -102,11 +102,22 @@ func (s *server) undrain(ctx context.Context, body []byte) (any, error) {
 	if err := decode(body, &request); err != nil {
 		return nil, err
 	}
-	if request.Server == "" {
-		return nil, badRequest("which server? \"server\" is empty")
+	if err := checkMove(request.Server, request.TimeoutMs); err != nil {
+		return nil, err
 	}
 	request.By = peerName(ctx)
 	return s.operator.Undrain(ctx, request)
+}
+
+// checkMove finds fault with what drain and undrain have in common.
+func checkMove(server string, timeoutMs int64) error {
+	if server == "" {
+		return badRequest("which server? \"server\" is empty")
+	}
+	if timeoutMs < 0 {
+		return badRequest("timeout_ms is %d: it must not be negative", timeoutMs)
+	}
+	return nil
 }
 
 func (s *server) check(ctx context.Context, body []byte) (any, error) {

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/control"
+	"github.com/routesteer/routesteer/internal/lab"
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/show"
+)
+
+func (a *app) labCommand() *cobra.Command {
+	options, tour := lab.Options{}, false
+	command := &cobra.Command{
+		Use:   "lab",
+		Short: "Build a whole site on this machine, with real packets, and break it",
+		Long: `Build a whole site on this machine from nothing, in network namespaces: a
+router with the real controller, four web servers with their VIPs, a client. No
+root is needed where user namespaces are allowed. Ctrl-C removes everything.
+
+On a terminal it shows live status, and from another terminal servers can be
+broken, restored and drained. With --tour, or without a terminal, it plays a
+day's story under load, tells each step with its figures, and exits with 0 when
+everything held.`,
+		Example: `  routesteer lab
+  routesteer lab crash web2          (in another terminal)
+  routesteer lab --tour`,
+		Args: atMost(0),
+		RunE: func(command *cobra.Command, _ []string) error { return a.lab(command.Context(), options, tour) },
+	}
+	command.PersistentFlags().IntVar(&options.ID, "id", 0, "number of the lab; 0 is the lowest free one, or the only one that runs")
+	command.Flags().StringVar((*string)(&options.Profile), "profile", string(lab.Default), "intervals of checks: default or fast")
+	command.Flags().StringVar((*string)(&options.Links), "links", string(lab.Switched), "how servers are wired: switched or direct")
+	command.Flags().BoolVar(&tour, "tour", false, "play the story instead")
+	for _, action := range lab.Actions() {
+		command.AddCommand(a.labActionCommand(action, &options.ID))
+	}
+	command.AddCommand(a.labReportCommand())
+	return command
+}
+
+// lab builds a lab and shows it, or gives the tour.
+func (a *app) lab(ctx context.Context, options lab.Options, tour bool) (err error) {
+	if err := a.prepareLab(&options); err != nil {
+		return err
+	}
+	if _, tty := a.terminal(); tour || !tty {
+		return lab.Tour(ctx, lab.TourOptions{Lab: options}, a.stdout)
+	}
+	l, err := lab.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := l.WaitReady(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C
+		}
+		return err
+	}
+	return a.watch(ctx, l.Operator, labBanner(l), "")
+}
+
+// prepareLab gets the rights that a lab needs, and says how to run its
+// controller: with this program.
+func (a *app) prepareLab(options *lab.Options) error {
+	if err := netns.Enter(); err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program's file: %w", err)
+	}
+	options.Controller = []string{exe, "run"}
+	options.Dial = func(socket string) api.Operator { return control.NewClient(socket) }
+	return nil
+}
+
+// labBanner says what can be done to the lab from another terminal.
+func labBanner(l *lab.Lab) string {
+	var actions []string
+	for _, action := range lab.Actions() {
+		actions = append(actions, string(action))
+	}
+	return fmt.Sprintf(`lab %d; Ctrl-C removes it. In another terminal:
+  routesteer lab --id %d %s SERVER
+  routesteer --socket %s drain SERVER
+
+`, l.ID, l.ID, strings.Join(actions, "|"), l.Paths.Socket)
+}
+
+func (a *app) labActionCommand(action lab.Action, id *int) *cobra.Command {
+	return &cobra.Command{
+		Use:   string(action) + " SERVER",
+		Short: "In a running lab, " + labActionHelp(action),
+		Example: fmt.Sprintf(`  routesteer lab %s web1
+  routesteer lab %s web2 --id 2`, action, action),
+		Args: oneServer,
+		RunE: func(command *cobra.Command, args []string) error {
+			status, err := lab.Do(command.Context(), *id, action, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(status, func(show.Style) string { return labText(status) })
+		},
+	}
+}
+
+func labActionHelp(action lab.Action) string {
+	switch action {
+	case lab.Crash:
+		return "kill a server's process: its port is closed"
+	case lab.Freeze:
+		return "stop a server's process: connections are accepted and nobody answers"
+	case lab.Unplug:
+		return "take a server's link down"
+	case lab.Block:
+		return "drop a server's IP packets, while ARP still answers"
+	case lab.RemoveVIP:
+		return "remove from a server the VIPs that it is a backup for"
+	case lab.Restore:
+		return "undo all that was done to a server"
+	default:
+		return string(action)
+	}
+}
+
+// labText lists the servers and what was done to them.
+func labText(status lab.Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lab %d, controller %s\n", status.ID, status.Controller)
+	for _, server := range status.Servers {
+		done := "ok"
+		if len(server.Faults) > 0 {
+			done = strings.Trim(fmt.Sprint(server.Faults), "[]")
+		}
+		fmt.Fprintf(&b, "  %s  %s  %s\n", server.Name, server.Address, done)
+	}
+	return b.String()
+}

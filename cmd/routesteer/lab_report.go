@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/routesteer/routesteer/internal/lab"
+)
+
+func (a *app) labReportCommand() *cobra.Command {
+	options := lab.ReportOptions{}
+	command := &cobra.Command{
+		Use:   "report",
+		Short: "Measure what clients lose to each kind of fault",
+		Long: `Measure what clients lose to each kind of fault: each run builds a lab, loads
+it with new HTTP connections and UDP packets, does the fault, and waits until
+service is whole again. Runs are told on standard error as they end.
+
+Faults: ` + strings.Join(lab.FaultNames(), ", ") + `.`,
+		Example: `  routesteer lab report
+  routesteer lab report --profile fast --fault crash,freeze --repeat 5 -o json`,
+		Args: atMost(0),
+		RunE: func(command *cobra.Command, _ []string) error { return a.labReport(command.Context(), options) },
+	}
+	flags := command.Flags()
+	flags.IntVar(&options.Repeat, "repeat", 1, "runs of each fault")
+	flags.StringVar((*string)(&options.Lab.Profile), "profile", string(lab.Default), "intervals of checks: default or fast")
+	flags.StringSliceVar(&options.Faults, "fault", nil, "only these faults, with commas")
+	return command
+}
+
+// labReport prints the runs that were done, also if a later one failed.
+func (a *app) labReport(ctx context.Context, options lab.ReportOptions) error {
+	if err := a.prepareLab(&options.Lab); err != nil {
+		return err
+	}
+	rows, err := lab.Report(ctx, options, a.stderr)
+	if rows == nil {
+		rows = []lab.Row{} // never null
+	}
+	if a.output == asJSON {
+		return errors.Join(err, writeJSON(a.stdout, rows, "  "))
+	}
+	return errors.Join(err, lab.WriteTable(a.stdout, rows))
+}
+
+// labNodeCommand is what the lab runs in its namespaces.
+func (a *app) labNodeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                "lab-node",
+		Short:              "Be a server or client of a lab; the lab runs this itself",
+		Hidden:             true,
+		DisableFlagParsing: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			return lab.Node(command.Context(), args, a.stdin, a.stdout)
+		},
+	}
+}

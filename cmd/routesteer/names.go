@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// completionTimeout is what a shell waits for names: no longer than people do.
+const completionTimeout = time.Second
+
+// completeServer is a cobra.CompletionFunc: the running controller's servers.
+func (a *app) completeServer(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	status := a.statusForCompletion(command.Context(), args)
+	if status == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return serverCompletions(status), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSubject is a cobra.CompletionFunc: servers and VIPs.
+func (a *app) completeSubject(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	status := a.statusForCompletion(command.Context(), args)
+	if status == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := serverCompletions(status)
+	for _, vip := range status.VIPs {
+		names = append(names, cobra.CompletionWithDesc(vip.Prefix, "VIP "+vip.Name))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// statusForCompletion returns nil when there is nothing to complete, or
+// nobody to ask.
+func (a *app) statusForCompletion(ctx context.Context, args []string) *api.Status {
+	if len(args) > 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	status, err := a.client().Status(ctx)
+	if err != nil {
+		return nil
+	}
+	return status
+}
+
+func serverCompletions(status *api.Status) []cobra.Completion {
+	var names []cobra.Completion
+	for _, server := range status.Servers {
+		names = append(names, cobra.CompletionWithDesc(server.Name, fmt.Sprintf("server, %s, %s", server.Health, server.Admin.State)))
+	}
+	return names
+}
+
+// A subject is what status can show in detail. One of the two is set.
+type subject struct {
+	server *api.Server
+	vip    *api.VIP
+}
+
+// find returns the server or VIP that an operator means by word: a name, a
+// prefix, or an address.
+func find(status *api.Status, word string) (subject, error) {
+	address, _ := netip.ParseAddr(word) // the zero value is in no prefix
+	for i, server := range status.Servers {
+		if server.Name == word {
+			return subject{server: &status.Servers[i]}, nil
+		}
+	}
+	for i, vip := range status.VIPs {
+		prefix, _ := netip.ParsePrefix(vip.Prefix)
+		if vip.Prefix == word || vip.Name == word || prefix.Contains(address) {
+			return subject{vip: &status.VIPs[i]}, nil
+		}
+	}
+	return subject{}, unknown(status, word)
+}
+
+// unknown says which names there are, and which was probably meant.
+func unknown(status *api.Status, word string) error {
+	failure := &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no server or VIP %q in %s", word, status.Config.File)}
+	var names []string
+	for _, server := range status.Servers {
+		names = append(names, server.Name)
+	}
+	failure.Details = append(failure.Details, "servers: "+strings.Join(names, ", "))
+	var vips []string
+	for _, vip := range status.VIPs {
+		vips = append(vips, vip.Prefix)
+		if vip.Name != "" {
+			names = append(names, vip.Name)
+		}
+	}
+	failure.Details = append(failure.Details, "VIPs: "+strings.Join(vips, ", "))
+	if name, ok := near(word, append(names, vips...)); ok {
+		failure.Hint = "did you mean " + name + "?"
+	}
+	return failure
+}
+
+// near returns the first name that is one slip away from word: a letter
+// wrong, missing or too many, or two neighbours swapped.
+func near(word string, names []string) (string, bool) {
+	for _, name := range names {
+		if oneSlip(word, name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func oneSlip(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	swapped := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return swapped || len(a) <= 1 && len(b) <= 1
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/routesteer/routesteer/internal/control"
+)
+
+// An app is what the commands of one command line share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	output         format
+	socket         string
+}
+
+const socketVariable = "ROUTESTEER_SOCKET"
+
+// rootCommand returns the whole tree of commands.
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "routesteer",
+		Short: "Keep virtual IPs reachable by changing routes",
+		Long: `routesteer watches the servers that carry a site's virtual IPs (VIPs) and
+makes the routers send each VIP to one that works. It changes routes, never
+addresses.
+
+Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
+		Example: `  routesteer lab                 a whole site on this machine, to try it
+  routesteer run -c site.yaml    the controller
+  routesteer status              what is, at a glance
+  routesteer drain web1          before a reboot`,
+		SilenceErrors: true, // report prints them
+		SilenceUsage:  true,
+	}
+	socket := control.DefaultSocket
+	if value := os.Getenv(socketVariable); value != "" {
+		socket = value
+	}
+	flags := root.PersistentFlags()
+	flags.VarP(&a.output, "output", "o", "how to print: text or json")
+	flags.StringVar(&a.socket, "socket", socket, "the controller's socket (or "+socketVariable+")")
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, command.CommandPath())
+	})
+	// A flag that is not there would panic; a fixed one cannot be missing.
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
+	root.AddCommand(
+		a.runCommand(), a.validateCommand(), a.schemaCommand(),
+		a.statusCommand(), a.planCommand(), a.drainCommand(), a.undrainCommand(),
+		a.checkCommand(), a.reloadCommand(), a.eventsCommand(),
+		a.labCommand(), a.labNodeCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// client returns the operator's side of the controller.
+func (a *app) client() *control.Client { return control.NewClient(a.socket) }
+
+// oneServer is the cobra.PositionalArgs of a command that takes a server.
+func oneServer(command *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return usageError(command, "which server? one name is wanted, %d are given", len(args))
+}
+
+// atMost is the cobra.PositionalArgs of a command that takes up to n words.
+func atMost(n int) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		return usageError(command, "what is %q? at most %d arguments are wanted", args[n], n)
+	}
+}
+
+func usageError(command *cobra.Command, format string, args ...any) error {
+	return fmt.Errorf("%s; see `%s --help`", fmt.Sprintf(format, args...), command.CommandPath())
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/health/probe"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/control"
+	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	config      string
+	state       string
+	socketGroup string
+	logFormat   string
+	logLevel    slog.Level
+}
+
+func (a *app) runCommand() *cobra.Command {
+	flags := &runFlags{}
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Run the controller",
+		Long: `Run the controller until it is stopped. It adopts the routes that it finds,
+and leaves them in place when it stops: without it, traffic flows as before.
+
+SIGHUP reads the configuration again, SIGTERM and SIGINT stop it. Under systemd
+use Type=notify; with WatchdogSec=, a controller that hangs is restarted.`,
+		Example: `  routesteer run
+  routesteer run -c site.yaml --socket ./r.sock --state ./state.json --log-level debug`,
+		Args: atMost(0),
+		RunE: func(command *cobra.Command, _ []string) error { return a.run(command.Context(), flags) },
+	}
+	f := command.Flags()
+	f.StringVarP(&flags.config, "config", "c", defaultConfig, "the configuration file")
+	f.StringVar(&flags.state, "state", "/var/lib/routesteer/state.json", "where drains are kept across restarts")
+	f.StringVar(&flags.socketGroup, "socket-group", "", "the group that may use the socket besides its owner")
+	f.StringVar(&flags.logFormat, "log-format", "text", "text or json")
+	f.TextVar(&flags.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	return command
+}
+
+// run runs the controller and the operators' door until ctx ends or one of
+// them fails.
+func (a *app) run(ctx context.Context, flags *runFlags) error {
+	log, err := a.newLog(flags)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before the start, which it would otherwise end
+	defer signal.Stop(hup)
+
+	// The socket first: it is what keeps two controllers apart.
+	listener, err := control.Listen(ctx, a.socket, flags.socketGroup)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // again after Serve, which is no harm
+	c, err := a.newController(flags, log)
+	if err != nil {
+		return err
+	}
+	systemd := newNotifier(os.Getenv)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.Run(ctx) })
+	group.Go(func() error { return control.Serve(ctx, listener, c, log) })
+	group.Go(func() error { return reloadOn(ctx, hup, c, systemd, log) })
+	group.Go(func() error { return systemd.attend(ctx, c.Running(), c) })
+	return group.Wait()
+}
+
+func (a *app) newController(flags *runFlags, log *slog.Logger) (*controller.Controller, error) {
+	if err := os.MkdirAll(filepath.Dir(flags.state), 0o755); err != nil {
+		return nil, fmt.Errorf("make the state file's directory: %w", err)
+	}
+	return controller.New(controller.Options{
+		Load: func() (*topology.Site, error) { return a.readSite(flags.config) },
+		Open: openDriver(log),
+		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {
+			return probe.New(news, log)
+		},
+		StateFile: flags.state,
+		Version:   thisBuild().Version,
+		Log:       log,
+	})
+}
+
+func (a *app) newLog(flags *runFlags) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: flags.logLevel}
+	switch flags.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+	default:
+		return nil, fmt.Errorf("--log-format is %q: want text or json", flags.logFormat)
+	}
+}
+
+// reloadOn reads the configuration again after each SIGHUP.
+func reloadOn(ctx context.Context, hup <-chan os.Signal, c api.Operator, systemd *notifier, log *slog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+		}
+		systemd.reloading()
+		_, err := c.Reload(ctx, api.ReloadRequest{By: "SIGHUP"})
+		// The controller records a refused file itself, with its problems.
+		if failure := (*api.Error)(nil); err != nil && !(errors.As(err, &failure) && failure.Code == api.BadConfig) {
+			log.Warn("reload", "err", err)
+		}
+		systemd.ready()
+	}
+}

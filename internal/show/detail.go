@@ -1,0 +1,127 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// Server writes all about one server, and the last events that concern it.
+func Server(server api.Server, now time.Time, events []api.Event, style Style) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s since %s, %s\n\n", clean(server.Name),
+		style.paint(healthInk(server.Health), server.Health), since(now, server.Since),
+		style.paint(adminInk(server.Admin), server.Admin.State))
+
+	facts := newTable()
+	facts.add(cells("addresses", strings.Join(server.Addresses, ", "))...)
+	facts.add(cells("weight", fmt.Sprint(server.Weight))...)
+	facts.add(cells("echo", server.Echo)...)
+	facts.add(cells("serves", servers(server.Serving))...)
+	if server.Admin.State == "drain" {
+		facts.add(cells("drain", drainedBy(server.Admin, now))...)
+	}
+	if server.Why != "" {
+		facts.add(cells("last failure", server.Why)...)
+	}
+	facts.write(&b, style, "  ")
+
+	b.WriteByte('\n')
+	var rows []row
+	for _, target := range server.Targets {
+		rows = append(rows, row{target.VIP, target})
+	}
+	targetTable("VIP", rows, now).write(&b, style, "")
+	writeEvents(&b, events, style)
+	return b.String()
+}
+
+// A row is a target and what the table calls it: its other half.
+type row struct {
+	label  string
+	target api.Target
+}
+
+func targetTable(heading string, rows []row, now time.Time) *table {
+	t := newTable(heading, "CHECK", "HEALTH", "SINCE", "TREND", "LAST CHECK", "TOOK", "WHY")
+	for _, row := range rows {
+		target, took := row.target, ""
+		if !target.LastCheck.IsZero() {
+			took = milliseconds(target.TookMs)
+		}
+		t.add(
+			cell{text: row.label},
+			cell{text: target.Check},
+			cell{target.Health, healthInk(target.Health)},
+			cell{text: since(now, target.Since)},
+			cell{text: target.Trend},
+			cell{text: ago(now, target.LastCheck)},
+			cell{text: took},
+			cell{text: target.Why},
+		)
+	}
+	return t
+}
+
+// VIP writes all about one VIP of the site, and the last events that concern
+// it.
+func VIP(s *api.Status, vip api.VIP, events []api.Event, style Style) string {
+	var b strings.Builder
+	state, ink := vipState(s, vip)
+	fmt.Fprintf(&b, "%s: %s: now %s, wanted %s since %s\n\n", clean(vipLabel(vip.Prefix, vip.Name)),
+		style.paint(ink, state), clean(whereNow(vip.Routes)), clean(servers(vip.Wanted)), since(s.Time, vip.Since))
+
+	facts := newTable()
+	facts.add(cells("why", vipWhy(vip, s.Time))...)
+	facts.add(cells("addresses", strings.Join(vip.Addresses, ", "))...)
+	facts.add(cells("mode", vip.Mode)...)
+	for _, tier := range vip.Tiers {
+		facts.add(cells(tier.Name, servers(tier.Servers))...)
+	}
+	facts.add(cells("eligible", servers(vip.Eligible))...)
+	facts.write(&b, style, "  ")
+
+	b.WriteByte('\n')
+	targetTable("SERVER", rowsOf(s, vip.Prefix), s.Time).write(&b, style, "")
+	b.WriteByte('\n')
+	routeTable(vip.Routes).write(&b, style, "")
+	writeEvents(&b, events, style)
+	return b.String()
+}
+
+// rowsOf collects a VIP's targets from its servers.
+func rowsOf(s *api.Status, vip string) []row {
+	var rows []row
+	for _, server := range s.Servers {
+		for _, target := range server.Targets {
+			if target.VIP == vip {
+				rows = append(rows, row{server.Name, target})
+			}
+		}
+	}
+	return rows
+}
+
+func routeTable(routes []api.Route) *table {
+	t := newTable("ROUTER", "SENDS IT TO", "NEXT HOP", "OURS", "IN THE ROUTER'S WORDS")
+	for _, route := range routes {
+		ours := "yes"
+		if route.Foreign || len(route.NextHops) == 0 {
+			ours = "no"
+		}
+		t.add(cells(route.Router, place(route), strings.Join(route.NextHops, ", "), ours, route.Detail)...)
+	}
+	return t
+}
+
+func writeEvents(b *strings.Builder, events []api.Event, style Style) {
+	if len(events) == 0 {
+		return
+	}
+	b.WriteString("\n" + style.paint(bold, "LAST EVENTS") + "\n")
+	for _, event := range events {
+		b.WriteString("  " + Event(event, style) + "\n")
+	}
+}

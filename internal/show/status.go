@@ -1,0 +1,250 @@
+package show
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// Status writes the whole site: a headline, then servers, VIPs, routers and
+// warnings.
+func Status(s *api.Status, style Style) string {
+	var b strings.Builder
+	b.WriteString(Headline(s, style) + "\n\n")
+	serverTable(s).write(&b, style, "")
+	b.WriteByte('\n')
+	vipTable(s).write(&b, style, "")
+	b.WriteByte('\n')
+	routerTable(s.Routers, s.Time).write(&b, style, "")
+	writeWarnings(&b, s, style)
+	return b.String()
+}
+
+func serverTable(s *api.Status) *table {
+	t := newTable("SERVER", "HEALTH", "SINCE", "ADMIN", "SERVES", "WHY")
+	for _, server := range s.Servers {
+		t.add(
+			cell{text: server.Name},
+			cell{server.Health, healthInk(server.Health)},
+			cell{text: since(s.Time, server.Since)},
+			cell{server.Admin.State, adminInk(server.Admin)},
+			cell{text: strings.Join(server.Serving, ", ")},
+			cell{text: serverWhy(server, s.Time)},
+		)
+	}
+	return t
+}
+
+// serverWhy says what is not as usual with a server.
+func serverWhy(server api.Server, now time.Time) string {
+	var why []string
+	if server.Why != "" {
+		why = append(why, server.Why)
+	}
+	if server.Admin.State == "drain" {
+		why = append(why, drainedBy(server.Admin, now))
+	}
+	if server.Echo == "lost" || server.Echo == "filtered" {
+		why = append(why, "echo "+server.Echo)
+	}
+	for _, target := range server.Targets {
+		if target.Trend != "" {
+			why = append(why, target.VIP+" "+target.Trend)
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+// drainedBy says who drained, when and why: "drained by root 5m ago: kernel
+// update".
+func drainedBy(admin api.Admin, now time.Time) string {
+	text := "drained"
+	if admin.By != "" {
+		text += " by " + admin.By
+	}
+	if !admin.Since.IsZero() {
+		text += " " + ago(now, admin.Since)
+	}
+	if admin.Reason != "" {
+		text += ": " + admin.Reason
+	}
+	return text
+}
+
+func vipTable(s *api.Status) *table {
+	t := newTable("VIP", "NOW", "WANTED", "STATE", "SINCE", "WHY")
+	for _, vip := range s.VIPs {
+		state, ink := vipState(s, vip)
+		t.add(
+			cell{text: vipLabel(vip.Prefix, vip.Name)},
+			cell{text: whereNow(vip.Routes)},
+			cell{text: servers(vip.Wanted)},
+			cell{state, ink},
+			cell{text: since(s.Time, vip.Since)},
+			cell{text: vipWhy(vip, s.Time)},
+		)
+	}
+	return t
+}
+
+// vipState is the one word for a VIP.
+func vipState(s *api.Status, vip api.VIP) (string, ink) {
+	foreign := slices.ContainsFunc(vip.Routes, func(r api.Route) bool { return r.Foreign })
+	switch {
+	case abandoned(s, vip):
+		return "NO SERVER", bad
+	case foreign:
+		return "FOREIGN", bad
+	case !vip.InSync:
+		return "MOVING", doubtful
+	case len(vip.Eligible) == 0:
+		return "not known", doubtful
+	default:
+		return "ok", good
+	}
+}
+
+func vipWhy(vip api.VIP, now time.Time) string {
+	if vip.Next.IsZero() {
+		return vip.Why
+	}
+	return strings.TrimPrefix(vip.Why+"; ", "; ") + "failback in " + Age(vip.Next.Sub(now))
+}
+
+// whereNow says where each router sends a VIP; once, if all agree.
+func whereNow(routes []api.Route) string {
+	if len(routes) == 0 {
+		return "not known"
+	}
+	places := make([]string, len(routes))
+	agree := true
+	for i, route := range routes {
+		places[i] = place(route)
+		agree = agree && places[i] == places[0]
+	}
+	if agree {
+		return places[0]
+	}
+	for i, route := range routes {
+		places[i] = route.Router + ": " + places[i]
+	}
+	return strings.Join(places, "; ")
+}
+
+// place says where one route leads: to servers by name, else by address.
+func place(route api.Route) string {
+	var text string
+	switch {
+	case len(route.NextHops) == 0 && !route.Foreign:
+		return "no route"
+	case len(route.NextHops) == 0:
+		text = "elsewhere"
+	case len(route.Servers) == len(route.NextHops):
+		text = strings.Join(route.Servers, ", ")
+	default:
+		text = strings.Join(route.NextHops, ", ")
+	}
+	if route.Foreign {
+		text += " (foreign)"
+	}
+	return text
+}
+
+func routerTable(routers []api.Router, now time.Time) *table {
+	t := newTable("ROUTER", "DRIVER", "STATE", "ROUTES", "LAST CHANGE", "REPAIRS", "WHY")
+	for _, router := range routers {
+		state, ink := routerState(router)
+		t.add(
+			cell{text: router.Name},
+			cell{text: router.Driver},
+			cell{state, ink},
+			cell{text: fmt.Sprint(router.Routes)},
+			cell{text: ago(now, router.LastChange)},
+			cell{text: fmt.Sprint(router.Repairs)},
+			cell{text: routerWhy(router, now)},
+		)
+	}
+	return t
+}
+
+func routerState(router api.Router) (string, ink) {
+	switch {
+	case router.Error != "":
+		return "ERROR", bad
+	case router.LastLook.IsZero():
+		return "not known", doubtful
+	case !router.InSync:
+		return "OUT OF SYNC", bad
+	default:
+		return "in sync", good
+	}
+}
+
+func routerWhy(router api.Router, now time.Time) string {
+	var why []string
+	if router.Error != "" {
+		why = append(why, router.Error)
+	}
+	if !router.Retry.IsZero() {
+		why = append(why, "next try in "+Age(router.Retry.Sub(now)))
+	}
+	if len(router.Foreign) > 0 {
+		why = append(why, Plural(len(router.Foreign), "foreign route")+" in the way: "+strings.Join(router.Foreign, ", "))
+	}
+	return strings.Join(why, "; ")
+}
+
+func writeWarnings(b *strings.Builder, s *api.Status, style Style) {
+	var lines []string
+	if failedReload(s) {
+		lines = append(lines, fmt.Sprintf("the reload of %s was refused %s; the configuration of %s runs on",
+			s.Config.File, ago(s.Time, s.Config.Failed), style.clock(s.Config.Loaded)))
+		for _, problem := range s.Config.Problems {
+			lines = append(lines, "  "+problem)
+		}
+	}
+	lines = append(lines, s.Warnings...)
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("\n" + style.paint(bold, "WARNINGS") + "\n")
+	for _, line := range lines {
+		b.WriteString("  " + clean(line) + "\n")
+	}
+}
+
+func vipLabel(prefix, name string) string {
+	if name == "" {
+		return prefix
+	}
+	return prefix + " " + name
+}
+
+// servers joins names, and says so when there are none.
+func servers(names []string) string {
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.Join(names, ", ")
+}
+
+func healthInk(health string) ink {
+	switch health {
+	case "up":
+		return good
+	case "down":
+		return bad
+	default: // unknown, mixed
+		return doubtful
+	}
+}
+
+func adminInk(admin api.Admin) ink {
+	if admin.State == "ready" {
+		return plain
+	}
+	return doubtful
+}
