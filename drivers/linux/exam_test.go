@@ -1,7 +1,6 @@
 package linux
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -233,6 +232,3 @@ func hops(t testing.TB, words string) []steer.NextHop {
 	}
 	return all
 }
-
-// setWord puts a 32-bit number into a message.
-func setWord(b []byte, at int, v uint32) { binary.NativeEndian.PutUint32(b[at:], v) }

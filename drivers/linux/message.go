@@ -174,6 +174,9 @@ func appendMultipath(b []byte, p netip.Prefix, hops []steer.NextHop) []byte {
 func deleteRoute(e entry) message {
 	b := append([]byte(nil), e.raw[:unix.SizeofRtMsg]...)
 	clear(b[8:unix.SizeofRtMsg]) // rtm_flags: what was seen (linkdown) is refused as a wish
+	if e.nexthopID != 0 {
+		b[7] = unix.RTN_UNSPEC // a blackhole object shows as the route's type, but is not
+	}
 	for kind, value := range attributes(e.raw[unix.SizeofRtMsg:]) {
 		switch kind {
 		case unix.RTA_DST, unix.RTA_TABLE, unix.RTA_PRIORITY, unix.RTA_PREFSRC, unix.RTA_METRICS, rtaNHID:
