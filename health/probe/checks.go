@@ -6,8 +6,9 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// A checker makes one kind of check to one address, again and again. One
-// goroutine uses it at a time. It may keep a connection between runs.
+// A checker makes one kind of check to one address, again and again, in a
+// goroutine of its own for each check. One goroutine uses it at a time. It may
+// keep a connection between runs. Kinds that are cheaper on the loop are plain.
 type checker interface {
 	// run makes one check and returns nil when it passed, errCut when the
 	// leash broke it off, else a *fault. It ends by its timeout at the latest,
@@ -17,18 +18,26 @@ type checker interface {
 	close()
 }
 
-// newChecker makes the checker of a check's kind. Further kinds join here.
-func (p *Prober) newChecker(check topology.Check, to netip.Addr) checker {
+// newSpot makes what checks one address, by the check's kind. Further kinds
+// join here.
+func (p *Prober) newSpot(check topology.Check, to netip.Addr) *spot {
+	s := &spot{loop: p.loop}
 	switch {
+	case check.HTTP != nil && check.HTTP.TLS:
+		s.checker = newHTTPSCheck(p.sockets, *check.HTTP, check.Timeout, to)
 	case check.HTTP != nil:
-		return newHTTPCheck(p.sockets, *check.HTTP, check.Timeout, to)
+		s.plain = &plain{
+			loop: p.loop, sockets: p.sockets, fd: -1, port: check.HTTP.Port, timeout: check.Timeout,
+			request: renderRequest(*check.HTTP, to), reply: newReply(*check.HTTP),
+		}
 	case check.TCP != nil:
-		return &tcpCheck{sockets: p.sockets, port: check.TCP.Port, timeout: check.Timeout}
+		s.plain = &plain{loop: p.loop, sockets: p.sockets, fd: -1, port: check.TCP.Port, timeout: check.Timeout}
 	case check.ICMP != nil:
-		return &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
+		s.checker = &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
 	default:
 		panic("probe: a check without a kind: " + string(check.Name))
 	}
+	return s
 }
 
 // watchPort is the TCP port that a watch on the check's service connects to.

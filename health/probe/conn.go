@@ -2,11 +2,9 @@ package probe
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,39 +17,9 @@ type aim struct {
 	mark uint32
 }
 
-// A conn is a thin TCP connection with one deadline for all that happens on it.
-// Next to net.Dialer it saves name resolution, keep-alive and no-delay options,
-// and waits for the handshake in the first write. One goroutine uses it.
-type conn struct {
-	file    *os.File
-	fd      int // file's; valid until close
-	leash   *leash
-	timeout time.Duration
-
-	began     time.Time // when the check began
-	deadline  time.Time // began + timeout
-	connected time.Time // when the handshake was seen to be done; zero until then
-	closed    bool      // the server has closed its side
-}
-
-// dial starts a connection and returns before the handshake is done. The check
-// that it serves began at began. quiet delays the handshake's last packet, so
-// that a connection without data can be ended before the server's process
-// hears of it.
-func (s *sockets) dial(l *leash, a aim, port uint16, began time.Time, timeout time.Duration, quiet bool) (*conn, error) {
-	fd, err := s.connect(a, port, quiet)
-	if err != nil {
-		return nil, inWords(err, "connecting")
-	}
-	c := &conn{file: os.NewFile(uintptr(fd), "check"), fd: fd}
-	if err := c.begin(l, began, timeout); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// connect opens a TCP socket and sends its SYN.
+// connect opens a TCP socket and sends its SYN; it does not wait. quiet delays
+// the handshake's last packet, so that a connection without data can be ended
+// before the server's process hears of it.
 func (s *sockets) connect(a aim, port uint16, quiet bool) (int, error) {
 	domain, peer := sockaddr(a.to, port)
 	fd, err := s.open(domain, unix.SOCK_STREAM, unix.IPPROTO_TCP)
@@ -93,11 +61,42 @@ func zone(to netip.Addr) uint32 {
 	return uint32(link.Index)
 }
 
-// begin starts a check on the connection, a new one or one that was kept.
+// A conn is a TCP connection for a check that waits in a goroutine of its own,
+// with one deadline for all that happens on it. It is a net.Conn as far as
+// crypto/tls needs one. One goroutine uses it.
+type conn struct {
+	file      *os.File
+	fd        int // file's
+	timeout   time.Duration
+	began     time.Time
+	connected time.Time // when the handshake was seen to be done
+}
+
+// dial connects, within the timeout that began at began.
+func (s *sockets) dial(l *leash, a aim, port uint16, began time.Time, timeout time.Duration) (*conn, error) {
+	fd, err := s.connect(a, port, false)
+	if err != nil {
+		return nil, inWords(err, "connecting")
+	}
+	c := &conn{file: os.NewFile(uintptr(fd), "check"), fd: fd}
+	err = c.begin(l, began, timeout)
+	if err == nil {
+		err = c.wait()
+	}
+	if err != nil {
+		l.release(c.file)
+		c.end()
+		return nil, c.judge(l, err, "connecting")
+	}
+	c.connected = time.Now()
+	return c, nil
+}
+
+// begin starts a check on a connection, a new one or one that was kept.
 func (c *conn) begin(l *leash, began time.Time, timeout time.Duration) error {
-	c.leash, c.began, c.timeout, c.deadline = l, began, timeout, began.Add(timeout)
-	if err := c.file.SetDeadline(c.deadline); err != nil {
-		return inWords(err, "setting the deadline")
+	c.began, c.timeout = began, timeout
+	if err := c.file.SetDeadline(began.Add(timeout)); err != nil {
+		return err
 	}
 	if !l.hold(c.file) {
 		return errCut
@@ -105,155 +104,58 @@ func (c *conn) begin(l *leash, began time.Time, timeout time.Duration) error {
 	return nil
 }
 
-// rest ends a check but keeps the connection.
-func (c *conn) rest() { c.leash.release(c.file) }
-
-// close ends the connection. Unless the server closed first, it is reset: an
-// orderly close from our side would hold the port for a minute (TIME_WAIT), and
-// 5,000 checks a second use up 28,000 ports in six.
-func (c *conn) close() {
-	c.leash.release(c.file)
-	if !c.closed && !c.lookForEOF() {
-		c.abandon()
-	}
-	_ = c.file.Close() // nothing is left to be written
-}
-
-// abandon makes the coming close send a reset and forget the connection.
-func (c *conn) abandon() {
-	linger := unix.Linger{Onoff: 1}
-	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger) // without it: TIME_WAIT, no harm
-}
-
-// lookForEOF reports whether the server's close has already arrived.
-func (c *conn) lookForEOF() bool {
-	if c.connected.IsZero() {
-		return false
-	}
-	var one [1]byte
-	n, _, err := unix.Recvfrom(c.fd, one[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
-	return n == 0 && err == nil
-}
-
-// Write sends b, once connected. Requests are small: a write that has to wait
-// waits for the handshake.
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.file.Write(b)
-	if err != nil {
-		return n, c.judge(err, c.writing())
-	}
-	if c.connected.IsZero() {
-		c.connected = time.Now()
-	}
-	return n, nil
-}
-
-func (c *conn) writing() string {
-	if c.connected.IsZero() {
-		return "connecting"
-	}
-	return "sending the request"
-}
-
-// Read reads what has arrived. When the time is up it looks once more, for
-// bytes that came while this process was not running.
-func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.file.Read(b)
-	if isTimeout(err) && !c.leash.broken() {
-		n, err = c.lastLook(b, err)
-	}
-	if err != nil && n == 0 {
-		c.closed = c.closed || !isTimeout(err)
-	}
-	return n, err
-}
-
-// lastLook reads without waiting; with nothing there it returns the timeout.
-func (c *conn) lastLook(b []byte, timeout error) (int, error) {
-	n, _, err := unix.Recvfrom(c.fd, b, unix.MSG_DONTWAIT)
-	switch {
-	case n > 0:
-		return n, nil
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return 0, timeout
-	case err != nil:
-		return 0, err
-	default:
-		return 0, io.EOF
-	}
-}
-
-// waitConnected waits for the handshake and sends nothing.
-func (c *conn) waitConnected() error {
+// wait waits for the handshake.
+func (c *conn) wait() error {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
-		return inWords(err, "connecting")
+		return err
 	}
 	var failed error
 	err = raw.Write(func(uintptr) bool {
 		var done bool
-		done, failed = c.handshake()
+		done, failed = handshake(c.fd)
 		return done
 	})
-	if isTimeout(err) && !c.leash.broken() {
-		if done, late := c.handshake(); done { // it came while this process was not running
-			err, failed = nil, late
-		}
-	}
-	if err = errors.Join(err, failed); err != nil {
-		return c.judge(err, "connecting")
-	}
-	c.connected = time.Now()
-	return nil
+	return errors.Join(err, failed)
 }
 
-// handshake asks the kernel how far the connection has come.
-func (c *conn) handshake() (done bool, err error) {
-	errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return true, err
-	}
-	if errno != 0 {
-		return true, syscall.Errno(errno)
-	}
-	_, err = unix.Getpeername(c.fd)
-	if errors.Is(err, unix.ENOTCONN) {
-		return false, nil
-	}
-	return true, err
+// end closes the connection, by a reset as loop.close does.
+func (c *conn) end() {
+	reset(c.fd)
+	_ = c.file.Close() // nothing is left to be written
 }
 
 // judge turns an I/O error into the check's outcome.
-func (c *conn) judge(err error, during string) error {
-	if !isTimeout(err) {
+func (c *conn) judge(l *leash, err error, during string) error {
+	switch {
+	case !isTimeout(err):
 		return inWords(err, during)
-	}
-	if c.leash.broken() {
+	case l.broken():
 		return errCut
+	case c.connected.IsZero():
+		return timedOut(c.timeout, during, time.Since(c.began.Add(c.timeout)) > tolerance(c.timeout))
+	default:
+		return timedOut(c.timeout, during, stalled(c.fd, c.began, c.connected, time.Now(), c.timeout))
 	}
-	return timedOut(c.timeout, during, c.stalled(time.Now()))
 }
 
-// stalled reports whether this machine, not the server, used up the time: the
-// timer fired late, or the handshake was done long before we were let run to
-// see it.
-func (c *conn) stalled(now time.Time) bool {
-	tolerance := tolerance(c.timeout)
-	if now.Sub(c.deadline) > tolerance {
-		return true
+// Read reads. When the time is up it looks once more, for bytes that came while
+// this process was not running.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.file.Read(b)
+	if !isTimeout(err) {
+		return n, err
 	}
-	info, err := unix.GetsockoptTCPInfo(c.fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil || info.State == unix.BPF_TCP_SYN_SENT || info.Rtt == 0 {
-		return false
+	if late, _, lookErr := unix.Recvfrom(c.fd, b, unix.MSG_DONTWAIT); lookErr == nil && late > 0 {
+		return late, nil
 	}
-	seen := c.connected
-	if seen.IsZero() {
-		seen = now
-	}
-	return seen.Sub(c.began)-time.Duration(info.Rtt)*time.Microsecond > tolerance
+	return 0, err
 }
 
-// tolerance is how late this process may be without making a timeout void.
-func tolerance(timeout time.Duration) time.Duration {
-	return max(timeout/5, 20*time.Millisecond)
-}
+func (c *conn) Write(b []byte) (int, error)        { return c.file.Write(b) }
+func (c *conn) Close() error                       { return nil } // end closes
+func (c *conn) LocalAddr() net.Addr                { return nil }
+func (c *conn) RemoteAddr() net.Addr               { return nil }
+func (c *conn) SetDeadline(t time.Time) error      { return c.file.SetDeadline(t) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.file.SetReadDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }

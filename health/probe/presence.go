@@ -1,13 +1,10 @@
 package probe
 
 import (
-	"context"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -24,51 +21,4 @@ type presence struct {
 	sentAt     time.Time // the newest echo
 	unanswered int       // echoes sent after the last reply came
 	found      bool      // a reply has come, ever
-}
-
-// An outbox carries Loss and Found to the reader of the news, in the order in
-// which they were noticed, without making those who notice wait.
-type outbox struct {
-	news chan<- health.News
-	poke chan struct{}
-
-	mu      sync.Mutex
-	waiting []health.News
-}
-
-func newOutbox(news chan<- health.News) *outbox {
-	return &outbox{news: news, poke: make(chan struct{}, 1)}
-}
-
-// put adds news. It never waits.
-func (o *outbox) put(n health.News) {
-	o.mu.Lock()
-	o.waiting = append(o.waiting, n)
-	o.mu.Unlock()
-	select {
-	case o.poke <- struct{}{}:
-	default:
-	}
-}
-
-// run delivers until ctx is done.
-func (o *outbox) run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-o.poke:
-		}
-		o.mu.Lock()
-		batch := o.waiting
-		o.waiting = nil
-		o.mu.Unlock()
-		for _, n := range batch {
-			select {
-			case <-ctx.Done():
-				return
-			case o.news <- n:
-			}
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Prober struct {
 	outbox  *outbox
 	alive   *alive
 	links   *links
+	loop    *loop
 
 	audits  chan struct{} // asks for an audit of the paths
 	cancel  context.CancelFunc
@@ -51,6 +53,7 @@ func New(news chan<- health.News, log *slog.Logger) (*Prober, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
+	go p.loop.run() // loop.stop waits for it
 	p.running.Go(func() { p.outbox.run(ctx) })
 	p.running.Go(func() { p.alive.run(ctx) })
 	p.running.Go(func() { p.links.run(ctx) })
@@ -60,33 +63,43 @@ func New(news chan<- health.News, log *slog.Logger) (*Prober, error) {
 
 // open opens what New needs, or nothing.
 func (p *Prober) open() (err error) {
+	var opened []func()
+	defer func() {
+		if err != nil {
+			for _, undo := range slices.Backward(opened) {
+				undo()
+			}
+		}
+	}()
 	if p.sockets, err = newSockets(); err != nil {
 		return err
 	}
-	if p.pinger, err = newPinger(p.sockets); err != nil {
-		p.sockets.close()
+	opened = append(opened, p.sockets.close)
+	if p.loop, err = newLoop(); err != nil {
 		return err
 	}
+	opened = append(opened, p.loop.free)
+	if p.pinger, err = newPinger(p.sockets); err != nil {
+		return err
+	}
+	opened = append(opened, func() { _ = p.pinger.close() }) // the first error matters
+	kernel, err := newKernel()
+	if err != nil {
+		return err
+	}
+	opened = append(opened, kernel.close)
+	p.paths = newPaths(kernel, p.log)
 	p.outbox = newOutbox(p.news)
 	p.alive = newAlive(p.pinger, p.outbox)
-	kernel, err := newKernel()
-	if err == nil {
-		p.paths = newPaths(kernel, p.log)
-		p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon)
-		if err != nil {
-			kernel.close()
-		}
-	}
-	if err != nil {
-		err = errors.Join(err, p.pinger.close())
-		p.sockets.close()
-	}
+	p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon)
 	return err
 }
 
 // Set starts to probe the site, or changes from the former site to this one.
-// What is the same in both goes on undisturbed; of what is not in this one, no
-// news comes after Set. On an error the former site goes on.
+// What is the same in both goes on undisturbed. Of what is not in this one, no
+// result comes after Set, but for one that was being sent. On an error the
+// former site goes on. Set need not be called by who reads the news, but may be:
+// it does not wait for the reader.
 func (p *Prober) Set(site *topology.Site) error {
 	p.setting.Lock()
 	defer p.setting.Unlock()
@@ -114,57 +127,34 @@ func addresses(site *topology.Site) (all []netip.Addr) {
 	return all
 }
 
-// plans makes the site's plans.
-func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[serverAddress]*presence) map[health.Target]plan {
-	all := map[health.Target]plan{}
-	for _, vip := range site.VIPs {
-		check, ok := site.Check(vip.Check)
-		if !ok {
-			panic("probe: a VIP without its check: " + vip.Prefix.String())
-		}
-		for _, name := range vip.Servers() {
-			server, ok := site.Server(name)
-			if !ok {
-				panic("probe: a tier without its server: " + string(name))
-			}
-			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, addresses: vip.Addresses}
-			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
-				p.ways = append(p.ways, way{paths[address], presences[serverAddress{name, address}]})
-			}
-			all[p.target] = p
-		}
-	}
-	return all
-}
-
 // swap ends the targets that are not in the plans, or differ, and starts the new.
 func (p *Prober) swap(plans map[health.Target]plan) {
-	var ended []*target
 	next := make(map[health.Target]*target, len(plans))
+	var ends []chan struct{}
 	for key, t := range p.targets { // only Set and Close write it, and setting is held
 		if plan, ok := plans[key]; ok && t.equal(plan) {
 			next[key] = t
 			continue
 		}
-		t.halt()
-		ended = append(ended, t)
+		ended := make(chan struct{})
+		ends = append(ends, ended)
+		p.loop.post(func() { t.stop(ended) })
 	}
-	for _, t := range ended {
-		t.wait()
+	for _, ended := range ends {
+		<-ended
 	}
-	var begun []*target
+	// A new target may have the key of one that ended.
+	p.outbox.retain(func(t health.Target) bool { return next[t] != nil })
 	for key, plan := range plans {
 		if next[key] == nil {
-			next[key] = newTarget(p, plan)
-			begun = append(begun, next[key])
+			t := newTarget(p, plan, func(r health.Result) { p.outbox.put(r) })
+			next[key] = t
+			p.loop.post(t.start)
 		}
 	}
 	p.mu.Lock()
 	p.targets = next
 	p.mu.Unlock()
-	for _, t := range begun {
-		t.start()
-	}
 }
 
 // Hurry sets a target's pace: its verdict is in doubt, which asks for the
@@ -212,7 +202,35 @@ func (p *Prober) checkOnce(ctx context.Context, key health.Target) health.Result
 		return health.Result{Target: key, Started: time.Now(), Failure: "not checked: no such target"}
 	}
 	defer p.checks.Done()
-	return t.once(ctx)
+	return p.once(ctx, t.plan)
+}
+
+// once makes one round, beside the target's own checks.
+func (p *Prober) once(ctx context.Context, plan plan) health.Result {
+	results := make(chan health.Result, 1)
+	ended := make(chan struct{})
+	t := newTarget(p, plan, nil)
+	t.deliver = func(r health.Result) {
+		results <- r
+		t.stop(ended)
+	}
+	began := time.Now()
+	p.loop.post(t.round)
+	stop := context.AfterFunc(ctx, func() {
+		p.loop.post(func() {
+			if t.stopping == nil {
+				t.stop(ended)
+			}
+		})
+	})
+	defer stop()
+	<-ended
+	select {
+	case result := <-results:
+		return result
+	default:
+		return health.Result{Target: plan.target, Started: began, Took: time.Since(began), Failure: "check broken off: " + context.Cause(ctx).Error()}
+	}
 }
 
 // auditSoon asks for an audit of the paths. It never waits.
@@ -241,9 +259,9 @@ func (p *Prober) keepPaths(ctx context.Context) {
 		if err := p.paths.audit(); err != nil {
 			p.log.Warn("paths could not be made again", "err", err)
 		}
-		if !rest(ctx, auditGap) {
-			return
-		}
+		gap, over := context.WithTimeout(ctx, auditGap)
+		<-gap.Done()
+		over()
 	}
 }
 
@@ -257,6 +275,7 @@ func (p *Prober) Close() error {
 	p.closed = true
 	p.swap(nil)
 	p.checks.Wait()
+	p.loop.stop()
 	p.cancel()
 	p.links.stop()
 	p.running.Wait()

@@ -57,7 +57,7 @@ func TestEveryKindOfCheckPassesOnAHealthyServer(t *testing.T) {
 
 func TestAKilledServerGivesFallFailuresAtOnce(t *testing.T) {
 	l := newLAN(t, 1)
-	server := l.process(l.servers[0], ":80")
+	server := l.helper(l.servers[0], ":80")
 	r := l.prober()
 	site := l.site(topology.Check{HTTP: &topology.HTTP{}, Interval: time.Minute, FastInterval: 20 * time.Millisecond, Watch: true})
 	r.set(site)

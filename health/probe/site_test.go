@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,10 +22,10 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// TestMain runs the tests, or is a web server when a test starts it as one.
+// TestMain runs the tests, or is a helper when a test starts it as one.
 func TestMain(m *testing.M) {
-	if addresses := os.Getenv("PROBE_TEST_SERVE"); addresses != "" {
-		serve(strings.Fields(addresses))
+	if role := os.Getenv("PROBE_TEST_ROLE"); role != "" {
+		help(role)
 		return
 	}
 	if err := netns.Enter(); err != nil {
@@ -171,15 +170,16 @@ func (l *lan) accept(n *netns.Namespace, handle func(net.Conn)) {
 	})
 }
 
-// process starts a web server in a process of its own, to be killed or frozen.
-func (l *lan) process(n *netns.Namespace, addresses string) *exec.Cmd {
+// helper starts this binary as a process of its own in a namespace, in a role:
+// the addresses where a web server listens, or what help knows.
+func (l *lan) helper(n *netns.Namespace, role string) *exec.Cmd {
 	l.t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), "PROBE_TEST_SERVE="+addresses)
+	cmd.Env = append(os.Environ(), "PROBE_TEST_ROLE="+role)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		l.t.Fatal(err)
@@ -189,7 +189,7 @@ func (l *lan) process(n *netns.Namespace, addresses string) *exec.Cmd {
 	}
 	var ready [5]byte
 	if _, err := io.ReadFull(out, ready[:]); err != nil || string(ready[:]) != "ready" {
-		l.t.Fatalf("server process: %q, %v", ready, err)
+		l.t.Fatalf("%s: %q, %v", role, ready, err)
 	}
 	l.t.Cleanup(func() {
 		_ = cmd.Process.Kill() // perhaps a test has

@@ -1,254 +1,232 @@
 package probe
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
-	"reflect"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/topology"
 )
-
-// A way is one address of a server, as checks can take it.
-type way struct {
-	path     *path
-	presence *presence
-}
-
-// A plan is all there is to know for checking one target. It never changes.
-type plan struct {
-	target    health.Target
-	check     topology.Check
-	addresses []netip.Addr // of the VIP
-	ways      []way        // of the server, in order of preference; of the VIP's family
-}
-
-func (p plan) equal(q plan) bool {
-	return p.target == q.target && reflect.DeepEqual(p.check, q.check) &&
-		slices.Equal(p.addresses, q.addresses) && slices.Equal(p.ways, q.ways)
-}
-
-// way is the one that routers would use: the first that is not lost.
-func (p plan) way() (way, error) {
-	if len(p.ways) == 0 {
-		return way{}, failf("the server has no address of the VIP's family")
-	}
-	for _, w := range p.ways {
-		if !w.presence.lost.Load() {
-			return w, nil
-		}
-	}
-	return p.ways[0], nil
-}
-
-// aims are what one round has to check: each address of the VIP through the
-// server, or the server's own.
-func (p plan) aims() ([]aim, error) {
-	w, err := p.way()
-	if err != nil {
-		return nil, err
-	}
-	if p.check.Through == topology.ThroughAddress {
-		return []aim{{to: w.path.address}}, nil
-	}
-	if broken := w.path.broken.Load(); broken != nil {
-		return nil, failf("%s", *broken)
-	}
-	aims := make([]aim, len(p.addresses))
-	for i, address := range p.addresses {
-		aims[i] = aim{to: address, mark: w.path.mark}
-	}
-	return aims, nil
-}
-
-// A target checks one health.Target, in one goroutine.
-type target struct {
-	plan
-	prober   *Prober
-	doubt    atomic.Bool
-	kick     chan struct{} // doubt changed
-	alarm    chan struct{} // a watch wants a burst
-	leash    leash
-	stop     context.CancelFunc
-	running  sync.WaitGroup
-	watches  []*watch
-	checkers map[netip.Addr]checker
-}
-
-func newTarget(p *Prober, plan plan) *target {
-	t := &target{
-		plan: plan, prober: p,
-		kick: make(chan struct{}, 1), alarm: make(chan struct{}, 1),
-		checkers: map[netip.Addr]checker{},
-	}
-	t.doubt.Store(true) // nothing is known yet
-	if port, ok := watchPort(plan.check); ok {
-		for i := range plan.watched() {
-			t.watches = append(t.watches, newWatch(t, i, port))
-		}
-	}
-	return t
-}
-
-// watched is how many aims a round has.
-func (p plan) watched() int {
-	if p.check.Through == topology.ThroughAddress {
-		return 1
-	}
-	return len(p.addresses)
-}
-
-// start begins to check.
-func (t *target) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.stop = cancel
-	t.running.Go(func() { t.run(ctx) })
-	for _, w := range t.watches {
-		t.running.Go(func() { w.run(ctx) })
-	}
-}
-
-// halt ends the checks without waiting for them; wait waits.
-func (t *target) halt() {
-	t.stop()
-	t.leash.end()
-	for _, w := range t.watches {
-		w.leash.end()
-	}
-}
-
-func (t *target) wait() { t.running.Wait() }
-
-// hurry sets the pace. It never waits.
-func (t *target) hurry(doubt bool) {
-	if t.doubt.Swap(doubt) == doubt {
-		return
-	}
-	select {
-	case t.kick <- struct{}{}:
-	default:
-	}
-}
-
-// run checks at its pace, and in bursts when a watch asks for one.
-func (t *target) run(ctx context.Context) {
-	defer t.closeCheckers()
-	pace := schedule{interval: t.check.Interval, fast: t.check.FastInterval, random: rand.Float64}
-	timer := time.NewTimer(time.Until(pace.first(time.Now())))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.alarm:
-			t.burst(ctx, &pace)
-		case <-timer.C:
-			pace.start(t.doubt.Load())
-			if result, ok := t.round(&t.leash, t.checkers); ok {
-				t.report(ctx, &pace, result)
-			}
-		case <-t.kick:
-			if pace.began.IsZero() {
-				continue // the first check stays where it is
-			}
-		}
-		timer.Reset(time.Until(pace.next(t.doubt.Load())))
-	}
-}
-
-// burst checks back to back until one check passes or Fall have failed.
-func (t *target) burst(ctx context.Context, pace *schedule) {
-	t.leash.startBurst()
-	defer t.leash.endBurst()
-	for range t.check.Fall {
-		result, ok := t.round(&t.leash, t.checkers)
-		if !ok {
-			return
-		}
-		t.report(ctx, pace, result)
-		if result.OK() {
-			return
-		}
-	}
-}
-
-// report sends a result, in order, and lets watches know of a pass.
-func (t *target) report(ctx context.Context, pace *schedule, result health.Result) {
-	pace.checked(result.Started, result.Started.Add(result.Took))
-	if result.OK() {
-		for _, w := range t.watches {
-			w.tell()
-		}
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	select {
-	case <-ctx.Done():
-	case t.prober.news <- result:
-	}
-}
 
 // maxVoid is how often in a row a check is repeated since this machine stalled.
 const maxVoid = 3
 
-// round makes one check of the target; ok is false when it was broken off.
-func (t *target) round(l *leash, checkers map[netip.Addr]checker) (result health.Result, ok bool) {
-	for try := 0; ; try++ {
-		began := time.Now()
-		err := t.checkAll(l, checkers)
-		if errors.Is(err, errCut) {
-			return health.Result{}, false
+// A target checks one health.Target at its pace, in rounds: one check of each
+// aim. The loop uses it, except for hurry.
+type target struct {
+	plan
+	prober  *Prober
+	deliver func(health.Result) // takes a round's result
+	doubt   atomic.Bool
+	pace    schedule
+	timer   timer // resting: the next round; checking: the time is up
+	spots   map[netip.Addr]*spot
+	watches []*watch
+
+	// The round in progress, while pending > 0:
+	began   time.Time
+	aimed   []aim
+	errs    []error
+	pending int // aims that are not done
+	void    int // rounds in a row that this machine spoiled
+
+	burst    int           // checks left of a burst; 0: none
+	alarmed  bool          // a burst follows the round in progress, which is broken off
+	stopping chan struct{} // closed when all has ended; nil while running
+}
+
+// newTarget makes a target that does nothing yet.
+func newTarget(p *Prober, plan plan, deliver func(health.Result)) *target {
+	t := &target{
+		plan: plan, prober: p, deliver: deliver, spots: map[netip.Addr]*spot{},
+		pace: schedule{interval: plan.check.Interval, fast: plan.check.FastInterval, random: rand.Float64},
+	}
+	t.timer.fire = t.due
+	t.doubt.Store(true) // nothing is known yet
+	return t
+}
+
+// start begins to check and to watch.
+func (t *target) start() {
+	if port, ok := watchPort(t.check); ok {
+		for i := range t.width() {
+			t.watches = append(t.watches, newWatch(t, i, port))
 		}
-		var f *fault
-		if errors.As(err, &f) && f.stalled && try < maxVoid {
-			continue
+	}
+	t.prober.loop.arm(&t.timer, t.pace.first(time.Now()))
+}
+
+// stop ends the target; ended is closed when that is done.
+func (t *target) stop(ended chan struct{}) {
+	t.stopping = ended
+	for _, w := range t.watches {
+		w.drop()
+	}
+	if t.pending > 0 {
+		t.each((*spot).cancel)
+		return
+	}
+	t.end()
+}
+
+// end frees what is left.
+func (t *target) end() {
+	t.prober.loop.disarm(&t.timer)
+	for _, s := range t.spots {
+		s.close()
+	}
+	close(t.stopping)
+}
+
+// hurry sets the pace. Any goroutine may call it; it never waits.
+func (t *target) hurry(doubt bool) {
+	if t.doubt.Swap(doubt) == doubt {
+		return
+	}
+	t.prober.loop.post(func() {
+		if t.stopping == nil && t.pending == 0 && !t.pace.began.IsZero() {
+			t.rest()
 		}
-		result := health.Result{Target: t.target, Started: began, Took: time.Since(began)}
-		if err != nil {
-			result.Failure = err.Error()
-		}
-		return result, true
+	})
+}
+
+// rest waits for the next round.
+func (t *target) rest() { t.prober.loop.arm(&t.timer, t.pace.next(t.doubt.Load())) }
+
+// due is called by the timer.
+func (t *target) due() {
+	if t.pending > 0 {
+		now := time.Now()
+		t.each(func(s *spot) { s.expire(now) })
+		return
+	}
+	if t.prober.outbox.full() {
+		// Whoever reads the news is behind: more of it would not help.
+		t.prober.loop.arm(&t.timer, time.Now().Add(t.check.FastInterval))
+		return
+	}
+	t.pace.start(t.doubt.Load())
+	t.round()
+}
+
+// alarm starts a burst: checks back to back until one passes or Fall have
+// failed. A burst that is running is not started anew.
+func (t *target) alarm() {
+	switch {
+	case t.stopping != nil, t.burst > 0, t.alarmed:
+	case t.pending > 0:
+		t.alarmed = true
+		t.each((*spot).cancel)
+	default:
+		t.burst = t.check.Fall
+		t.round()
 	}
 }
 
-// checkAll checks all aims at once and returns the first failure, in their order.
-func (t *target) checkAll(l *leash, checkers map[netip.Addr]checker) error {
+// each does something to what is checked in the round in progress. The round
+// may end by it, but not before all have had their turn: another may follow at
+// once.
+func (t *target) each(do func(*spot)) {
+	t.pending++
+	for _, a := range t.aimed {
+		do(t.spots[a.to])
+	}
+	t.finished()
+}
+
+// round begins a round.
+func (t *target) round() {
+	t.began = time.Now()
 	aims, err := t.aims()
 	if err != nil {
 		t.prober.auditSoon()
-		return err
+		t.over(err)
+		return
 	}
-	if len(aims) == 1 {
-		return t.checkOne(l, t.checker(checkers, aims[0].to), aims[0])
-	}
-	errs := make([]error, len(aims))
-	var all sync.WaitGroup
+	t.aimed, t.errs = aims, make([]error, len(aims))
+	t.pending = len(aims) + 1 // the round may not be over before all are started
+	t.prober.loop.arm(&t.timer, t.began.Add(t.check.Timeout))
 	for i, a := range aims {
-		c := t.checker(checkers, a.to)
-		all.Go(func() { errs[i] = t.checkOne(l, c, a) })
+		t.spot(a.to).start(a, t.began, func(err error) {
+			t.errs[i] = err
+			t.finished()
+		})
 	}
-	all.Wait()
-	return worst(aims, errs)
+	t.finished()
 }
 
-func (t *target) checkOne(l *leash, c checker, a aim) error {
-	err := c.run(l, a)
-	if err != nil && noPath(err) {
-		t.prober.auditSoon()
+// spot is the one for an address; it is made at its first use.
+func (t *target) spot(to netip.Addr) *spot {
+	s := t.spots[to]
+	if s == nil {
+		s = t.prober.newSpot(t.check, to)
+		t.spots[to] = s
 	}
-	return err
+	return s
 }
 
-// worst is the outcome of a round with several addresses: broken off or void
-// if any is, else the first failure with its address.
+// finished counts what is done of a round.
+func (t *target) finished() {
+	if t.pending--; t.pending == 0 {
+		t.over(worst(t.aimed, t.errs))
+	}
+}
+
+// over ends a round.
+func (t *target) over(err error) {
+	var f *fault
+	switch {
+	case t.stopping != nil:
+		t.end()
+	case t.alarmed:
+		t.alarmed = false
+		t.alarm()
+	case errors.As(err, &f) && f.stalled && t.void < maxVoid:
+		t.void++
+		t.round()
+	default:
+		t.report(err)
+	}
+}
+
+// report delivers a result, and goes on with a burst or rests.
+func (t *target) report(err error) {
+	t.void = 0
+	result := health.Result{Target: t.target, Started: t.began, Took: time.Since(t.began)}
+	if err != nil {
+		result.Failure = err.Error()
+		if noPath(err) {
+			t.prober.auditSoon()
+		}
+	}
+	t.pace.checked(t.began, t.began.Add(result.Took))
+	t.deliver(result)
+	if t.burst > 0 {
+		t.burst--
+	}
+	if err == nil {
+		t.burst = 0
+		for _, w := range t.watches {
+			w.passed()
+		}
+	}
+	switch {
+	case t.stopping != nil: // by deliver
+	case t.burst > 0:
+		t.round()
+	default:
+		t.rest()
+	}
+}
+
+// worst is the outcome of a round: broken off or void if any check is, else
+// the first failure, with its address when there are several.
 func worst(aims []aim, errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
 	var first error
 	for i, err := range errs {
 		var f *fault
@@ -257,41 +235,8 @@ func worst(aims []aim, errs []error) error {
 		case errors.Is(err, errCut), errors.As(err, &f) && f.stalled:
 			return err
 		case first == nil:
-			first = failf("%s: %s", aims[i].to, err)
+			first = &fault{words: aims[i].to.String() + ": " + err.Error(), cause: err}
 		}
 	}
 	return first
-}
-
-// checker is the one for an address; it is made at its first use.
-func (t *target) checker(checkers map[netip.Addr]checker, to netip.Addr) checker {
-	c := checkers[to]
-	if c == nil {
-		c = t.prober.newChecker(t.check, to)
-		checkers[to] = c
-	}
-	return c
-}
-
-func (t *target) closeCheckers() {
-	for _, c := range t.checkers {
-		c.close()
-	}
-}
-
-// once checks now, beside the target's own checks, with connections of its own.
-func (t *target) once(ctx context.Context) health.Result {
-	var l leash
-	defer context.AfterFunc(ctx, l.end)()
-	checkers := map[netip.Addr]checker{}
-	defer func() {
-		for _, c := range checkers {
-			c.close()
-		}
-	}()
-	began := time.Now()
-	if result, ok := t.round(&l, checkers); ok {
-		return result
-	}
-	return health.Result{Target: t.target, Started: began, Took: time.Since(began), Failure: "check broken off: " + context.Cause(ctx).Error()}
 }

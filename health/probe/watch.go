@@ -1,9 +1,7 @@
 package probe
 
 import (
-	"context"
 	"errors"
-	"io"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,65 +16,136 @@ const (
 // kernel closes the connection at once, and the target's burst of checks finds
 // out what that means. A server that merely closes idle connections passes the
 // burst; the pauses before the next connection grow until they are a tenth of
-// its patience.
+// its patience. The loop uses it.
+//
+//	waiting ── a check passes ──► pausing ──► connecting ──► holding
+//	   ▲                                          │             │
+//	   └──────────────── lost: alarm ─────────────┴─────────────┘
 type watch struct {
 	target *target
-	which  int // of the round's aims
+	which  int // of the target's aims
 	port   uint16
-	leash  leash
-	passed chan struct{} // a check has passed
+	state  watchState
+	fd     int           // while connecting or holding
+	pause  time.Duration // before the next connection
+	since  time.Time     // when the connection was started
+	timer  timer
 }
+
+type watchState uint8
+
+const (
+	waiting    watchState = iota // for a check to pass
+	pausing                      // before connecting
+	connecting                   // for the handshake
+	holding                      // the connection
+)
 
 func newWatch(t *target, which int, port uint16) *watch {
-	return &watch{target: t, which: which, port: port, passed: make(chan struct{}, 1)}
+	w := &watch{target: t, which: which, port: port, fd: -1}
+	w.timer.fire = w.due
+	return w
 }
 
-// tell says that a check has passed. It never waits.
-func (w *watch) tell() {
-	select {
-	case w.passed <- struct{}{}:
-	default:
+// passed is told that a check has passed: a connection is worth a try.
+func (w *watch) passed() {
+	if w.state == waiting {
+		w.state = pausing
+		w.target.prober.loop.arm(&w.timer, time.Now().Add(w.pause))
 	}
 }
 
-// run watches until ctx is done and the leash has ended. A connection is only
-// tried after a check has passed.
-func (w *watch) run(ctx context.Context) {
-	pause := time.Duration(0)
+// due is called by the timer.
+func (w *watch) due() {
+	switch w.state {
+	case pausing:
+		w.connect()
+	case connecting: // a full timeout: checks judge that better
+		w.lost(false)
+	case waiting, holding:
+	default:
+		panic("probe: no such state of a watch")
+	}
+}
+
+func (w *watch) connect() {
+	w.state, w.since = connecting, time.Now()
+	aims, err := w.target.aims()
+	if err != nil {
+		w.lost(false)
+		return
+	}
+	fd, err := w.target.prober.sockets.connect(aims[w.which], w.port, false)
+	if err != nil {
+		w.lost(wasRefused(err))
+		return
+	}
+	w.fd = fd
+	if err := w.target.prober.loop.add(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP, w); err != nil {
+		w.lost(false)
+		return
+	}
+	w.target.prober.loop.arm(&w.timer, w.since.Add(w.target.check.Timeout))
+}
+
+// ready is told of the handshake, of bytes, and of the end.
+func (w *watch) ready(uint32) {
+	if w.state == connecting {
+		done, err := handshake(w.fd)
+		if err != nil {
+			w.lost(wasRefused(err))
+			return
+		}
+		if !done {
+			return
+		}
+		w.state = holding
+		w.target.prober.loop.disarm(&w.timer)
+	}
+	w.listen()
+}
+
+// listen forgets what a server says unasked, such as a greeting, and notices
+// the end of the connection.
+func (w *watch) listen() {
+	in := w.target.prober.loop.in
 	for {
-		select {
-		case <-ctx.Done():
+		n, err := unix.Read(w.fd, in)
+		switch {
+		case errors.Is(err, unix.EINTR), n > 0:
+		case errors.Is(err, unix.EAGAIN):
 			return
-		case <-w.passed:
-		}
-		if !rest(ctx, pause) {
+		case err == nil, wasRefused(err):
+			w.lost(true)
 			return
-		}
-		since := time.Now()
-		told := w.hold()
-		if ctx.Err() != nil {
+		default:
+			w.lost(false)
 			return
-		}
-		pause = backoff(pause, time.Since(since))
-		if told {
-			w.sound()
 		}
 	}
 }
 
-// sound asks the target for a burst. A pass of before says nothing any more.
-func (w *watch) sound() {
-	select {
-	case <-w.passed:
-	default:
+func wasRefused(err error) bool {
+	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ECONNRESET)
+}
+
+// lost ends a connection. news says that checks should look into it.
+func (w *watch) lost(news bool) {
+	w.drop()
+	w.pause = backoff(w.pause, time.Since(w.since))
+	if news {
+		w.target.alarm()
 	}
-	if !w.target.leash.cutForBurst() {
-		return // one is running
+}
+
+// drop closes what there is; the next pass starts anew.
+func (w *watch) drop() {
+	w.target.prober.loop.disarm(&w.timer)
+	if w.fd >= 0 {
+		w.target.prober.loop.close(w.fd)
+		w.fd = -1
 	}
-	select {
-	case w.target.alarm <- struct{}{}:
-	default:
-	}
+	w.state = waiting
 }
 
 // backoff is the pause before the next connection, after one that lived so long.
@@ -84,59 +153,9 @@ func backoff(pause, lived time.Duration) time.Duration {
 	switch {
 	case lived >= 10*maxBackoff:
 		return minBackoff
-	case lived >= 10*pause && pause > 0:
+	case pause > 0 && lived >= 10*pause:
 		return pause
 	default:
 		return min(max(2*pause, minBackoff), maxBackoff)
-	}
-}
-
-// rest waits; it reports false when ctx is done.
-func rest(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// hold connects and waits for the end of the connection. It reports whether
-// that, or a refusal, is news that a check should look into.
-func (w *watch) hold() (told bool) {
-	aims, err := w.target.aims()
-	if err != nil {
-		return false
-	}
-	timeout := w.target.check.Timeout
-	c, err := w.target.prober.sockets.dial(&w.leash, aims[w.which], w.port, time.Now(), timeout, false)
-	if err != nil {
-		return wasRefused(err)
-	}
-	defer c.close()
-	if err := c.waitConnected(); err != nil {
-		return wasRefused(err)
-	}
-	if err := c.file.SetDeadline(time.Time{}); err != nil || w.leash.broken() {
-		return false
-	}
-	return c.discard()
-}
-
-func wasRefused(err error) bool {
-	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.ECONNRESET)
-}
-
-// discard reads, and forgets, what a server says unasked, such as a greeting,
-// until the connection ends. It reports whether the server ended it.
-func (c *conn) discard() bool {
-	var scrap [256]byte
-	for {
-		if _, err := c.file.Read(scrap[:]); err != nil {
-			c.closed = errors.Is(err, io.EOF)
-			return c.closed || errors.Is(err, unix.ECONNRESET)
-		}
 	}
 }

@@ -1,0 +1,140 @@
+package probe
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// An httpsCheck makes HTTP requests over TLS to one address. The certificate is
+// verified against the system's roots, for the Host or the address.
+type httpsCheck struct {
+	sockets *sockets
+	port    uint16
+	timeout time.Duration
+	config  *tls.Config
+	request []byte
+	reply   *reply
+	in      []byte
+
+	kept    *tlsConn // what keep_alive keeps
+	keptAim aim
+}
+
+// A tlsConn is a connection and TLS on it.
+type tlsConn struct {
+	*tls.Conn
+	under *conn
+}
+
+func newHTTPSCheck(s *sockets, spec topology.HTTP, timeout time.Duration, to netip.Addr) *httpsCheck {
+	return &httpsCheck{
+		sockets: s, port: spec.Port, timeout: timeout,
+		config: &tls.Config{
+			ServerName:         serverName(spec, to),
+			InsecureSkipVerify: spec.SkipVerify, // the operator's choice: skip_verify
+			NextProtos:         []string{"http/1.1"},
+		},
+		request: renderRequest(spec, to), reply: newReply(spec), in: make([]byte, 4<<10),
+	}
+}
+
+func (c *httpsCheck) run(l *leash, a aim) error {
+	began := time.Now()
+	if kept := c.take(a); kept != nil {
+		err := kept.under.begin(l, began, c.timeout)
+		if err == nil {
+			err = c.exchange(l, kept)
+		}
+		// See plain.closed for why it is tried again.
+		if err == nil || errors.Is(err, errCut) || c.reply.answered || !wasClosed(err) {
+			return c.settle(l, kept, a, err)
+		}
+		_ = c.settle(l, kept, a, err)
+	}
+	fresh, err := c.dial(l, a, began)
+	if err != nil {
+		return err
+	}
+	return c.settle(l, fresh, a, c.exchange(l, fresh))
+}
+
+// take gives the kept connection away, if it goes the way that is wanted now.
+func (c *httpsCheck) take(a aim) *tlsConn {
+	kept := c.kept
+	c.kept = nil
+	if kept != nil && c.keptAim != a {
+		kept.under.end()
+		return nil
+	}
+	return kept
+}
+
+// wasClosed reports whether a check failed by the connection, not by time.
+func wasClosed(err error) bool {
+	var f *fault
+	return errors.As(err, &f) && f.cause != nil
+}
+
+func (c *httpsCheck) dial(l *leash, a aim, began time.Time) (*tlsConn, error) {
+	under, err := c.sockets.dial(l, a, c.port, began, c.timeout)
+	if err != nil {
+		return nil, err
+	}
+	secure := &tlsConn{Conn: tls.Client(under, c.config), under: under}
+	if err := secure.Handshake(); err != nil {
+		err = under.judge(l, err, "TLS handshake")
+		return nil, c.settle(l, secure, a, err)
+	}
+	return secure, nil
+}
+
+// exchange sends the request and judges the response.
+func (c *httpsCheck) exchange(l *leash, s *tlsConn) error {
+	c.reply.reset()
+	if _, err := s.Write(c.request); err != nil {
+		return s.under.judge(l, err, "sending the request")
+	}
+	for {
+		n, err := s.Read(c.in)
+		if n > 0 {
+			done, failure := c.reply.feed(c.in[:n])
+			if done || failure != nil {
+				return failure
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			if closed, failure := c.reply.eof(); !closed {
+				return failure
+			}
+		}
+		if err != nil {
+			return s.under.judge(l, err, c.reply.waitingFor())
+		}
+	}
+}
+
+// settle keeps or closes the connection after a check, and returns its outcome.
+func (c *httpsCheck) settle(l *leash, s *tlsConn, a aim, err error) error {
+	l.release(s.under.file)
+	if err == nil && c.reply.reusable() {
+		c.kept, c.keptAim = s, a
+		return nil
+	}
+	if err == nil {
+		_ = s.CloseWrite() // tells the server that this is no attack; it may have gone
+	}
+	s.under.end()
+	return err
+}
+
+func (c *httpsCheck) close() {
+	if c.kept != nil {
+		c.kept.under.end()
+		c.kept = nil
+	}
+}

@@ -1,0 +1,94 @@
+package probe
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A way is one address of a server, as checks can take it.
+type way struct {
+	path     *path
+	presence *presence
+}
+
+// A plan is all there is to know for checking one target. It never changes.
+type plan struct {
+	target    health.Target
+	check     topology.Check
+	addresses []netip.Addr // of the VIP
+	ways      []way        // of the server, in order of preference; of the VIP's family
+}
+
+func (p plan) equal(q plan) bool {
+	return p.target == q.target && reflect.DeepEqual(p.check, q.check) &&
+		slices.Equal(p.addresses, q.addresses) && slices.Equal(p.ways, q.ways)
+}
+
+// way is the one that routers would use: the first that is not lost.
+func (p plan) way() (way, error) {
+	if len(p.ways) == 0 {
+		return way{}, failf("the server has no address of the VIP's family")
+	}
+	for _, w := range p.ways {
+		if !w.presence.lost.Load() {
+			return w, nil
+		}
+	}
+	return p.ways[0], nil
+}
+
+// aims are what one round has to check: each address of the VIP through the
+// server, or the server's own. That one needs no mark: the machine's routes
+// lead to it anyway, also when it is further away than a next hop may be.
+func (p plan) aims() ([]aim, error) {
+	w, err := p.way()
+	if err != nil {
+		return nil, err
+	}
+	if p.check.Through == topology.ThroughAddress {
+		return []aim{{to: w.path.address}}, nil
+	}
+	if broken := w.path.broken.Load(); broken != nil {
+		return nil, failf("%s", *broken)
+	}
+	aims := make([]aim, len(p.addresses))
+	for i, address := range p.addresses {
+		aims[i] = aim{to: address, mark: w.path.mark}
+	}
+	return aims, nil
+}
+
+// width is how many aims there are.
+func (p plan) width() int {
+	if p.check.Through == topology.ThroughAddress {
+		return 1
+	}
+	return len(p.addresses)
+}
+
+// plans makes the site's plans.
+func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[serverAddress]*presence) map[health.Target]plan {
+	all := map[health.Target]plan{}
+	for _, vip := range site.VIPs {
+		check, ok := site.Check(vip.Check)
+		if !ok {
+			panic("probe: a VIP without its check: " + vip.Prefix.String())
+		}
+		for _, name := range vip.Servers() {
+			server, ok := site.Server(name)
+			if !ok {
+				panic("probe: a tier without its server: " + string(name))
+			}
+			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, addresses: vip.Addresses}
+			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
+				p.ways = append(p.ways, way{paths[address], presences[serverAddress{name, address}]})
+			}
+			all[p.target] = p
+		}
+	}
+	return all
+}
