@@ -51,14 +51,14 @@ func (l *Lab) Status() Status {
 	return s
 }
 
-// A control is the lab's door: a Unix socket for other terminals.
-type control struct {
+// A door is where other terminals reach the lab: a Unix socket for its user only.
+type door struct {
 	server *http.Server
 	done   chan error
 }
 
 // listen opens the lab's socket, for its user only.
-func (l *Lab) listen() (*control, error) {
+func (l *Lab) listen() (*door, error) {
 	listener, err := net.Listen("unix", l.Paths.Lab)
 	if err != nil {
 		return nil, fmt.Errorf("open the lab's socket: %w", err)
@@ -75,9 +75,9 @@ func (l *Lab) listen() (*control, error) {
 		}
 		reply(w, l.Status())
 	})
-	c := &control{server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, done: make(chan error, 1)}
-	go func() { c.done <- c.server.Serve(listener) }()
-	return c, nil
+	d := &door{server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}, done: make(chan error, 1)}
+	go func() { d.done <- d.server.Serve(listener) }()
+	return d, nil
 }
 
 func reply(w http.ResponseWriter, v any) {
@@ -86,11 +86,11 @@ func reply(w http.ResponseWriter, v any) {
 }
 
 // close ends the door after the action that may be under way.
-func (c *control) close() error {
+func (d *door) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	err := c.server.Shutdown(ctx)
-	if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
+	err := d.server.Shutdown(ctx)
+	if served := <-d.done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
 	return err

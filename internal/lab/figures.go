@@ -18,6 +18,7 @@ type Figures struct {
 	Outage           time.Duration // of HTTP, the longest of the VIPs
 	Recovered        bool          // no outage, or the requests after it succeeded
 	VIPs             []VIPFigures  // by VIP, those with samples
+	Failures         []Sample      // the failed requests, in no order
 	Span             time.Duration
 }
 
@@ -49,6 +50,9 @@ func figure(samples []Sample, from, to time.Time) Figures {
 	for _, s := range samples {
 		byVIP[s.VIP] = append(byVIP[s.VIP], s)
 		all.Results[s.Result]++
+		if s.Kind == HTTP && s.Result != OK {
+			all.Failures = append(all.Failures, s)
+		}
 		if s.Result == Wrong {
 			all.Wrong++
 		}
@@ -144,6 +148,27 @@ func (f Figures) VIP(index int) VIPFigures {
 		}
 	}
 	return VIPFigures{VIP: index, Recovered: true}
+}
+
+// cutSlack is how much later than it happened a route's change may have been
+// read from the kernel.
+const cutSlack = 10 * time.Millisecond
+
+// Cut counts the failed requests that were under way on a VIP when its route
+// changed, and were reset: the connection was opened to one server, and the
+// rest of it went to another, which knows nothing of it. They are among
+// Failed, but a connection opened after the move is another matter.
+func (f Figures) Cut(site Site, changes []RouteChange) int {
+	cut := 0
+	for _, s := range f.Failures {
+		hit := func(c RouteChange) bool {
+			return c.Prefix == site.VIPs[s.VIP].Prefix && s.Start.Before(c.At) && s.Start.Add(s.Took+cutSlack).After(c.At)
+		}
+		if s.Result == Reset && slices.ContainsFunc(changes, hit) {
+			cut++
+		}
+	}
+	return cut
 }
 
 // Clean reports whether nothing failed and nothing was lost.

@@ -32,6 +32,28 @@ func TestOutageIsFromFirstFailureToLastingSuccess(t *testing.T) {
 	}
 }
 
+func TestCutAreTheRequestsUnderWayWhenTheRouteMoves(t *testing.T) {
+	site, err := PlanSite(2, 2, Switched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	move := time.Now()
+	sample := func(vip int, at, took time.Duration, r Result) Sample {
+		return Sample{Kind: HTTP, Result: r, VIP: vip, Start: move.Add(at), Took: took}
+	}
+	f := figure([]Sample{
+		sample(0, -time.Millisecond, 2*time.Millisecond, Reset), // cut
+		sample(0, time.Millisecond, time.Millisecond, Reset),    // new
+		sample(0, -time.Millisecond, time.Millisecond, Refused), // not reset
+		sample(1, -time.Millisecond, 2*time.Millisecond, Reset), // another VIP
+		sample(0, -time.Second, 900*time.Millisecond, Reset),    // over long before
+		sample(0, -time.Millisecond, 2*time.Millisecond, OK),    // not failed
+	}, move.Add(-time.Second), move.Add(time.Second))
+	if got := f.Cut(site, []RouteChange{{At: move, Prefix: site.VIPs[0].Prefix}}); got != 1 {
+		t.Errorf("%d cut, want 1", got)
+	}
+}
+
 func TestSamplesSurviveThePipe(t *testing.T) {
 	want := []Sample{
 		{Kind: HTTP, Result: OK, VIP: 999, Server: 3, Start: time.Unix(1, 2), Took: 1500 * time.Microsecond, Late: time.Microsecond},

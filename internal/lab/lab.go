@@ -90,7 +90,7 @@ type Lab struct {
 	options  Options
 	instance *instance
 	network  *network
-	control  *control
+	door     *door
 
 	turn       chan struct{}       // one action at a time; it guards:
 	servers    map[string]*process // by name
@@ -140,7 +140,7 @@ func (l *Lab) start(ctx context.Context) error {
 	if err := l.startSteering(); err != nil {
 		return err
 	}
-	l.control, err = l.listen()
+	l.door, err = l.listen()
 	return err
 }
 
@@ -214,8 +214,8 @@ func (l *Lab) StartLoad(ctx context.Context, options LoadOptions) (*Load, error)
 // Close ends everything and removes the lab's directory.
 func (l *Lab) Close() error {
 	var err error
-	if l.control != nil {
-		err = l.control.close()
+	if l.door != nil {
+		err = l.door.close()
 	}
 	// No action runs from here on.
 	l.turn <- struct{}{}

@@ -157,14 +157,13 @@ type Window struct {
 	from time.Time
 
 	// Guarded by load.mu.
-	to      time.Time // zero while open
 	failed  time.Time // start of the newest sample that failed; at first, from
 	samples []Sample
 }
 
-// take keeps the sample if it started within the window.
+// take keeps the sample if it started within the window, which is open.
 func (w *Window) take(s Sample) {
-	if s.Start.Before(w.from) || !w.to.IsZero() && s.Start.After(w.to) {
+	if s.Start.Before(w.from) {
 		return
 	}
 	w.samples = append(w.samples, s)
@@ -176,15 +175,36 @@ func (w *Window) take(s Sample) {
 // Close ends the window now, waits for the answers that may still come, and
 // returns what happened in it.
 func (w *Window) Close(ctx context.Context) (Figures, error) {
-	end := time.Now()
+	return w.closeAt(ctx, time.Now())
+}
+
+// CloseDecided ends the window at the last moment of which everything has
+// been decided, about a second ago, and returns at once.
+func (w *Window) CloseDecided(ctx context.Context) (Figures, error) {
 	w.load.mu.Lock()
-	w.to = end
+	end := w.load.seen.Add(-decided)
 	w.load.mu.Unlock()
-	err := w.settled(ctx, end)
+	return w.closeAt(ctx, end)
+}
+
+// decided is the age at which a request has become something: the time it
+// may take, and some for the generator to say so.
+const decided = answerTimeout + 50*time.Millisecond
+
+func (w *Window) closeAt(ctx context.Context, end time.Time) (Figures, error) {
+	err := poll(ctx, 10*time.Millisecond, "the load's last answers", func() (bool, error) {
+		if !w.load.process.running() {
+			return true, nil
+		}
+		w.load.mu.Lock()
+		defer w.load.mu.Unlock()
+		return w.load.seen.Sub(end) >= decided, nil
+	})
 	w.Discard()
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()
-	return figure(w.samples, w.from, end), err
+	samples := slices.DeleteFunc(w.samples, func(s Sample) bool { return s.Start.After(end) })
+	return figure(samples, w.from, end), err
 }
 
 // Discard ends the window without a look at it.
@@ -192,18 +212,6 @@ func (w *Window) Discard() {
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()
 	w.load.windows = slices.DeleteFunc(w.load.windows, func(other *Window) bool { return other == w })
-}
-
-// settled waits until everything started before end has been decided.
-func (w *Window) settled(ctx context.Context, end time.Time) error {
-	return poll(ctx, 10*time.Millisecond, "the load's last answers", func() (bool, error) {
-		if !w.load.process.running() {
-			return true, nil
-		}
-		w.load.mu.Lock()
-		defer w.load.mu.Unlock()
-		return w.load.seen.Sub(end) > answerTimeout+100*time.Millisecond, nil
-	})
 }
 
 // Now returns what is known of the window so far. Requests that are under way
@@ -214,16 +222,17 @@ func (w *Window) Now() Figures {
 	return figure(w.samples, w.from, time.Now())
 }
 
-// Quiet waits until nothing started in the last calm has failed, as far as it
-// is decided: at least calm plus the time that a request may take.
+// Quiet waits until nothing that started in the last calm, since the call,
+// has failed. It takes at least calm plus the time that a request may take.
 func (w *Window) Quiet(ctx context.Context, calm time.Duration) error {
+	began := time.Now()
 	return poll(ctx, 20*time.Millisecond, "a time without failures", func() (bool, error) {
 		if !w.load.process.running() {
 			return false, fmt.Errorf("the load ended; %s", w.load.process.lastWords())
 		}
 		w.load.mu.Lock()
 		defer w.load.mu.Unlock()
-		return w.load.seen.Sub(later(w.from, w.failed)) > calm+answerTimeout+50*time.Millisecond, nil
+		return w.load.seen.Sub(later(began, w.failed)) > calm+decided, nil
 	})
 }
 

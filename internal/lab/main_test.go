@@ -19,6 +19,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "lab-node":
 			exit(Node(context.Background(), os.Args[2:], os.Stdin, os.Stdout))
+		case "lab-controller":
+			exit(runController(os.Args[2:]))
 		case "lab-until-killed":
 			exit(labUntilKilled(os.Args[2]))
 		}

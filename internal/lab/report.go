@@ -36,6 +36,7 @@ type Row struct {
 	Recovered       bool     `json:"recovered"`        // within the watch
 	RouteChanges    int      `json:"route_changes"`    // of any VIP, as the kernel told
 	FailedElsewhere int      `json:"failed_elsewhere"` // of failed_requests, on VIPs that the fault does not concern
+	CutRequests     int      `json:"cut_requests"`     // of failed_requests, those under way when the route moved
 	LastAnswerMs    *float64 `json:"last_answer_ms"`   // drain: command to start of the last request that the server answered
 	WrongAnswers    int      `json:"wrong_answers"`
 	LateRequests    int      `json:"late_requests"` // the generator started them over 5 ms late: many make the run worthless
@@ -183,6 +184,9 @@ func (t *trial) play(ctx context.Context, load *Load) (Figures, error) {
 	if err != nil && !errors.Is(err, errWatchOver) {
 		return Figures{}, err
 	}
+	if err == nil {
+		return t.window.CloseDecided(ctx)
+	}
 	return t.window.Close(ctx)
 }
 
@@ -204,6 +208,7 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
 		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
 		RouteChanges: len(changes), FailedElsewhere: f.Failed - f.VIP(0).Failed,
+		CutRequests: f.Cut(t.lab.Site, changes),
 	}
 	decided := t.began
 	if t.fault.verdict {

@@ -14,6 +14,9 @@ func (r Row) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-15s %s %d: outage %s ms, %d of %d requests failed, %d of %d packets lost",
 		r.Fault, r.Profile, r.Repeat, number(r.OutageMs), r.FailedRequests, r.Requests, r.PacketsLost, r.PacketsSent)
+	if r.CutRequests > 0 {
+		fmt.Fprintf(&b, ", %d of the requests under way when the route moved", r.CutRequests)
+	}
 	if r.DetectMs != nil {
 		fmt.Fprintf(&b, ", verdict after %s ms", number(*r.DetectMs))
 	}

@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReportProvesItself(t *testing.T) {
+	var progress bytes.Buffer
+	rows, err := Report(t.Context(), ReportOptions{
+		Lab:    Options{Base: t.TempDir()},
+		Faults: []string{"none", "crash"},
+		Watch:  2500 * time.Millisecond,
+		Load:   rates(),
+	}, &progress)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + progress.String())
+	if got := rows[0]; got.FailedRequests != 0 || got.PacketsLost != 0 || got.Requests == 0 || got.PacketsSent == 0 {
+		t.Errorf("without a fault: %s, want no loss", got)
+	}
+	if got := rows[1]; got.Recovered || got.OutageMs < 2000 || got.PacketsLost == 0 {
+		t.Errorf("crash without a controller: %s, want an outage that does not end", got)
+	}
+}
+
+func TestReportRefusesWhatItCannotDo(t *testing.T) {
+	for fault, want := range map[string]string{"explode": "crash", "drain": "controller"} {
+		_, err := Report(t.Context(), ReportOptions{Faults: []string{fault}}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", fault, err, want)
+		}
+	}
+}
+
+func TestReportWithTheRealController(t *testing.T) {
+	options := ReportOptions{
+		Lab:    steered(Options{Base: t.TempDir(), Profile: Fast}),
+		Faults: []string{"crash", "unplug-router", "drain"},
+		Load:   rates(),
+	}
+	var progress bytes.Buffer
+	rows, err := Report(t.Context(), options, &progress)
+	t.Log("\n" + progress.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if !row.Recovered || row.FailedElsewhere != 0 {
+			t.Errorf("%s: want recovery, and other VIPs untouched (%d failed)", row, row.FailedElsewhere)
+		}
+	}
+	if drain := rows[2]; drain.FailedRequests > drain.CutRequests || drain.PacketsLost != 0 {
+		t.Errorf("%s: want no loss", drain)
+	}
+	var table bytes.Buffer
+	if err := WriteTable(&table, rows); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("\n" + table.String())
+}
+
+func TestRowHasTheNamesThatWerePromised(t *testing.T) {
+	text, err := json.Marshal(Row{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fault", "profile", "repeat", "requests", "failed_requests", "outage_ms",
+		"packets_sent", "packets_lost", "detect_ms", "apply_ms"} {
+		if !strings.Contains(string(text), `"`+name+`":`) {
+			t.Errorf("%s has no %s", text, name)
+		}
+	}
+}
+
+func TestTableHasMedians(t *testing.T) {
+	detect := func(v float64) *float64 { return &v }
+	rows := []Row{
+		{Fault: "crash", Profile: Fast, OutageMs: 30, DetectMs: detect(3), Recovered: true},
+		{Fault: "crash", Profile: Fast, OutageMs: 10, DetectMs: detect(1), Recovered: true},
+		{Fault: "crash", Profile: Fast, OutageMs: 20, Recovered: false},
+	}
+	var b bytes.Buffer
+	if err := WriteTable(&b, rows); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	want := []string{"crash", "fast", "3", ">20", "10", ">30", "0", "0", "0", "0", "2", "-", "0", "0"}
+	if got := strings.Fields(lines[1]); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTour(t *testing.T) {
+	var story bytes.Buffer
+	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: t.TempDir(), Profile: Fast}), Load: rates()}, &story)
+	t.Log("\n" + story.String())
+	if err != nil {
+		t.Error(err)
+	}
+}
