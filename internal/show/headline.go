@@ -12,13 +12,16 @@ import (
 // well, or the worst things, worst first.
 func Headline(s *api.Status, style Style) string {
 	trouble, notes := findTrouble(s), findNotes(s)
+	if len(trouble) == 0 && len(s.Warnings) > 0 { // trouble has its warnings, and says more
+		notes = append(notes, Plural(len(s.Warnings), "warning"))
+	}
 	file := clean(s.Config.File)
 	all := strings.Join(slices.Concat(trouble, notes), "; ")
 	switch {
 	case len(trouble) > 0:
 		return file + ": " + style.paint(bad, "trouble") + ": " + all
 	case len(notes) > 0:
-		return file + ": " + style.paint(doubtful, "look") + ": " + all
+		return file + ": " + style.paint(doubtful, "note") + ": " + all
 	default:
 		return file + ": " + style.paint(good, "all well") + ": " + census(s)
 	}
@@ -33,14 +36,14 @@ func census(s *api.Status) string {
 // findTrouble lists what costs traffic or soon may.
 func findTrouble(s *api.Status) []string {
 	var found []string
+	found = appendNamed(found, "VIP", "without a server", vipsWhere(s, func(v api.VIP) bool { return abandoned(s, v) }))
 	if s.Frozen != "" {
 		found = append(found, "frozen: "+clean(s.Frozen))
 	}
-	found = appendNamed(found, "VIP", "without a server", vipsWhere(s, func(v api.VIP) bool { return abandoned(s, v) }))
 	found = appendNamed(found, "router", "in error", routersWhere(s, func(r api.Router) bool { return r.Error != "" }))
 	found = appendNamed(found, "server", "down", serversWhere(s, func(v api.Server) bool { return v.Health == "down" }))
 	found = appendNamed(found, "server", "partly down", serversWhere(s, func(v api.Server) bool { return v.Health == "mixed" }))
-	found = appendNamed(found, "router", "not yet as wanted", routersWhere(s, func(r api.Router) bool { return r.Error == "" && !r.InSync }))
+	found = appendNamed(found, "router", "not yet as wanted", routersWhere(s, func(r api.Router) bool { return r.Error == "" && !r.InSync && !r.LastLook.IsZero() }))
 	if failedReload(s) {
 		found = append(found, "the last reload was refused")
 	}
@@ -52,9 +55,7 @@ func findNotes(s *api.Status) []string {
 	var found []string
 	found = appendNamed(found, "server", "drained", serversWhere(s, func(v api.Server) bool { return v.Admin.State == "drain" }))
 	found = appendNamed(found, "server", "not known yet", serversWhere(s, func(v api.Server) bool { return v.Health == "unknown" }))
-	if len(s.Warnings) > 0 {
-		found = append(found, Plural(len(s.Warnings), "warning"))
-	}
+	found = appendNamed(found, "router", "not looked at yet", routersWhere(s, func(r api.Router) bool { return r.Error == "" && r.LastLook.IsZero() }))
 	return found
 }
 
@@ -123,7 +124,7 @@ func few(names []string) string {
 	if len(names) <= most {
 		return clean(strings.Join(names, ", "))
 	}
-	return clean(strings.Join(names[:most], ", ")) + fmt.Sprintf(" and %d more", len(names)-most)
+	return clean(strings.Join(names[:most-1], ", ")) + fmt.Sprintf(" and %d more", len(names)-most+1)
 }
 
 // Plural counts things: "1 server", "2 servers".

@@ -31,7 +31,7 @@ func serverTable(s *api.Status) *table {
 			cell{server.Health, healthInk(server.Health)},
 			cell{text: since(s.Time, server.Since)},
 			cell{server.Admin.State, adminInk(server.Admin)},
-			cell{text: strings.Join(server.Serving, ", ")},
+			cell{text: few(server.Serving)},
 			cell{text: serverWhy(server, s.Time)},
 		)
 	}
@@ -198,21 +198,11 @@ func routerWhy(router api.Router, now time.Time) string {
 }
 
 func writeWarnings(b *strings.Builder, s *api.Status, style Style) {
-	var lines []string
+	writeList(b, "WARNINGS", s.Warnings, style)
 	if failedReload(s) {
-		lines = append(lines, fmt.Sprintf("the reload of %s was refused %s; the configuration of %s runs on",
-			s.Config.File, ago(s.Time, s.Config.Failed), style.clock(s.Config.Loaded)))
-		for _, problem := range s.Config.Problems {
-			lines = append(lines, "  "+problem)
-		}
-	}
-	lines = append(lines, s.Warnings...)
-	if len(lines) == 0 {
-		return
-	}
-	b.WriteString("\n" + style.paint(bold, "WARNINGS") + "\n")
-	for _, line := range lines {
-		b.WriteString("  " + clean(line) + "\n")
+		heading := fmt.Sprintf("RELOAD REFUSED %s ago; the configuration of %s runs on",
+			Age(s.Time.Sub(s.Config.Failed)), style.clock(s.Config.Loaded))
+		writeList(b, heading, s.Config.Problems, style)
 	}
 }
 

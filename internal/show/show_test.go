@@ -1,0 +1,137 @@
+package show
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// TestAnOperatorReads compares with texts in testdata. Read them: they are
+// what it is all for.
+func TestAnOperatorReads(t *testing.T) {
+	style := Style{Zone: time.UTC}
+	events := []api.Event{
+		{Seq: 7, Time: before(72 * time.Second), Kind: "verdict", Server: "web2", VIP: "203.0.113.64/27", From: "up", To: "down", Reason: "connection refused"},
+		{Seq: 8, Time: before(70 * time.Second), Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", To: "web1", Reason: "web2 is down", TookMs: 0.42},
+		{Seq: 9, Time: now, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel\nupdate"},
+		{Seq: 10, Time: now, Kind: "controller", To: "stopped"},
+		{Seq: 11, Time: now, Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", TookMs: 1500},
+	}
+	unconfirmed := moved()
+	unconfirmed.Routers[0] = api.Router{Name: "core", Error: "i/o timeout"}
+	unconfirmed.Routers[1].InSync = false
+	plan := &api.Plan{
+		Changes: []api.Change{
+			{Router: "edge", Op: "add", Prefix: "203.0.113.32/27", To: []string{"192.0.2.11"}, Reason: "web1 is primary"},
+			{Router: "edge", Op: "replace", Prefix: "203.0.113.64/27", From: []string{"192.0.2.12"}, To: []string{"192.0.2.11"}, Reason: "web2 is down"},
+			{Router: "edge", Op: "remove", Prefix: "203.0.113.96/27", From: []string{"192.0.2.12"}, Reason: "nobody is up"},
+		},
+		Commands: []string{"edge: ip route add 203.0.113.32/27 via 192.0.2.11"},
+		Foreign:  []string{"edge: 203.0.113.128/27 proto static"},
+	}
+	lines := func(events []api.Event) string {
+		var b strings.Builder
+		for _, event := range events {
+			b.WriteString(Event(event, style) + "\n")
+		}
+		return b.String()
+	}
+	for name, got := range map[string]string{
+		"status-well":    Status(wellSite(), style),
+		"status-drained": Status(drainedSite(), style),
+		"status-bad":     Status(badSite(), style),
+		"status-new":     Status(newSite(), style),
+		"status-colour":  strings.ReplaceAll(Status(badSite(), Style{Zone: time.UTC, Colour: true}), "\x1b", "^["),
+		"server-bad":     Server(badSite().Servers[1], now, events[:1], style),
+		"server-drained": Server(drainedSite().Servers[0], now, nil, style),
+		"vip-bad":        VIP(badSite(), badSite().VIPs[1], events[:2], style),
+		"events":         lines(events),
+		"moved":          Moved(moved(), style),
+		"unconfirmed":    Moved(unconfirmed, style),
+		"plan":           Plan(plan, style),
+		"plan-empty":     Plan(&api.Plan{}, style),
+		"checks": Checks([]api.CheckResult{
+			{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 0.61},
+			{Server: "web2", VIP: "203.0.113.32/27", Check: "web", Failure: "no answer within 500ms", TookMs: 500},
+		}, style),
+		"reloaded": Reloaded(&api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added", "VIP 203.0.113.32/27: backup changed"}}) +
+			Reloaded(&api.Reloaded{File: "site.yaml"}),
+		"already": Already(moved(), drainedSite().Servers[0].Admin, now) + "\n" +
+			Already(moved(), api.Admin{}, time.Time{}) + "\n" +
+			Already(&api.Moved{Server: "web1", Admin: "ready"}, api.Admin{}, now) + "\n",
+	} {
+		t.Run(name, func(t *testing.T) { compare(t, name, got) })
+	}
+}
+
+// compare compares got with a file of testdata.
+func compare(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestAges(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second:                     "0s",
+		999 * time.Millisecond:           "0s",
+		5 * time.Second:                  "5s",
+		time.Minute:                      "1m",
+		3*time.Minute + 12*time.Second:   "3m12s",
+		4*time.Hour + 10*time.Minute + 3: "4h10m",
+		4*time.Hour + 3*time.Second:      "4h",
+		2*day + 4*time.Hour + 59:         "2d4h",
+		400 * day:                        "400d",
+	} {
+		if got := Age(d); got != want {
+			t.Errorf("Age(%d): got %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestColumnsAreThoseOfTheTerminal(t *testing.T) {
+	for text, want := range map[string]int{"web1": 4, "größe": 5, "サーバ": 6, "e\u0301": 1, "": 0} {
+		if got := columns(text); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestFewNamesAreGivenAndTheRestCounted(t *testing.T) {
+	if got, want := few([]string{"a", "b", "c", "d"}), "a, b, c, d"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := few([]string{"a", "b", "c", "d", "e"}), "a, b, c and 2 more"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestNothingIsSaidByColourAlone holds the promise of the package.
+func TestNothingIsSaidByColourAlone(t *testing.T) {
+	colourful := Status(badSite(), Style{Colour: true, Zone: time.UTC})
+	for _, i := range []ink{good, bad, doubtful, faint, bold} {
+		colourful = strings.ReplaceAll(colourful, "\x1b["+i.code()+"m", "")
+	}
+	colourful = strings.ReplaceAll(colourful, "\x1b[0m", "")
+	if want := Status(badSite(), Style{Zone: time.UTC}); colourful != want {
+		t.Errorf("without its colours:\n%s\nwant:\n%s", colourful, want)
+	}
+}
