@@ -14,6 +14,7 @@ import (
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -117,22 +118,23 @@ func TestStraysGiveWayToTheRightRouteWithoutAGap(t *testing.T) {
 		name    string
 		prefix  netip.Prefix
 		planted []string
+		stands  bool // the right route, among them
 	}{
-		{"another metric", vip4, []string{"add 203.0.113.32/27 via 192.0.2.12 proto 82 metric 7"}},
+		{"another metric", vip4, []string{"add 203.0.113.32/27 via 192.0.2.12 proto 82 metric 7"}, false},
 		{"a lower metric beside the right one", vip6, []string{
-			"add 2001:db8:64::/64 via 2001:db8:1::12 proto 82", "add 2001:db8:64::/64 via 2001:db8:1::11 proto 82 metric 7"}},
+			"add 2001:db8:64::/64 via 2001:db8:1::12 proto 82", "add 2001:db8:64::/64 via 2001:db8:1::11 proto 82 metric 7"}, true},
 		{"a second entry below", vip4, []string{
-			"add 203.0.113.32/27 via 192.0.2.12 proto 82", "append 203.0.113.32/27 via 192.0.2.11 proto 82"}},
+			"add 203.0.113.32/27 via 192.0.2.12 proto 82", "append 203.0.113.32/27 via 192.0.2.11 proto 82"}, true},
 		{"a second entry above", vip4, []string{
-			"add 203.0.113.32/27 via 192.0.2.11 proto 82", "append 203.0.113.32/27 via 192.0.2.12 proto 82"}},
+			"add 203.0.113.32/27 via 192.0.2.11 proto 82", "append 203.0.113.32/27 via 192.0.2.12 proto 82"}, true},
 		{"two wrong entries", vip4, []string{
-			"add 203.0.113.32/27 via 192.0.2.11 proto 82", "append 203.0.113.32/27 via 192.0.2.13 proto 82 mtu 1400"}},
-		{"the same but for an MTU", vip4, []string{"add 203.0.113.32/27 via 192.0.2.12 proto 82 mtu 1400"}},
-		{"a blackhole", vip4, []string{"add blackhole 203.0.113.32/27 proto 82"}},
-		{"a blackhole, IPv6", vip6, []string{"add blackhole 2001:db8:64::/64 proto 82 metric 1024"}},
-		{"a type of service", vip4, []string{"add 203.0.113.32/27 tos 0x10 via 192.0.2.12 proto 82"}},
+			"add 203.0.113.32/27 via 192.0.2.11 proto 82", "append 203.0.113.32/27 via 192.0.2.13 proto 82 mtu 1400"}, false},
+		{"the same but for an MTU", vip4, []string{"add 203.0.113.32/27 via 192.0.2.12 proto 82 mtu 1400"}, false},
+		{"a blackhole", vip4, []string{"add blackhole 203.0.113.32/27 proto 82"}, false},
+		{"a blackhole, IPv6", vip6, []string{"add blackhole 2001:db8:64::/64 proto 82 metric 1024"}, false},
+		{"a type of service", vip4, []string{"add 203.0.113.32/27 tos 0x10 via 192.0.2.12 proto 82"}, false},
 		{"several next hops, another metric", vip6, []string{
-			"add 2001:db8:64::/64 proto 82 metric 7 nexthop via 2001:db8:1::11 nexthop via 2001:db8:1::12"}},
+			"add 2001:db8:64::/64 proto 82 metric 7 nexthop via 2001:db8:1::11 nexthop via 2001:db8:1::12"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRouter(t)
@@ -147,8 +149,15 @@ func TestStraysGiveWayToTheRightRouteWithoutAGap(t *testing.T) {
 			if before := strings.Join(lines(t, d), "\n"); !strings.Contains(before, "STRAY") {
 				t.Errorf("nothing stray was told:\n%s", before)
 			}
+			news := listen(t, r)
 			mustApply(t, d, steer.Change{Op: steer.Replace, Prefix: test.prefix, To: hops(t, to)})
 			wantLines(t, d, want)
+			if first := pending(t, news)[0]; !test.stands && first.kind != unix.RTM_NEWROUTE {
+				t.Error("a stray entry was removed before the right route was written")
+			}
+			if err := news.close(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -210,6 +219,35 @@ func TestRouteOfALowerMetricDoesNotKeepOursFromBeingWritten(t *testing.T) {
 	wantLines(t, d,
 		"203.0.113.32/27 via 192.0.2.12 | proto 82 metric 50 dev lan0",
 		"203.0.113.32/27 via 192.0.2.11 FOREIGN | proto zebra metric 20 dev lan0")
+}
+
+func TestForeignRouteOfTheSameKeyIsNotReplacedByMistake(t *testing.T) {
+	replace := steer.Change{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.13")}
+	t.Run("behind ours", func(t *testing.T) {
+		r := newRouter(t)
+		d := r.open(defaults, vip4)
+		r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto 82")
+		r.ip("route append 203.0.113.32/27 via 192.0.2.12 proto static")
+		mustApply(t, d, replace)
+		wantLines(t, d,
+			"203.0.113.32/27 via 192.0.2.13 | proto 82 metric 0 dev lan0",
+			"203.0.113.32/27 via 192.0.2.12 FOREIGN | proto static metric 0 dev lan0")
+	})
+	t.Run("before ours, where the kernel would replace it", func(t *testing.T) {
+		r := newRouter(t)
+		d := r.open(defaults, vip4)
+		r.ip("route add 203.0.113.32/27 via 192.0.2.12 proto static")
+		r.ip("route append 203.0.113.32/27 via 192.0.2.11 proto 82")
+		want := []string{
+			"203.0.113.32/27 via 192.0.2.11 | proto 82 metric 0 dev lan0",
+			"203.0.113.32/27 via 192.0.2.12 FOREIGN | proto static metric 0 dev lan0",
+		}
+		wantLines(t, d, want...)
+		if n, err := d.Apply(t.Context(), []steer.Change{replace}); n != 0 || err == nil {
+			t.Errorf("Apply took %d changes: %v", n, err)
+		}
+		wantLines(t, d, want...)
+	})
 }
 
 func TestConnectedNetworkIsNeverAdopted(t *testing.T) {
@@ -334,7 +372,7 @@ func TestAbandonedDumpDoesNotSpoilTheNext(t *testing.T) {
 	r.batch(many.String())
 	want := lines(t, d)
 	request := dumpRoutes(familyOf(vip4.Addr()), 254)
-	request.flags = 0x301 // NLM_F_REQUEST|NLM_F_DUMP
+	request.flags = unix.NLM_F_REQUEST | unix.NLM_F_DUMP
 	if err := d.requests.send(request.encode(nil, 1)); err != nil {
 		t.Fatal(err)
 	}

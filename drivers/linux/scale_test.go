@@ -1,10 +1,13 @@
 package linux
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/routesteer/routesteer/steer"
 )
@@ -77,6 +80,27 @@ func TestRefusalsAmongThousandsAreEachNamed(t *testing.T) {
 	if routes, err := d.Routes(t.Context()); len(routes) != 500 || err != nil {
 		t.Errorf("Routes tells %d routes: %v, want 500", len(routes), err)
 	}
+}
+
+func TestApplyStopsSoonAfterItsContextEnds(t *testing.T) {
+	prefixes := many(10000, false)
+	d := newRouter(t).open(defaults, prefixes...)
+	changes := all(steer.Add, prefixes, hops(t, "192.0.2.11"))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	n, err := d.Apply(ctx, changes)
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("Apply took %v", took)
+	}
+	if n == len(changes) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Apply took %d of %d changes: %v", n, len(changes), err)
+	}
+	routes, err := d.Routes(t.Context())
+	if err != nil || len(routes) < n || len(routes) > n+batchCount {
+		t.Errorf("Apply says %d changes took effect, the kernel has %d routes: %v", n, len(routes), err)
+	}
+	mustApply(t, d, changes...)
 }
 
 // BenchmarkMove moves all prefixes between two next hops, and reads back, as

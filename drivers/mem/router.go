@@ -3,7 +3,8 @@
 // prefix never goes without a route while it is replaced) and can be told to
 // be slow, to refuse, to stop half-way and to be gone.
 //
-// A Router is the device; Open gives a Driver on it, as often as one likes.
+// A Router is the device; Open gives a Driver on it, as often as one likes. It
+// knows no metrics: a foreign route always stands where ours would.
 package mem
 
 import (
