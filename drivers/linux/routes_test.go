@@ -250,6 +250,28 @@ func TestForeignRouteOfTheSameKeyIsNotReplacedByMistake(t *testing.T) {
 	})
 }
 
+func TestForeignRouteThatAppearsAfterTheLookIsNotTouched(t *testing.T) {
+	r := newRouter(t)
+	d := r.open(defaults, vip4, vip6)
+	steps := []step{ // planned on an empty table
+		d.plan(steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}, nil),
+		d.plan(steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::11 2001:db8:1::12")}, nil),
+	}
+	r.ip("route add 203.0.113.32/27 via 192.0.2.13 proto static")
+	r.ip("-6 route add 2001:db8:64::/64 via 2001:db8:1::13 proto static")
+	if err := d.run(steps, func(s *step) []message { return s.make }); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		if !errors.Is(s.err, unix.EEXIST) || !strings.Contains(s.err.Error(), "the next pass looks again") {
+			t.Errorf("%s: %v", s.change, s.err)
+		}
+	}
+	wantLines(t, d,
+		"203.0.113.32/27 via 192.0.2.13 FOREIGN | proto static metric 0 dev lan0",
+		"2001:db8:64::/64 via 2001:db8:1::13 FOREIGN | proto static metric 1024 dev lan0")
+}
+
 func TestConnectedNetworkIsNeverAdopted(t *testing.T) {
 	r := newRouter(t)
 	lan := netip.MustParsePrefix("192.0.2.0/24")
