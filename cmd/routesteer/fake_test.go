@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/control"
+)
+
+// started is when the fake controller was.
+var started = time.Date(2026, 3, 1, 5, 0, 0, 0, time.UTC)
+
+// A fakeController is an api.Operator of a site with two servers and one VIP.
+// Draining web1 works, draining web2 is refused, and what is drained stays so.
+type fakeController struct {
+	mu      sync.Mutex
+	admin   api.Admin     // of web1
+	failing bool          // checks fail, reloads are refused, routers do not confirm
+	plan    []api.Change  // what is to change
+	live    chan struct{} // if set, an event for each receive
+}
+
+func (f *fakeController) Status(context.Context) (*api.Status, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &api.Status{
+		Version: "v0", Time: started.Add(5 * time.Minute), Started: started,
+		Config: api.Config{File: "site.yaml", Loaded: started, Problems: []string{}},
+		Servers: []api.Server{
+			{Name: "web1", Addresses: []string{"192.0.2.11"}, Weight: 1, Health: "up", Since: started, Echo: "answers", Admin: f.admin,
+				Serving: []string{"203.0.113.32/27"}, Targets: []api.Target{{VIP: "203.0.113.32/27", Check: "web", Health: "up", Since: started}}},
+			{Name: "web2", Addresses: []string{"192.0.2.12"}, Weight: 1, Health: "up", Since: started, Echo: "answers", Admin: api.Admin{State: "ready"},
+				Serving: []string{}, Targets: []api.Target{{VIP: "203.0.113.32/27", Check: "web", Health: "up", Since: started}}},
+		},
+		VIPs: []api.VIP{{
+			Prefix: "203.0.113.32/27", Name: "shop", Addresses: []string{"203.0.113.33"}, Check: "web", Mode: "single",
+			Tiers:  []api.Tier{{Name: "primary", Servers: []string{"web1"}}, {Name: "backup", Servers: []string{"web2"}}},
+			Wanted: []string{"web1"}, Why: "web1 is primary", Since: started, Eligible: []string{"web1", "web2"}, InSync: true,
+			Routes: []api.Route{{Router: "edge", Servers: []string{"web1"}, NextHops: []string{"192.0.2.11"}}},
+		}},
+		Routers:  []api.Router{{Name: "edge", Driver: "linux", InSync: true, LastLook: started, Routes: 1, Foreign: []string{}}},
+		Warnings: []string{},
+	}, nil
+}
+
+func (f *fakeController) Plan(context.Context) (*api.Plan, error) {
+	plan := &api.Plan{Changes: []api.Change{}, Foreign: []string{}, Commands: []string{}}
+	for _, change := range f.plan {
+		plan.Changes = append(plan.Changes, change)
+		plan.Commands = append(plan.Commands, "edge: ip route "+change.Op+" "+change.Prefix)
+	}
+	return plan, nil
+}
+
+func (f *fakeController) Drain(_ context.Context, request api.DrainRequest) (*api.Moved, error) {
+	return f.move(request.Server, request.Force, api.Admin{State: "drain", By: "anna", Reason: request.Reason, Since: started})
+}
+
+func (f *fakeController) Undrain(_ context.Context, request api.UndrainRequest) (*api.Moved, error) {
+	return f.move(request.Server, true, api.Admin{State: "ready"})
+}
+
+func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.Moved, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case server == "web2" && !force:
+		return nil, &api.Error{Code: api.Refused, Message: "web2 is not drained: no other server can carry 1 of its VIPs",
+			Details: []string{"203.0.113.32/27: web1 is drained"}, Hint: "use --force"}
+	case server != "web1" && server != "web2":
+		return nil, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no server %q in site.yaml", server), Hint: "known servers: web1, web2"}
+	}
+	moved := &api.Moved{Server: server, Admin: admin.State, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing,
+		VIPs:    []api.Move{{VIP: "203.0.113.32/27", From: []string{"web1"}, To: []string{"web2"}, Reason: "web1 is drained"}},
+		Routers: []api.Router{{Name: "edge", InSync: !f.failing}}}
+	if !moved.Unchanged {
+		f.admin = admin
+	}
+	return moved, nil
+}
+
+func (f *fakeController) Check(_ context.Context, server string) ([]api.CheckResult, error) {
+	results := []api.CheckResult{{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 1}}
+	if server == "" {
+		results = append(results, api.CheckResult{Server: "web2", VIP: "203.0.113.32/27", Check: "web", OK: !f.failing, Failure: "connection refused"})
+	}
+	return results, nil
+}
+
+func (f *fakeController) Reload(context.Context, api.ReloadRequest) (*api.Reloaded, error) {
+	if f.failing {
+		return nil, &api.Error{Code: api.BadConfig, Message: "the new configuration is refused, the running one stays",
+			Details: []string{"site.yaml:3:5: servers: it is empty"}}
+	}
+	return &api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added"}}, nil
+}
+
+func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		events := []api.Event{
+			{Seq: 1, Time: started, Kind: "controller", To: "running"},
+			{Seq: 2, Time: started, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel update"},
+		}
+		for _, event := range events[min(since, 2):] {
+			if !yield(event, nil) {
+				return
+			}
+		}
+		for follow {
+			select {
+			case <-f.live:
+				if !yield(api.Event{Seq: 3}, nil) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// cmdController is the scripts' command `controller [failing|changes]`.
+func cmdController(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: controller [failing|changes]")
+	}
+	fake := &fakeController{admin: api.Admin{State: "ready"}}
+	for _, arg := range args {
+		switch arg {
+		case "failing":
+			fake.failing = true
+		case "changes":
+			fake.plan = []api.Change{{Router: "edge", Op: "replace", Prefix: "203.0.113.32/27",
+				From: []string{"192.0.2.11"}, To: []string{"192.0.2.12"}, Reason: "web1 is down"}}
+		default:
+			ts.Fatalf("controller %s?", arg)
+		}
+	}
+	listener, err := control.Listen(context.Background(), ts.Getenv(socketVariable), "")
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- control.Serve(ctx, listener, fake, slog.New(slog.DiscardHandler)) }()
+	ts.Defer(func() {
+		cancel()
+		ts.Check(<-served)
+	})
+}
