@@ -16,12 +16,13 @@ import (
 // `lab report` measures with.
 type LoadOptions struct {
 	Requests int   // new HTTP connections a second to each VIP; default 500
+	HTTP     []int // indexes of the VIPs that the requests go to; default all
 	Packets  int   // UDP packets a second in all; default 10000
 	UDP      []int // indexes of the VIPs that the packets go to, evenly; default all
 }
 
 func (o LoadOptions) plan(site Site) loadPlan {
-	p := loadPlan{servers: site.names(), httpRate: o.Requests, udpRate: o.Packets, udpVIPs: o.UDP}
+	p := loadPlan{servers: site.names(), httpRate: o.Requests, httpVIPs: o.HTTP, udpRate: o.Packets, udpVIPs: o.UDP}
 	if p.httpRate == 0 {
 		p.httpRate = 500
 	}
@@ -30,6 +31,9 @@ func (o LoadOptions) plan(site Site) loadPlan {
 	}
 	for i, vip := range site.VIPs {
 		p.vips = append(p.vips, vip.Address)
+		if len(o.HTTP) == 0 {
+			p.httpVIPs = append(p.httpVIPs, i)
+		}
 		if len(o.UDP) == 0 {
 			p.udpVIPs = append(p.udpVIPs, i)
 		}
@@ -144,8 +148,8 @@ func (l *Load) end(grace time.Duration) error {
 // kill ends the generator at once; nobody wants its samples any more.
 func (l *Load) kill() { _ = l.end(0) }
 
-// CPU returns how much processor time the generator has used. It may be
-// called after Stop.
+// CPU returns how much processor time the generator used, with the kernel's
+// part of it. It may be called only after Stop.
 func (l *Load) CPU() time.Duration {
 	state := l.process.cmd.ProcessState
 	return state.UserTime() + state.SystemTime()

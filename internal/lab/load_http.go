@@ -64,7 +64,7 @@ func (l *httpLoad) close() { _ = unix.Close(l.epoll) }
 
 // run makes requests until ctx ends and waits for those under way.
 func (l *httpLoad) run(ctx context.Context, out *sampleWriter) {
-	rate := l.plan.httpRate * len(l.peers)
+	rate := l.plan.httpRate * len(l.plan.httpVIPs)
 	if rate == 0 {
 		return
 	}
@@ -98,7 +98,7 @@ func (l *httpLoad) run(ctx context.Context, out *sampleWriter) {
 // start begins request number n.
 func (l *httpLoad) start(n int, due time.Duration) {
 	started := l.now()
-	f := flight{fd: -1, vip: n % len(l.peers), nonce: mix(uint64(l.base.UnixNano()) + uint64(n)), started: started, late: started - due}
+	f := flight{fd: -1, vip: l.plan.httpVIPs[n%len(l.plan.httpVIPs)], nonce: mix(uint64(l.base.UnixNano()) + uint64(n)), started: started, late: started - due}
 	if len(l.free) == 0 && len(l.flights) == maxOpen {
 		l.record(f, Overload, -1)
 		return

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ const answerTimeout = time.Second
 type loadPlan struct {
 	vips     []netip.Addr
 	servers  []string
-	httpRate int   // new connections a second to each VIP
+	httpRate int   // new connections a second to each of httpVIPs
+	httpVIPs []int // indexes in vips
 	udpRate  int   // packets a second, spread evenly over udpVIPs
 	udpVIPs  []int // indexes in vips
 }
@@ -31,7 +33,7 @@ func (p loadPlan) arguments() []string {
 	words := func(v any) string { return strings.ReplaceAll(strings.Trim(fmt.Sprint(v), "[]"), " ", ",") }
 	return []string{
 		"--vips", words(p.vips), "--servers", words(p.servers), "--http", fmt.Sprint(p.httpRate),
-		"--udp", fmt.Sprint(p.udpRate), "--udp-vips", words(p.udpVIPs),
+		"--http-vips", words(p.httpVIPs), "--udp", fmt.Sprint(p.udpRate), "--udp-vips", words(p.udpVIPs),
 	}
 }
 
@@ -54,20 +56,26 @@ func parseLoadPlan(args []string) (loadPlan, error) {
 	})
 	flags.IntVar(&p.httpRate, "http", 0, "new connections a second to each VIP")
 	flags.IntVar(&p.udpRate, "udp", 0, "packets a second")
-	flags.Func("udp-vips", "indexes of VIPs that packets go to, with commas", func(text string) error {
-		for word := range strings.SplitSeq(text, ",") {
-			var index int
-			if _, err := fmt.Sscan(word, &index); err != nil {
-				return err
-			}
-			p.udpVIPs = append(p.udpVIPs, index)
-		}
-		return nil
-	})
+	flags.Func("http-vips", "indexes of VIPs that connections go to, with commas", indexes(&p.httpVIPs))
+	flags.Func("udp-vips", "indexes of VIPs that packets go to, with commas", indexes(&p.udpVIPs))
 	if err := flags.Parse(args); err != nil {
 		return p, fmt.Errorf("lab-node load: %w", err)
 	}
 	return p, p.check()
+}
+
+// indexes reads numbers with commas into list.
+func indexes(list *[]int) func(string) error {
+	return func(text string) error {
+		for word := range strings.SplitSeq(text, ",") {
+			index, err := strconv.Atoi(word)
+			if err != nil {
+				return err
+			}
+			*list = append(*list, index)
+		}
+		return nil
+	}
 }
 
 func (p loadPlan) check() error {
@@ -75,8 +83,10 @@ func (p loadPlan) check() error {
 	switch {
 	case len(p.vips) == 0:
 		return errors.New("load: no VIP to send to")
-	case p.httpRate < 0 || p.httpRate*len(p.vips) > 50_000:
-		return fmt.Errorf("load: %d connections/s to each of %d VIPs: at most 50000 in all", p.httpRate, len(p.vips))
+	case p.httpRate < 0 || p.httpRate*len(p.httpVIPs) > 50_000:
+		return fmt.Errorf("load: %d connections/s to each of %d VIPs: at most 50000 in all", p.httpRate, len(p.httpVIPs))
+	case slices.ContainsFunc(p.httpVIPs, outside):
+		return fmt.Errorf("load: connections to VIPs %v of %d", p.httpVIPs, len(p.vips))
 	case p.udpRate < 0 || p.udpRate > 200_000:
 		return fmt.Errorf("load: %d packets/s: at most 200000", p.udpRate)
 	case p.udpRate > 0 && len(p.udpVIPs) == 0:

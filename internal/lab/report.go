@@ -34,9 +34,10 @@ type Row struct {
 	ApplyMs        *float64 `json:"apply_ms"`  // verdict, or command, to route in the kernel; null without a move
 
 	Recovered       bool     `json:"recovered"`        // within the watch
+	AllRoutesMs     *float64 `json:"all_routes_ms"`    // as apply_ms, until the last of the server's VIPs had moved
 	RouteChanges    int      `json:"route_changes"`    // of any VIP, as the kernel told
 	FailedElsewhere int      `json:"failed_elsewhere"` // of failed_requests, on VIPs that the fault does not concern
-	CutRequests     int      `json:"cut_requests"`     // of failed_requests, those under way when the route moved
+	CutRequests     int      `json:"cut_requests"`     // of failed_requests, those under way when the route moved, if the server was well
 	LastAnswerMs    *float64 `json:"last_answer_ms"`   // drain: command to start of the last request that the server answered
 	WrongAnswers    int      `json:"wrong_answers"`
 	LateRequests    int      `json:"late_requests"` // the generator started them over 5 ms late: many make the run worthless
@@ -210,6 +211,9 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 		RouteChanges: len(changes), FailedElsewhere: f.Failed - f.VIP(0).Failed,
 		CutRequests: f.Cut(t.lab.Site, changes),
 	}
+	if !t.fault.verdict {
+		row.CutRequests = f.Cut(t.lab.Site, changes)
+	}
 	decided := t.began
 	if t.fault.verdict {
 		at, err := t.verdict(ctx)
@@ -221,6 +225,7 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 	}
 	if change, ok := t.routes.first(t.vip.Prefix, t.began); ok {
 		row.ApplyMs = since(decided, change.At)
+		row.AllRoutesMs = since(decided, t.lastRoute())
 	}
 	if t.fault.name == "drain" {
 		row.LastAnswerMs = t.lastAnswer(f)
@@ -244,6 +249,18 @@ func (t *trial) verdict(ctx context.Context) (time.Time, error) {
 		}
 	}
 	return time.Time{}, nil
+}
+
+// lastRoute returns when the last of the server's VIPs had its first change.
+func (t *trial) lastRoute() time.Time {
+	var last time.Time
+	for _, vip := range t.lab.Site.VIPs {
+		change, ok := t.routes.first(vip.Prefix, t.began)
+		if ok && vip.Primary == t.server {
+			last = later(last, change.At)
+		}
+	}
+	return last
 }
 
 // lastAnswer returns the time from the command to the last request of the VIP

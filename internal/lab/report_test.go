@@ -12,9 +12,9 @@ import (
 func TestReportProvesItself(t *testing.T) {
 	var progress bytes.Buffer
 	rows, err := Report(t.Context(), ReportOptions{
-		Lab:    Options{Base: t.TempDir()},
+		Lab:    Options{Base: t.TempDir(), Profile: Fast},
 		Faults: []string{"none", "crash"},
-		Watch:  2500 * time.Millisecond,
+		Watch:  2200 * time.Millisecond,
 		Load:   rates(),
 	}, &progress)
 	if err != nil {

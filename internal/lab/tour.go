@@ -170,7 +170,7 @@ func (t *tour) judge(s tourStep, f Figures, changes []RouteChange) {
 		t.say("   DID NOT HOLD: %s", fmt.Sprintf(format, a...))
 	}
 	cut := f.Cut(t.lab.Site, changes)
-	if cut > 0 {
+	if cut > 0 && s.outage == 0 {
 		t.say("   Of the failed requests %d were under way at the moment of the move.", cut)
 	}
 	switch {
