@@ -56,16 +56,22 @@ func (a *app) lab(ctx context.Context, options lab.Options, tour bool) (err erro
 	}
 	l, err := lab.Start(ctx, options)
 	if err != nil {
-		return err
+		return unlessInterrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	if err := l.WaitReady(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // Ctrl-C
-		}
-		return err
+		return unlessInterrupted(ctx, err)
 	}
 	return a.watch(ctx, l.Operator, labBanner(l), "")
+}
+
+// unlessInterrupted forgets an error that only says that the operator pressed
+// Ctrl-C: that is how a lab ends.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // prepareLab gets the rights that a lab needs, and says how to run its
@@ -103,6 +109,9 @@ func (a *app) labActionCommand(action lab.Action, id *int) *cobra.Command {
 		Example: fmt.Sprintf(`  routesteer lab %s web1
   routesteer lab %s web2 --id 2`, action, action),
 		Args: oneServer,
+		ValidArgsFunction: func(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return labServers(command.Context(), *id, args), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(command *cobra.Command, args []string) error {
 			status, err := lab.Do(command.Context(), *id, action, args[0])
 			if err != nil {
@@ -111,6 +120,24 @@ func (a *app) labActionCommand(action lab.Action, id *int) *cobra.Command {
 			return a.print(status, func(show.Style) string { return labText(status) })
 		},
 	}
+}
+
+// labServers completes the servers of a running lab.
+func labServers(ctx context.Context, id int, args []string) []cobra.Completion {
+	if len(args) > 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
+	defer cancel()
+	status, err := lab.Ask(ctx, id)
+	if err != nil {
+		return nil
+	}
+	var names []cobra.Completion
+	for _, server := range status.Servers {
+		names = append(names, cobra.CompletionWithDesc(server.Name, server.Address))
+	}
+	return names
 }
 
 func labActionHelp(action lab.Action) string {
