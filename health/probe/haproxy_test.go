@@ -26,7 +26,7 @@ const (
 	benchTargets  = 250
 	benchInterval = 50 * time.Millisecond // 5,000 checks a second
 	benchWindow   = 3 * time.Second       // of each measurement
-	benchRounds   = 1                     // of which the median counts
+	benchRounds   = 3                     // of which the median counts
 )
 
 // BenchmarkChecksAgainstHAProxy measures the CPU time that 1,000 HTTP checks

@@ -23,6 +23,7 @@ type loop struct {
 	in     []byte
 	timers timerHeap
 	at     []registration // by file descriptor
+	epoch  time.Time // from which armAbout counts
 	quit   bool
 	done   chan struct{}
 
@@ -52,7 +53,7 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make an eventfd: %w", err), unix.Close(epoll))
 	}
-	l := &loop{epoll: epoll, bell: bell, in: make([]byte, 16<<10), done: make(chan struct{})}
+	l := &loop{epoll: epoll, bell: bell, in: make([]byte, 16<<10), epoch: time.Now(), done: make(chan struct{})}
 	if err := l.add(bell, unix.EPOLLIN, bellHandler{l}); err != nil {
 		l.free()
 		return nil, err
@@ -189,19 +190,32 @@ type timer struct {
 	index int // in the heap, from 1; 0: not armed
 }
 
+func (t *timer) armed() bool { return t.index > 0 }
+
 // arm sets a timer, anew if it is armed.
 func (l *loop) arm(t *timer, at time.Time) {
 	t.at = at
-	if t.index > 0 {
+	if t.armed() {
 		heap.Fix(&l.timers, t.index-1)
 		return
 	}
 	heap.Push(&l.timers, t)
 }
 
+// maxGrain is how far armAbout may move a timer.
+const maxGrain = 5 * time.Millisecond
+
+// armAbout sets a timer to about that time: to the nearest of the moments that
+// lie grain apart, at most maxGrain, and are the same for all timers of that
+// grain. One wake-up then serves many.
+func (l *loop) armAbout(t *timer, at time.Time, grain time.Duration) {
+	since := at.Sub(l.epoch)
+	l.arm(t, l.epoch.Add(since.Round(min(grain, maxGrain))))
+}
+
 // disarm is harmless for a timer that is not armed.
 func (l *loop) disarm(t *timer) {
-	if t.index > 0 {
+	if t.armed() {
 		heap.Remove(&l.timers, t.index-1)
 	}
 }

@@ -25,16 +25,24 @@ func newOutbox(news chan<- health.News) *outbox {
 	return &outbox{news: news, poke: make(chan struct{}, 1)}
 }
 
-// put adds news. It never waits.
+// put adds news and sends it on its way. It never waits.
 func (o *outbox) put(n health.News) {
+	o.keep(n)
+	o.send()
+}
+
+// keep adds news that may wait for send.
+func (o *outbox) keep(n health.News) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.waiting = append(o.waiting, n)
-	if len(o.waiting) == 1 {
-		select {
-		case o.poke <- struct{}{}:
-		default: // it has been poked and will look
-		}
+}
+
+// send sends what waits on its way. It never waits.
+func (o *outbox) send() {
+	select {
+	case o.poke <- struct{}{}:
+	default: // it has been poked and will look
 	}
 }
 

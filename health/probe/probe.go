@@ -27,6 +27,7 @@ type Prober struct {
 	alive   *alive
 	links   *links
 	loop    *loop
+	flush   timer // the loop's: send passed results on their way
 
 	audits  chan struct{} // asks for an audit of the paths
 	cancel  context.CancelFunc
@@ -90,6 +91,7 @@ func (p *Prober) open() (err error) {
 	opened = append(opened, kernel.close)
 	p.paths = newPaths(kernel, p.log)
 	p.outbox = newOutbox(p.news)
+	p.flush.fire = func() { p.outbox.send(); runtime.Gosched() }
 	p.alive = newAlive(p.pinger, p.outbox)
 	p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon)
 	return err
@@ -147,7 +149,7 @@ func (p *Prober) swap(plans map[health.Target]plan) {
 	p.outbox.retain(func(t health.Target) bool { return next[t] != nil })
 	for key, plan := range plans {
 		if next[key] == nil {
-			t := newTarget(p, plan, func(r health.Result) { p.outbox.put(r) })
+			t := newTarget(p, plan, p.deliver)
 			next[key] = t
 			p.loop.post(t.start)
 		}
@@ -155,6 +157,24 @@ func (p *Prober) swap(plans map[health.Target]plan) {
 	p.mu.Lock()
 	p.targets = next
 	p.mu.Unlock()
+}
+
+// lazy is how long a passed check may wait for others to be reported with it.
+// To wake the reader for each costs more than half of what a check does. What
+// has failed is reported at once, with all that waits before it.
+const lazy = 5 * time.Millisecond
+
+// deliver reports a result. The loop calls it.
+func (p *Prober) deliver(r health.Result) {
+	switch {
+	case !r.OK():
+		p.outbox.put(r)
+	default:
+		p.outbox.keep(r)
+		if !p.flush.armed() {
+			p.loop.arm(&p.flush, time.Now().Add(lazy))
+		}
+	}
 }
 
 // Hurry sets a target's pace: its verdict is in doubt, which asks for the

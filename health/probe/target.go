@@ -93,7 +93,14 @@ func (t *target) hurry(doubt bool) {
 }
 
 // rest waits for the next round.
-func (t *target) rest() { t.prober.loop.arm(&t.timer, t.pace.next(t.doubt.Load())) }
+func (t *target) rest() {
+	doubt := t.doubt.Load()
+	grain := t.check.Interval / 25
+	if doubt {
+		grain = t.check.FastInterval / 25
+	}
+	t.prober.loop.armAbout(&t.timer, t.pace.next(doubt), grain)
+}
 
 // due is called by the timer.
 func (t *target) due() {
