@@ -63,7 +63,7 @@ func (b *body) feed(raw []byte) error {
 func (b *body) keep(data []byte) {
 	n := min(len(data), maxBody-len(b.data))
 	b.data = append(b.data, data[:n]...)
-	if len(b.data) == maxBody && !b.done {
+	if n < len(data) || len(b.data) == maxBody && !b.done {
 		b.done, b.cropped = true, true
 	}
 }

@@ -23,7 +23,7 @@ type loop struct {
 	in     []byte
 	timers timerHeap
 	at     []registration // by file descriptor
-	epoch  time.Time // from which armAbout counts
+	epoch  time.Time      // from which armAbout counts
 	quit   bool
 	done   chan struct{}
 

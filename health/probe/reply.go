@@ -84,19 +84,21 @@ func (r *reply) readBody(b []byte) (done bool, err error) {
 		return true, nil
 	}
 	if !r.body.done {
-		if err := r.body.feed(b); err != nil {
-			return false, err
-		}
+		err = r.body.feed(b)
 	}
 	if !r.found {
 		r.found = bytes.Contains(r.body.data[max(r.searched-len(r.want)+1, 0):], r.want)
 		r.searched = len(r.body.data)
 	}
 	switch {
+	case r.found && !r.spec.KeepAlive: // whatever follows
+		return true, nil
+	case err != nil:
+		return false, err
 	case r.body.done && !r.found:
 		return true, r.lacks()
 	default:
-		return r.body.done || r.found && !r.spec.KeepAlive, nil
+		return r.body.done, nil
 	}
 }
 
