@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,42 +44,12 @@ func TestEveryKindOfCheckPassesOnAHealthyServer(t *testing.T) {
 			r.set(l.site(check))
 			for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
 				for range 3 {
-					result := r.result(target, kind, func(health.Result) bool { return true })
+					result := r.result(target, kind, whatever)
 					if !result.OK() {
 						t.Errorf("%s through %s: %v: %s", kind, through, target, result.Failure)
 					}
 				}
 			}
 		}
-	}
-}
-
-func TestAKilledServerGivesFallFailuresAtOnce(t *testing.T) {
-	l := newLAN(t, 1)
-	server := l.helper(l.servers[0], ":80")
-	r := l.prober()
-	site := l.site(topology.Check{HTTP: &topology.HTTP{}, Interval: time.Minute, FastInterval: 20 * time.Millisecond, Watch: true})
-	r.set(site)
-	target := web(1, vip4)
-	for range 4 { // by then the watch holds its connection
-		r.result(target, "pass", passes)
-	}
-	r.Hurry(target, false)
-	if err := server.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	killed := time.Now()
-	var last health.Result
-	for range site.Checks[0].Fall {
-		result := r.result(target, "failure", fails)
-		if result.Started.Before(last.Started) {
-			t.Errorf("result of %s comes after that of %s", result.Started, last.Started)
-		}
-		last = result
-	}
-	took := time.Since(killed)
-	t.Logf("%d failures %s after the kill: %s", site.Checks[0].Fall, took, last.Failure)
-	if took > 100*time.Millisecond {
-		t.Errorf("%d failures took %s", site.Checks[0].Fall, took)
 	}
 }

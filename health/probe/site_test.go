@@ -150,10 +150,10 @@ func (l *lan) serve(n *netns.Namespace, handler http.HandlerFunc) {
 	})
 }
 
-// accept hands each connection to port 80 of a namespace to handle.
-func (l *lan) accept(n *netns.Namespace, handle func(net.Conn)) {
+// accept hands each connection to a port of a namespace to handle.
+func (l *lan) accept(n *netns.Namespace, port uint16, handle func(net.Conn)) {
 	l.t.Helper()
-	listener := l.listen(n, ":80")
+	listener := l.listen(n, fmt.Sprintf(":%d", port))
 	var done sync.WaitGroup
 	done.Go(func() {
 		for {
@@ -318,6 +318,7 @@ func (r *reader) result(target health.Target, what string, want func(health.Resu
 
 func passes(r health.Result) bool { return r.OK() }
 func fails(r health.Result) bool  { return !r.OK() }
+func whatever(health.Result) bool { return true }
 
 // check checks targets once and returns their failures.
 func (r *reader) check(targets ...health.Target) []string {

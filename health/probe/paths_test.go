@@ -1,0 +1,238 @@
+package probe
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// traces is what the router's kernel holds that is not there by itself.
+func (l *lan) traces() string {
+	l.t.Helper()
+	return l.run(l.router, "ip rule; ip -6 rule; ip route show table all proto 82; ip -6 route show table all proto 82")
+}
+
+func TestCloseLeavesNoTraceAndTouchesNothingElse(t *testing.T) {
+	l := newLAN(t, 3)
+	l.run(l.router, "ip route add default via 192.0.2.12 table 99; ip rule add from 198.51.100.1 lookup 99 priority 6000")
+	before := l.traces()
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{ICMP: &topology.ICMP{}})))
+	during := l.traces()
+	for _, want := range []string{
+		"5200:\tfrom all fwmark 0x52530000 lookup 52000 proto 82",
+		"5205:\tfrom all fwmark 0x52530005 lookup 52005 proto 82",
+		"default via 192.0.2.11 dev lan0 table 52000 metric 100",
+		"unreachable default table 52000 metric 200",
+		"default via fd00:2::11 dev lan0 table 52001 metric 100",
+	} {
+		if !strings.Contains(during, want) {
+			t.Errorf("no %q in\n%s", want, during)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := l.traces(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+func TestWhatAKilledPredecessorLeftIsTakenOverOrRemoved(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says(n.Name))
+	}
+	before := l.traces()
+	// Rule 0 leads to the wrong server, rule 1 is the other way round than
+	// now, rule 9 is not needed any more.
+	l.run(l.router, `
+		for i in 0 1 9; do
+			ip rule add fwmark $((0x52530000 + i)) lookup $((52000 + i)) priority $((5200 + i)) protocol 82
+			ip route add default via 192.0.2.12 table $((52000 + i)) metric 100 protocol 82
+			ip route add unreachable default table $((52000 + i)) metric 200 protocol 82
+		done
+		ip rule add fwmark 0x5253000a lookup 52003 priority 5203 protocol 82`)
+	r := l.prober()
+	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{Body: "web1"}}))
+	r.set(site)
+	if got := r.check(web(1, vip4), web(2, vip4), web(1, vip6)); got[0] != "" || got[1] != `body lacks "web1"` || got[2] != "" {
+		t.Errorf("failures %q", got)
+	}
+	if now := l.traces(); strings.Contains(now, "52009") || strings.Contains(now, "0x5253000a") {
+		t.Errorf("stale rules are left:\n%s", now)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := l.traces(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+func TestSomeoneElsesRulesAndTablesAreAnError(t *testing.T) {
+	l := newLAN(t, 1)
+	site := l.site(manual(topology.Check{ICMP: &topology.ICMP{}}))
+	for _, c := range []struct{ name, add, del, want string }{
+		{"our mark", "ip rule add fwmark 0x52530000 lookup 7 priority 100", "ip rule del priority 100", "policy rule 100"},
+		{"a mask over our mark", "ip rule add fwmark 0x52000000/0xff000000 lookup 7 priority 100", "ip rule del priority 100", "policy rule 100"},
+		{"our priority", "ip -6 rule add fwmark 0x7 lookup 7 priority 5201", "ip -6 rule del priority 5201", "policy rule 5201"},
+		{"our table by a rule", "ip rule add fwmark 0x7 lookup 52000 priority 9000", "ip rule del priority 9000", "policy rule 9000"},
+		{"our table by a route", "ip route add 198.51.100.0/24 via 192.0.2.11 table 52000", "ip route flush table 52000", "routing table 52000 holds 198.51.100.0/24"},
+	} {
+		r := l.prober()
+		l.run(l.router, c.add)
+		before := l.traces()
+		err := r.Set(site)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "web1") {
+			t.Errorf("%s: error %v, want one about %q", c.name, err, c.want)
+		}
+		if after := l.traces(); after != before {
+			t.Errorf("%s: before:\n%s\nafter:\n%s", c.name, before, after)
+		}
+		l.run(l.router, c.del)
+		if err := r.Set(site); err != nil {
+			t.Errorf("%s, removed again: %v", c.name, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSetLeavesWhatIsTheSameUndisturbed(t *testing.T) {
+	l := newLAN(t, 3)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	r := l.prober()
+	site := l.site(topology.Check{HTTP: &topology.HTTP{}, Interval: never, FastInterval: 20 * time.Millisecond})
+	r.set(site)
+	kept := r.targets[web(2, vip4)]
+	mark := kept.ways[0].path.mark
+
+	// Without web1 all indices would move by two; web2 must not notice.
+	less := l.site(site.Checks[0])
+	less.Servers = less.Servers[1:]
+	for i := range less.VIPs {
+		less.VIPs[i].Tiers = []topology.Tier{{Name: "primary", Servers: []topology.ServerName{"web2", "web3"}}}
+	}
+	r.set(less)
+	if r.targets[web(2, vip4)] != kept || kept.ways[0].path.mark != mark {
+		t.Error("web2 was disturbed when web1 went")
+	}
+	if got := r.check(web(1, vip4), web(2, vip4)); got[0] != "not checked: no such target" || got[1] != "" {
+		t.Errorf("failures %q", got)
+	}
+	if now := l.traces(); strings.Contains(now, "52000") || strings.Contains(now, "52001") {
+		t.Errorf("web1's paths are left:\n%s", now)
+	}
+	r.set(site)
+	if r.targets[web(2, vip4)] != kept {
+		t.Error("web2 was disturbed when web1 came back")
+	}
+	r.result(web(1, vip4), "pass", passes)
+
+	other := l.site(site.Checks[0])
+	other.Paths = topology.Paths{Mark: 0x100, Table: 7000, Priority: 700}
+	r.set(other)
+	if r.targets[web(2, vip4)] == kept {
+		t.Error("web2 still uses the former numbers")
+	}
+	if now := l.traces(); strings.Contains(now, "5200") || !strings.Contains(now, "fwmark 0x100 lookup 7000 proto 82") {
+		t.Errorf("with other numbers:\n%s", now)
+	}
+	if got := r.check(web(2, vip4), web(3, vip6)); got[0] != "" || got[1] != "" {
+		t.Errorf("failures %q", got)
+	}
+}
+
+func TestAServerBehindAnotherRouterFailsAloneAndSaysWhy(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	l.run(l.servers[0], "ip addr add 198.51.100.9/32 dev lo")
+	l.run(l.router, "ip route add 198.51.100.0/24 via 192.0.2.11")
+	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{}}))
+	site.Servers[0].Addresses[0] = netip.MustParseAddr("198.51.100.9")
+	r := l.prober()
+	r.set(site)
+	got := r.check(web(1, vip4), web(2, vip4))
+	if !strings.HasPrefix(got[0], "no direct path to 198.51.100.9") || got[1] != "" {
+		t.Errorf("failures %q", got)
+	}
+	site = l.site(manual(topology.Check{HTTP: &topology.HTTP{}, Through: topology.ThroughAddress}))
+	site.Servers[0].Addresses[0] = netip.MustParseAddr("198.51.100.9")
+	r.set(site)
+	if got := r.check(web(1, vip4)); got[0] != "" {
+		t.Errorf("through the address: %s", got[0])
+	}
+}
+
+func TestALostRouteNeverLetsACheckFallThrough(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{HTTP: &topology.HTTP{}})))
+	l.run(l.router, "ip route del default table 52002 metric 100; ip -6 route del default table 52003 metric 100")
+	// Table main says web1, which answers: only the unreachable route tells.
+	for _, got := range r.check(web(2, vip4), web(2, vip6)) {
+		if got != "no route to host" {
+			t.Errorf("failure %q", got)
+		}
+	}
+	// That failure makes the paths be looked at.
+	deadline := time.Now().Add(patience)
+	for r.check(web(2, vip4))[0] != "" || r.check(web(2, vip6))[0] != "" {
+		if time.Now().After(deadline) {
+			t.Fatalf("the paths do not come back:\n%s", l.traces())
+		}
+	}
+}
+
+func TestFlushedRulesComeBack(t *testing.T) {
+	l := newLAN(t, 2)
+	l.serve(l.servers[1], says("ok"))
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{HTTP: &topology.HTTP{}})))
+	l.run(l.router, "ip rule del priority 5202; ip -6 rule del priority 5203")
+	// The kernel tells of it; without the rule web1 is asked, which is silent.
+	deadline := time.Now().Add(patience)
+	for r.check(web(2, vip4))[0] != "" || r.check(web(2, vip6))[0] != "" {
+		if time.Now().After(deadline) {
+			t.Fatalf("the rules do not come back:\n%s", l.traces())
+		}
+	}
+}
+
+func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says(n.Name))
+	}
+	// One server with two cards, played by two.
+	site := l.echoing()
+	site.Checks[0] = l.site(topology.Check{HTTP: &topology.HTTP{Body: "web2"}, Interval: 50 * time.Millisecond, FastInterval: 20 * time.Millisecond}).Checks[0]
+	site.Servers[0].Addresses = append(site.Servers[0].Addresses, site.Servers[1].Addresses...)
+	site.Servers = site.Servers[:1]
+	for i := range site.VIPs {
+		site.VIPs[i].Tiers = []topology.Tier{{Name: "primary", Servers: []topology.ServerName{"web1"}}}
+	}
+	r := l.prober()
+	r.set(site)
+	r.next("found", isFound("web1"))
+	r.result(web(1, vip4), "failure", fails)
+	l.run(l.servers[0], "ip link set eth0 down")
+	r.next("loss", func(n health.News) bool {
+		loss, ok := n.(health.Loss)
+		return ok && loss.Address == netip.MustParseAddr("192.0.2.11")
+	})
+	r.result(web(1, vip4), "pass", passes)
+}
