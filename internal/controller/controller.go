@@ -290,7 +290,7 @@ func (c *Controller) do(ctx context.Context, f func()) error {
 
 // record keeps an event and writes it to the log.
 func (c *Controller) record(event api.Event) {
-	c.journal.record(time.Now(), event)
+	c.journal.record(event)
 	attributes := make([]any, 0, 16)
 	for _, a := range []struct{ key, value string }{
 		{"server", event.Server}, {"prefix", event.VIP}, {"router", event.Router},

@@ -28,10 +28,10 @@ func (c *Controller) observe(batch []health.News) {
 		case health.Result:
 			c.hurry(news.Target)
 		case health.Loss:
-			events = append(events, api.Event{Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"})
+			events = append(events, api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"})
 			moved = true // to another address of the server, perhaps
 		case health.Found:
-			events = append(events, api.Event{Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()})
+			events = append(events, api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()})
 			moved = true
 		}
 		moved = moved || len(flips) > 0
@@ -43,7 +43,7 @@ func (c *Controller) observe(batch []health.News) {
 
 func flipEvent(flip health.Flip) api.Event {
 	return api.Event{
-		Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(),
+		Time: flip.At, Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(),
 		From: flip.From.String(), To: flip.To.String(), Reason: flip.Why,
 	}
 }
@@ -94,7 +94,7 @@ func (c *Controller) decide(now time.Time, events ...api.Event) {
 	for _, event := range events {
 		c.record(event)
 	}
-	c.recordMoves(before)
+	c.recordMoves(before, now)
 }
 
 // order gives every router the present assignment.
@@ -118,8 +118,9 @@ func routesDiffer(a, b steer.Assignment) bool {
 	return false
 }
 
-// recordMoves records what differs from before, in the order of the VIPs.
-func (c *Controller) recordMoves(before steer.Assignment) {
+// recordMoves records what differs from before since at, in the order of the
+// VIPs.
+func (c *Controller) recordMoves(before steer.Assignment, at time.Time) {
 	for _, vip := range c.site.VIPs {
 		was, want := before[vip.Prefix], c.want[vip.Prefix]
 		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen
@@ -127,7 +128,7 @@ func (c *Controller) recordMoves(before steer.Assignment) {
 			continue
 		}
 		c.record(api.Event{
-			Kind: "assignment", VIP: vip.Prefix.String(),
+			Time: at, Kind: "assignment", VIP: vip.Prefix.String(),
 			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Why,
 		})
 	}
@@ -203,7 +204,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 	owner := steer.Owners(c.site)
 	for _, change := range seen.made {
 		event := api.Event{
-			Kind: "route", Router: name, VIP: change.Prefix.String(), Reason: change.Reason,
+			Time: seen.applied, Kind: "route", Router: name, VIP: change.Prefix.String(), Reason: change.Reason,
 			From: via(owner, change.From), To: via(owner, change.To),
 		}
 		if seen.repair {

@@ -23,11 +23,14 @@ type journal struct {
 
 func newJournal() *journal { return &journal{next: 1, grown: make(chan struct{})} }
 
-// record adds an event, numbering it.
-func (j *journal) record(at time.Time, event api.Event) {
+// record adds an event, numbering it. An event without a time happened now.
+func (j *journal) record(event api.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	event.Seq, event.Time = j.next, at
+	event.Seq = j.next
+	if event.Time.IsZero() {
+		event.Time = time.Now()
+	}
 	j.next++
 	j.ring = append(j.ring, event)
 	if len(j.ring) >= 2*journalSize {

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -281,6 +282,7 @@ func (c *Controller) Check(ctx context.Context, server string) ([]api.CheckResul
 			OK: result.OK(), Failure: result.Failure, TookMs: milliseconds(result.Took),
 		})
 	}
+	slices.SortStableFunc(answer, func(a, b api.CheckResult) int { return cmp.Compare(a.Server, b.Server) })
 	return answer, nil
 }
 

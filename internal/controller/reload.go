@@ -40,7 +40,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 	details := strings.Split(problem.Error(), "\n") // topology.Problems has one in a line
 	err := c.do(ctx, func() {
 		c.config.Failed, c.config.Problems = time.Now(), details
-		c.record(api.Event{Kind: "config", To: "refused", By: by, Reason: fmt.Sprintf("%d problems, the first: %s; the running configuration stays", len(details), details[0])})
+		c.record(api.Event{Kind: "config", To: "refused", By: by, Reason: fmt.Sprintf("%s (problem 1 of %d); the running configuration stays", details[0], len(details))})
 	})
 	if err != nil {
 		return err

@@ -197,7 +197,7 @@ func (c *Controller) warn(status *api.Status) []string {
 		add("%s", status.Frozen)
 	}
 	for _, vip := range status.VIPs {
-		if len(vip.Eligible) == 0 {
+		if len(vip.Eligible) == 0 && c.want[netip.MustParsePrefix(vip.Prefix)].Cause != steer.Unclaimed {
 			add("%s has no eligible server: %s", vip.Prefix, vip.Why)
 		}
 	}
