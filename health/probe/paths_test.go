@@ -181,6 +181,7 @@ func TestALostRouteNeverLetsACheckFallThrough(t *testing.T) {
 	}
 	r := l.prober()
 	r.set(l.site(manual(topology.Check{HTTP: &topology.HTTP{}})))
+	r.paths.mu.Lock() // nothing is repaired meanwhile
 	l.run(l.router, "ip route del default table 52002 metric 100; ip -6 route del default table 52003 metric 100")
 	// Table main says web1, which answers: only the unreachable route tells.
 	for _, got := range r.check(web(2, vip4), web(2, vip6)) {
@@ -188,6 +189,7 @@ func TestALostRouteNeverLetsACheckFallThrough(t *testing.T) {
 			t.Errorf("failure %q", got)
 		}
 	}
+	r.paths.mu.Unlock()
 	// That failure makes the paths be looked at.
 	deadline := time.Now().Add(patience)
 	for r.check(web(2, vip4))[0] != "" || r.check(web(2, vip6))[0] != "" {
