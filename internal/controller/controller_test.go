@@ -57,6 +57,8 @@ type senses struct {
 	site  *topology.Site
 	ill   map[health.Target]string
 	wrong error // what Set answers
+
+	during func() // happens while Check is under way; nil for nothing
 }
 
 func (s *senses) Set(site *topology.Site) error {
@@ -73,6 +75,9 @@ func (s *senses) Hurry(health.Target, bool) {}
 func (s *senses) Close() error              { return nil }
 
 func (s *senses) Check(_ context.Context, targets []health.Target) []health.Result {
+	if s.during != nil {
+		s.during()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var results []health.Result
@@ -407,6 +412,47 @@ func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
 		w.wantRoutes("core, mended,", w.core, "web2 web2")
 		if !w.status().Routers[0].InSync {
 			t.Errorf("still out of sync: %+v", w.status().Routers[0])
+		}
+	})
+}
+
+func TestADrainDoesNotWaitForAnothersRouters(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.core.Cut()
+		first := make(chan *api.Moved, 1)
+		go func() {
+			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web3", TimeoutMs: 20_000})
+			if err != nil {
+				t.Error(err)
+			}
+			first <- moved
+		}()
+		w.senses.falls("web4", "connection refused")
+		begun := time.Now()
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", TimeoutMs: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		<-first
+	})
+}
+
+func TestAProofCutShortProvesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		w.senses.during = cancel // the operator goes while standbys are checked
+		w.senses.falls("web2", "check cut short", vip1)
+		if _, err := w.control.Drain(ctx, api.DrainRequest{Server: "web1"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want that it was cancelled", err)
+		}
+		if status := w.status(); status.Servers[1].Health != "up" || status.Servers[0].Admin.State != "ready" {
+			t.Errorf("it was believed: web2 is %s, web1 %s", status.Servers[1].Health, status.Servers[0].Admin.State)
 		}
 	})
 }

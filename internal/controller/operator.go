@@ -26,36 +26,60 @@ const (
 
 // Drain implements api.Operator.
 func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	c.intentMu.Lock()
-	defer c.intentMu.Unlock()
 	server := topology.ServerName(request.Server)
-	drained, err := c.isDrained(ctx, server)
-	if err != nil {
-		return nil, err
-	}
-	if drained {
-		return c.unchanged(ctx, server)
-	}
-	if err := c.prove(ctx, server, request.Force); err != nil {
-		return nil, err
-	}
-	drain := state.Drain{By: request.By, Reason: request.Reason, Since: time.Now().Round(0)}
-	return c.setIntent(ctx, server, &drain, request.By, request.TimeoutMs)
+	drain := &state.Drain{By: request.By, Reason: request.Reason, Since: time.Now().Round(0)}
+	return c.change(ctx, server, drain, request.By, request.TimeoutMs, func() error {
+		return c.prove(ctx, server, request.Force)
+	})
 }
 
 // Undrain implements api.Operator.
 func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
+	return c.change(ctx, topology.ServerName(request.Server), nil, request.By, request.TimeoutMs, func() error { return nil })
+}
+
+// A step is an operator's change that has been acted on, and who waits for it.
+type step struct {
+	before    steer.Assignment
+	confirmed *waiter
+}
+
+// change makes drain, or ready if it is nil, the server's admin state, once
+// proof agrees, and waits for the routers. Changes of intent are made one at a
+// time, but do not wait for each other's routers.
+func (c *Controller) change(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, timeoutMs int64, proof func() error) (*api.Moved, error) {
+	taken, err := c.commit(ctx, server, drain, by, proof)
+	if err != nil {
+		return nil, err
+	}
+	if taken == nil {
+		return c.unchanged(ctx, server)
+	}
+	c.waitFor(ctx, taken.confirmed, timeoutMs)
+	var moved *api.Moved
+	err = c.do(context.WithoutCancel(ctx), func() {
+		delete(c.waiters, taken.confirmed)
+		moved = c.moved(server, taken.before, taken.confirmed.seq)
+	})
+	return moved, err
+}
+
+// commit proves, keeps and acts on an operator's intent. It returns nil if
+// that is the intent already.
+func (c *Controller) commit(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, proof func() error) (*step, error) {
 	c.intentMu.Lock()
 	defer c.intentMu.Unlock()
-	server := topology.ServerName(request.Server)
 	drained, err := c.isDrained(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	if !drained {
-		return c.unchanged(ctx, server)
+	if drained == (drain != nil) {
+		return nil, nil
 	}
-	return c.setIntent(ctx, server, nil, request.By, request.TimeoutMs)
+	if err := proof(); err != nil {
+		return nil, err
+	}
+	return c.setIntent(ctx, server, drain, by)
 }
 
 // isDrained reports the server's admin state; an error names the known ones.
@@ -103,6 +127,9 @@ func (c *Controller) prove(ctx context.Context, server topology.ServerName, forc
 		return err
 	}
 	results := c.prober.Check(ctx, standbys)
+	if err := ctx.Err(); err != nil {
+		return err // the checks were cut short: they prove nothing
+	}
 	var left []string
 	err := c.do(ctx, func() {
 		c.believe(results)
@@ -169,9 +196,9 @@ func (c *Controller) stranded(server topology.ServerName) []string {
 	return left
 }
 
-// setIntent makes an operator's intent durable, acts on it, and waits for the
-// routers. A nil drain means ready. The caller holds intentMu.
-func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, timeoutMs int64) (*api.Moved, error) {
+// setIntent makes an operator's intent durable, and acts on it. A nil drain
+// means ready. The caller holds intentMu.
+func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, drain *state.Drain, by string) (*step, error) {
 	var next state.Intent
 	if err := c.do(ctx, func() { next.Drains = maps.Clone(c.intent.Drains) }); err != nil {
 		return nil, err
@@ -189,24 +216,15 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 			Hint:    "intent must survive a restart before it is acted on: make room or give the right to write there",
 		}
 	}
-	var before steer.Assignment
-	var confirmed *waiter
+	taken := &step{}
 	// Durable now: it must also take effect, even if the operator has gone.
-	if err := c.do(context.WithoutCancel(ctx), func() {
-		before = c.want
+	err := c.do(context.WithoutCancel(ctx), func() {
+		taken.before = c.want
 		c.intent = next
 		c.decide(time.Now(), event)
-		confirmed = c.confirmation()
-	}); err != nil {
-		return nil, err
-	}
-	c.waitFor(ctx, confirmed, timeoutMs)
-	var moved *api.Moved
-	err := c.do(context.WithoutCancel(ctx), func() {
-		delete(c.waiters, confirmed)
-		moved = c.moved(server, before, confirmed.seq)
+		taken.confirmed = c.confirmation()
 	})
-	return moved, err
+	return taken, err
 }
 
 func (c *Controller) waitFor(ctx context.Context, w *waiter, timeoutMs int64) {

@@ -57,7 +57,7 @@ func (c *Controller) become(site *topology.Site, differences []string, by string
 	c.site = site
 	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
-	for prefix := range c.want {
+	for prefix := range c.pending {
 		if _, stays := site.VIP(prefix); !stays {
 			delete(c.pending, prefix)
 		}

@@ -169,6 +169,7 @@ func (w *worker) close() {
 	if w.driver != nil {
 		// Routes stay, whatever Close says, and nobody is left to tell.
 		_ = w.driver.Close()
+		w.driver = nil
 	}
 }
 
@@ -250,6 +251,7 @@ func (w *worker) look(ctx context.Context, seen *sighting) error {
 	routes, err := w.driver.Routes(ctx)
 	if err != nil {
 		w.looked = false
+		w.close() // a new connection heals more than another try on the old one
 		return fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
 	}
 	w.have, w.looked = routes, true

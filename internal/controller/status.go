@@ -196,9 +196,10 @@ func (c *Controller) warn(status *api.Status) []string {
 	if status.Frozen != "" {
 		add("%s", status.Frozen)
 	}
-	for _, vip := range status.VIPs {
-		if len(vip.Eligible) == 0 && c.want[netip.MustParsePrefix(vip.Prefix)].Cause != steer.Unclaimed {
-			add("%s has no eligible server: %s", vip.Prefix, vip.Why)
+	for i, vip := range c.site.VIPs {
+		want := c.want[vip.Prefix]
+		if len(status.VIPs[i].Eligible) == 0 && want.Cause != steer.Unclaimed {
+			add("%s has no eligible server: %s", vip.Prefix, want.Why)
 		}
 	}
 	for _, router := range status.Routers {
