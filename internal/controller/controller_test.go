@@ -423,21 +423,23 @@ func TestADrainDoesNotWaitForAnothersRouters(t *testing.T) {
 		w.core.Cut()
 		first := make(chan *api.Moved, 1)
 		go func() {
-			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web3", TimeoutMs: 20_000})
+			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web2", TimeoutMs: 20_000})
 			if err != nil {
 				t.Error(err)
 			}
 			first <- moved
 		}()
-		w.senses.falls("web4", "connection refused")
+		synctest.Wait()
 		begun := time.Now()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", TimeoutMs: 1000}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web4", TimeoutMs: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took > 2*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		<-first
+		if moved := <-first; moved.Confirmed {
+			t.Error("the first was confirmed: it waited for nothing")
+		}
 	})
 }
 
