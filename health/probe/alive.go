@@ -27,7 +27,7 @@ type alive struct {
 	// Guarded by the pinger's lock:
 	spec topology.Alive
 	all  []*presence
-	next int       // index of the next to be echoed
+	next int       // group to be echoed next
 	due  time.Time // when
 }
 
@@ -223,16 +223,23 @@ func (a *alive) wanted() time.Time {
 	return next
 }
 
-// sendDue sends the echoes that are due. They are spread evenly over the
-// interval. After a stall the rhythm starts anew instead of catching up.
+// together is how many echoes are sent at a time. To wake up costs more than to
+// send; that many packets are no burst.
+const together = 8
+
+// sendDue sends the echoes that are due, in groups that are spread evenly over
+// the interval. After a stall the rhythm starts anew instead of catching up.
 func (a *alive) sendDue(now time.Time) {
 	if now.Sub(a.due) > a.spec.Interval {
 		a.due = now
 	}
-	gap := a.spec.Interval / time.Duration(len(a.all))
+	groups := (len(a.all) + together - 1) / together
+	gap := a.spec.Interval / time.Duration(groups)
 	for !a.due.After(now) {
-		a.echo(a.all[a.next])
-		a.next = (a.next + 1) % len(a.all)
+		for i := a.next; i < len(a.all); i += groups {
+			a.echo(a.all[i])
+		}
+		a.next = (a.next + 1) % groups
 		a.due = a.due.Add(gap)
 	}
 }

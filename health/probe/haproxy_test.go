@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -170,6 +168,8 @@ func help(role string) {
 		err = leanServer()
 	case strings.HasPrefix(role, "check "):
 		err = benchChecker(strings.TrimPrefix(role, "check ") == "keep_alive")
+	case role == "idle", role == "idle fast":
+		err = idleProber(role == "idle fast")
 	default:
 		serve(strings.Fields(role))
 	}
@@ -259,22 +259,5 @@ func benchChecker(keepAlive bool) error {
 			Tiers: []topology.Tier{{Servers: []topology.ServerName{"web1"}}},
 		})
 	}
-	news := make(chan health.News, 1024)
-	p, err := New(news, slog.New(slog.NewTextHandler(os.Stdout, nil)))
-	if err != nil {
-		return err
-	}
-	if err := p.Set(site); err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	for n := range news {
-		if result, ok := n.(health.Result); ok {
-			if !result.OK() {
-				fmt.Println(result.Failure)
-			}
-			p.Hurry(result.Target, !result.OK())
-		}
-	}
-	return nil
+	return probeUntilKilled(site)
 }

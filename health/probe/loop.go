@@ -25,7 +25,9 @@ type loop struct {
 	at     []registration // by file descriptor
 	epoch  time.Time      // from which armAbout counts
 	quit   bool
-	done   chan struct{}
+
+	checking int // rounds in progress
+	done     chan struct{}
 
 	mu    sync.Mutex
 	jobs  []func()

@@ -166,14 +166,14 @@ const lazy = 5 * time.Millisecond
 
 // deliver reports a result. The loop calls it.
 func (p *Prober) deliver(r health.Result) {
+	p.outbox.keep(r)
 	switch {
 	case !r.OK():
-		p.outbox.put(r)
-	default:
-		p.outbox.keep(r)
-		if !p.flush.armed() {
-			p.loop.arm(&p.flush, time.Now().Add(lazy))
-		}
+		p.outbox.send()
+	case p.loop.checking == 0: // nothing to wait for
+		p.loop.arm(&p.flush, time.Now())
+	case !p.flush.armed():
+		p.loop.arm(&p.flush, time.Now().Add(lazy))
 	}
 }
 

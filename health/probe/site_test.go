@@ -180,6 +180,7 @@ func (l *lan) helper(n *netns.Namespace, role string) *exec.Cmd {
 	}
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), "PROBE_TEST_ROLE="+role)
+	cmd.Stderr = l.t.Output()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		l.t.Fatal(err)

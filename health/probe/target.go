@@ -153,6 +153,7 @@ func (t *target) round() {
 		return
 	}
 	t.aimed, t.errs = aims, make([]error, len(aims))
+	t.prober.loop.checking++
 	t.pending = len(aims) + 1 // the round may not be over before all are started
 	t.prober.loop.arm(&t.timer, t.began.Add(t.check.Timeout))
 	for i, a := range aims {
@@ -177,6 +178,7 @@ func (t *target) spot(to netip.Addr) *spot {
 // finished counts what is done of a round.
 func (t *target) finished() {
 	if t.pending--; t.pending == 0 {
+		t.prober.loop.checking--
 		t.over(worst(t.aimed, t.errs))
 	}
 }
