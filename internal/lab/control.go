@@ -20,6 +20,7 @@ type Status struct {
 	Socket     string         `json:"socket"`     // of the controller, for routesteer --socket
 	Controller string         `json:"controller"` // "running", "dead", "none"
 	Links      Links          `json:"links"`
+	Family     Family         `json:"family"`
 	Profile    Profile        `json:"profile"`
 	Servers    []ServerStatus `json:"servers"`
 }
@@ -33,7 +34,7 @@ type ServerStatus struct {
 
 // Status returns the state of the lab.
 func (l *Lab) Status() Status {
-	s := Status{ID: l.ID, PID: os.Getpid(), Socket: l.Paths.Socket, Controller: "none", Links: l.Site.Links, Profile: l.Profile}
+	s := Status{ID: l.ID, PID: os.Getpid(), Socket: l.Paths.Socket, Controller: "none", Links: l.Site.Links, Family: l.Site.Family, Profile: l.Profile}
 	l.turn <- struct{}{}
 	if l.controller != nil {
 		s.Controller = "dead"

@@ -18,7 +18,7 @@ const (
 	Crash     Action = "crash"      // its process dies: the port is closed
 	Freeze    Action = "freeze"     // its process stops: the kernel accepts, nobody answers
 	Unplug    Action = "unplug"     // its link goes down, at the switch or, with Direct links, for the router too
-	Block     Action = "block"      // its IP packets vanish while ARP still answers
+	Block     Action = "block"      // its IP packets vanish while ARP, or neighbour discovery, still answers
 	RemoveVIP Action = "remove-vip" // its loopback loses the VIPs that it is a backup for
 	Restore   Action = "restore"    // undo all of these
 )
@@ -59,7 +59,7 @@ func (l *Lab) act(action Action, s Server) error {
 	case Unplug:
 		return l.unplug(s)
 	case Block:
-		return h.block()
+		return h.block(l.Site.Family)
 	case RemoveVIP:
 		return l.removeVIPs(s)
 	case Restore:
@@ -82,11 +82,12 @@ func (l *Lab) unplug(s Server) error {
 	return l.network.lan.down(s.Name)
 }
 
-// plugIn undoes unplug. A device that was down has lost its routes.
+// plugIn undoes unplug. A device that was down has lost its routes, and in
+// IPv6 its addresses.
 func (l *Lab) plugIn(s Server) error {
 	h := l.network.servers[s.Name]
 	if l.Site.Links == Direct {
-		return errors.Join(h.up(nic), h.defaultRoute(lanAddress))
+		return errors.Join(h.up(nic), h.settle(s, l.Site))
 	}
 	return l.network.lan.up(s.Name)
 }
@@ -110,7 +111,7 @@ func (l *Lab) removeVIPs(s Server) error {
 // restore undoes everything, whatever was done.
 func (l *Lab) restore(s Server) error {
 	h := l.network.servers[s.Name]
-	err := errors.Join(h.unblock(), l.plugIn(s))
+	err := errors.Join(h.unblock(l.Site.Family), l.plugIn(s))
 	for _, vip := range l.Site.VIPs {
 		err = errors.Join(err, h.carry(vip.Address))
 	}

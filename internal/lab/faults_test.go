@@ -1,114 +1,28 @@
 package lab
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
-// short is long enough for an answer inside one machine.
-const short = 300 * time.Millisecond
-
-// fetch does one request from a host and returns the server's name.
-func fetch(h *host, to netip.Addr) (string, error) {
-	var conn net.Conn
-	err := h.Do(func() error {
-		var err error
-		conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(to, httpPort).String(), short)
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(short)); err != nil {
-		return "", err
-	}
-	if _, err := conn.Write(httpRequest(nil, to.String(), 1)); err != nil {
-		return "", err
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil {
-		return "", err
-	}
-	if !strings.Contains(string(answer), "200 OK") {
-		return "", fmt.Errorf("answer %q", answer)
-	}
-	_, name, _ := strings.Cut(string(answer), serverHeader+": ")
-	name, _, _ = strings.Cut(name, "\r\n")
-	return name, nil
-}
-
-// ping sends one echo request from a host.
-func ping(h *host, to netip.Addr) error {
-	var conn *icmp.PacketConn
-	err := h.Do(func() error {
-		var err error
-		conn, err = icmp.ListenPacket("ip4:icmp", "0.0.0.0")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	m := icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Seq: 1}}
-	b, err := m.Marshal(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := conn.WriteTo(b, &net.IPAddr{IP: to.AsSlice()}); err != nil {
-		return err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(short)); err != nil {
-		return err
-	}
-	b = make([]byte, 512)
-	for {
-		n, _, err := conn.ReadFrom(b)
-		if err != nil {
-			return err
-		}
-		if reply, err := icmp.ParseMessage(1, b[:n]); err == nil && reply.Type == ipv4.ICMPTypeEchoReply {
-			return nil
-		}
+// families runs a test for each family.
+func families(t *testing.T, test func(*testing.T, Family)) {
+	for _, family := range []Family{IPv4, IPv6} {
+		t.Run(string(family), func(t *testing.T) { test(t, family) })
 	}
 }
 
-func wantServer(t *testing.T, l *Lab, to netip.Addr, want string) {
-	t.Helper()
-	got, err := fetch(l.network.client, to)
-	if err != nil || got != want {
-		t.Errorf("%s is answered by %q, %v; want %s", to, got, err, want)
-	}
-}
+func TestFaultsDoWhatTheySay(t *testing.T) { families(t, testFaults) }
 
-func wantTimeout(t *testing.T, err error, what string) {
-	t.Helper()
-	if !errors.Is(err, os.ErrDeadlineExceeded) && !isTimeout(err) {
-		t.Errorf("%s: got %v, want a timeout", what, err)
-	}
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
-func TestFaultsDoWhatTheySay(t *testing.T) {
-	l := start(t, Options{})
+func testFaults(t *testing.T, family Family) {
+	l := start(t, Options{Family: family})
 	web1, vip := l.Site.Servers[0].Address, l.Site.VIPs[0].Address
 	router := l.network.router
 
@@ -132,7 +46,7 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 			_, err := fetch(l.network.client, vip)
 			wantTimeout(t, err, "request to a blocked server")
 			wantTimeout(t, ping(router, web1), "ping of a blocked server")
-			wantARP(t, router, web1)
+			wantNeighbour(t, router, web1)
 		}},
 		{Unplug, func(t *testing.T) {
 			wantTimeout(t, ping(router, web1), "ping of an unplugged server")
@@ -153,8 +67,40 @@ func TestFaultsDoWhatTheySay(t *testing.T) {
 	}
 }
 
-func TestRemoveVIPTakesWhatTheServerBacksUp(t *testing.T) {
-	l := start(t, Options{})
+// A keep-alive connection, for which the kernel remembers the way, is as
+// blocked as a new one.
+func TestBlockCutsConnectionsThatAreOpen(t *testing.T) {
+	families(t, func(t *testing.T, family Family) {
+		l := start(t, Options{Servers: 1, VIPs: 1, Family: family})
+		vip := l.Site.VIPs[0].Address
+		conn, err := connectTo(l.network.client, vip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ask := func() error {
+			request := []byte("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+			if _, err := conn.Write(request); err != nil {
+				return err
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(short)); err != nil {
+				return err
+			}
+			_, err := conn.Read(make([]byte, maxAnswer))
+			return err
+		}
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		do(t, l, Block, "web1")
+		wantTimeout(t, ask(), "request on an open connection to a blocked server")
+	})
+}
+
+func TestRemoveVIPTakesWhatTheServerBacksUp(t *testing.T) { families(t, testRemoveVIP) }
+
+func testRemoveVIP(t *testing.T, family Family) {
+	l := start(t, Options{Family: family})
 	vip := l.Site.VIPs[0]
 	do(t, l, RemoveVIP, "web2")
 	wantServer(t, l, l.Site.VIPs[1].Address, "web2")
@@ -168,8 +114,10 @@ func TestRemoveVIPTakesWhatTheServerBacksUp(t *testing.T) {
 	wantServer(t, l, vip.Address, "web2")
 }
 
-func TestUnplugAtTheRouterTakesItsCarrier(t *testing.T) {
-	l := start(t, Options{Links: Direct})
+func TestUnplugAtTheRouterTakesItsCarrier(t *testing.T) { families(t, testUnplugAtTheRouter) }
+
+func testUnplugAtTheRouter(t *testing.T, family Family) {
+	l := start(t, Options{Links: Direct, Family: family})
 	vip := l.Site.VIPs[0].Address
 	wantServer(t, l, vip, "web1")
 	wantCarrier(t, l.network.router, "web1", true)
@@ -193,7 +141,8 @@ func TestFaultsOfUnknownNamesSayWhatThereIs(t *testing.T) {
 // A server that answers with somebody else's nonce is as bad as a dead one,
 // and is not to be mistaken for a good one.
 func TestWrongAnswersAreNoticed(t *testing.T) {
-	l := start(t, Options{})
+	t.Parallel()
+	l := start(t, Options{Family: IPv6})
 	do(t, l, Crash, "web1")
 	impostor := serveWrong(t, l.network.servers["web1"])
 	defer impostor()
@@ -212,10 +161,10 @@ func serveWrong(t *testing.T, h *host) (stop func()) {
 	var packets *echo
 	err := h.Do(func() error {
 		var err error
-		if listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", httpPort)); err != nil {
+		if listener, err = net.Listen("tcp6", fmt.Sprintf(":%d", httpPort)); err != nil {
 			return err
 		}
-		packets, err = listenEcho("web1")
+		packets, err = listenEcho("web1", IPv6)
 		return err
 	})
 	if err != nil {
@@ -240,7 +189,7 @@ func serveWrong(t *testing.T, h *host) (stop func()) {
 func echoWrong(e *echo) {
 	messages := udpMessages()
 	for i := range messages {
-		messages[i].OOB = make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+		messages[i].OOB = make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 	}
 	for {
 		n, err := e.pc.ReadBatch(messages, 0)
@@ -252,39 +201,5 @@ func echoWrong(e *echo) {
 		}
 		e.answer(messages[:n])
 		reset(messages)
-	}
-}
-
-// wantARP makes the host forget a neighbour and ask again.
-func wantARP(t *testing.T, h *host, neighbour netip.Addr) {
-	t.Helper()
-	link, err := h.link(lanPort)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.nl.NeighDel(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: neighbour.AsSlice()}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	err = poll(ctx, 10*time.Millisecond, "an answer to ARP", func() (bool, error) {
-		if err := h.knock(neighbour); err != nil {
-			return false, err
-		}
-		return h.knows(neighbour)
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-func wantCarrier(t *testing.T, h *host, device string, want bool) {
-	t.Helper()
-	link, err := h.link(device)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0; got != want {
-		t.Errorf("carrier of %s at %s is %v, want %v", device, h.Name, got, want)
 	}
 }

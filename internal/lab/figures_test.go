@@ -33,7 +33,7 @@ func TestOutageIsFromFirstFailureToLastingSuccess(t *testing.T) {
 }
 
 func TestCutAreTheRequestsUnderWayWhenTheRouteMoves(t *testing.T) {
-	site, err := PlanSite(2, 2, Switched)
+	site, err := PlanSite(IPv4, 2, 2, Switched)
 	if err != nil {
 		t.Fatal(err)
 	}

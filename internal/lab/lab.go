@@ -34,6 +34,7 @@ type Options struct {
 	Servers  int     // default 4
 	VIPs     int     // default 4: one for each server
 	Links    Links   // default Switched
+	Family   Family  // default IPv4
 	Profile  Profile // the controller's intervals
 	Failback string  // policy, as in the configuration file; default {after: 1s}
 
@@ -50,7 +51,6 @@ type Options struct {
 }
 
 func (o *Options) complete() error {
-	o.Servers, o.VIPs = max(o.Servers, 0), max(o.VIPs, 0)
 	if o.Servers == 0 {
 		o.Servers = 4
 	}
@@ -59,6 +59,9 @@ func (o *Options) complete() error {
 	}
 	if o.Links == "" {
 		o.Links = Switched
+	}
+	if o.Family == "" {
+		o.Family = IPv4
 	}
 	if o.Profile == "" {
 		o.Profile = Default
@@ -107,7 +110,7 @@ func Start(ctx context.Context, options Options) (*Lab, error) {
 	if err := options.complete(); err != nil {
 		return nil, err
 	}
-	site, err := PlanSite(options.Servers, options.VIPs, options.Links)
+	site, err := PlanSite(options.Family, options.Servers, options.VIPs, options.Links)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +153,7 @@ func (l *Lab) startServer(server Server) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", server.Name, err)
 	}
-	argv := append(slices.Clone(l.options.Node), "server", "--name", server.Name)
+	argv := append(slices.Clone(l.options.Node), "server", "--name", server.Name, "--family", string(l.Site.Family))
 	p, err := startProcess(l.network.servers[server.Name], l.Paths.Dir, server.Name, argv, nil, w)
 	if err := errors.Join(err, w.Close()); err != nil {
 		return nil, errors.Join(err, r.Close())

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +28,9 @@ type httpLoad struct {
 	clock
 	plan    loadPlan
 	epoll   int
-	hosts   []string
-	peers   []unix.SockaddrInet4
+	family  int      // of sockets
+	hosts   []string // of the Host field
+	peers   []unix.Sockaddr
 	flights []flight
 	free    []int
 	due     fifo // by start, so also by timeout
@@ -52,10 +55,11 @@ func newHTTPLoad(plan loadPlan) (*httpLoad, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the load's epoll: %w", err)
 	}
-	l := &httpLoad{clock: newClock(), plan: plan, epoll: epoll}
+	l := &httpLoad{clock: newClock(), plan: plan, epoll: epoll, family: plan.family().number()}
 	for _, vip := range plan.vips {
-		l.hosts = append(l.hosts, vip.String())
-		l.peers = append(l.peers, unix.SockaddrInet4{Port: httpPort, Addr: vip.As4()})
+		to := netip.AddrPortFrom(vip, httpPort)
+		l.hosts = append(l.hosts, strings.TrimSuffix(to.String(), fmt.Sprintf(":%d", httpPort)))
+		l.peers = append(l.peers, sockaddr(to))
 	}
 	return l, nil
 }
@@ -103,7 +107,7 @@ func (l *httpLoad) start(n int, due time.Duration) {
 		l.record(f, Overload, -1)
 		return
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(l.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		l.record(f, Overload, -1)
 		return
@@ -113,7 +117,7 @@ func (l *httpLoad) start(n int, due time.Duration) {
 	// Closing resets: no TIME_WAIT that would use up the ports.
 	err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	if err == nil {
-		err = unix.Connect(fd, &l.peers[f.vip])
+		err = unix.Connect(fd, l.peers[f.vip])
 	}
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		l.finish(slot, resultOf(err), -1)

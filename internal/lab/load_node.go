@@ -78,6 +78,9 @@ func indexes(list *[]int) func(string) error {
 	}
 }
 
+// family is that of all VIPs.
+func (p loadPlan) family() Family { return familyOf(p.vips[0]) }
+
 func (p loadPlan) check() error {
 	outside := func(i int) bool { return i < 0 || i >= len(p.vips) }
 	switch {

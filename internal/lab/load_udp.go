@@ -21,7 +21,7 @@ type udpLoad struct {
 	clock
 	plan  loadPlan
 	conn  net.PacketConn
-	pc    *ipv4.PacketConn
+	pc    batcher
 	peers []net.Addr
 	salt  uint64
 
@@ -40,12 +40,12 @@ type datagram struct {
 
 func newUDPLoad(plan loadPlan) (*udpLoad, error) {
 	// Not connected: a refused packet must not stop the next one from being sent.
-	conn, err := listenUDP(":0")
+	conn, err := listenUDP(plan.family(), 0)
 	if err != nil {
 		return nil, fmt.Errorf("open the load's UDP socket: %w", err)
 	}
 	c := newClock()
-	l := &udpLoad{clock: c, plan: plan, conn: conn, pc: ipv4.NewPacketConn(conn), salt: uint64(c.base.UnixNano()),
+	l := &udpLoad{clock: c, plan: plan, conn: conn, pc: batches(conn, plan.family()), salt: uint64(c.base.UnixNano()),
 		pending: make([]datagram, 2*plan.udpRate+2*udpBatch)}
 	for _, vip := range plan.udpVIPs {
 		l.peers = append(l.peers, &net.UDPAddr{IP: plan.vips[vip].AsSlice(), Port: udpPort})

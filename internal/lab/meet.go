@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,13 +15,11 @@ import (
 const meetTimeout = 10 * time.Second
 
 // meet makes all neighbours resolve each other, so that no packet of a
-// measurement waits for ARP.
+// measurement waits for ARP or neighbour discovery.
 func (n *network) meet(site Site) error {
-	wan, client := netip.MustParseAddr(wanAddress), netip.MustParseAddr(clientAddress)
-	lan := netip.MustParseAddr(lanAddress)
-	err := errors.Join(n.client.meet(wan), n.router.meet(client))
+	err := errors.Join(n.client.meet(site.WAN.Addr()), n.router.meet(site.Client.Addr()))
 	for _, server := range site.Servers {
-		err = errors.Join(err, n.router.meet(server.Address), n.servers[server.Name].meet(lan))
+		err = errors.Join(err, n.router.meet(server.Address), n.servers[server.Name].meet(site.LAN.Addr()))
 	}
 	return err
 }
@@ -39,7 +36,7 @@ func (h *host) meet(neighbour netip.Addr) error {
 			return err
 		}
 	}
-	return fmt.Errorf("resolve %s from %s: no answer to ARP within %s", neighbour, h.Name, meetTimeout)
+	return fmt.Errorf("resolve %s from %s: no answer from that neighbour within %s", neighbour, h.Name, meetTimeout)
 }
 
 // knock sends one packet that nobody answers to the neighbour's discard port.
@@ -70,7 +67,7 @@ func (h *host) waitNeighbour(neighbour netip.Addr) (bool, error) {
 
 // knows reports whether the kernel has an Ethernet address for the neighbour.
 func (h *host) knows(neighbour netip.Addr) (bool, error) {
-	entries, err := h.nl.NeighList(0, netlink.FAMILY_V4)
+	entries, err := h.nl.NeighList(0, familyOf(neighbour).number())
 	if err != nil {
 		return false, fmt.Errorf("list neighbours of %s: %w", h.Name, err)
 	}

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -64,17 +61,17 @@ func buildNetwork(site Site) (*network, error) {
 
 func (n *network) build(site Site) error {
 	var err error
-	if n.client, err = n.host("client"); err != nil {
+	if n.client, err = n.host("client", site); err != nil {
 		return err
 	}
-	if n.router, err = n.host("router"); err != nil {
+	if n.router, err = n.host("router", site); err != nil {
 		return err
 	}
-	if err := n.wireClient(); err != nil {
+	if err := n.wireClient(site); err != nil {
 		return err
 	}
 	if site.Links == Switched {
-		if err := n.wireSwitch(); err != nil {
+		if err := n.wireSwitch(site); err != nil {
 			return err
 		}
 	}
@@ -86,38 +83,35 @@ func (n *network) build(site Site) error {
 	return n.meet(site)
 }
 
-func (n *network) host(name string) (*host, error) {
+func (n *network) host(name string, site Site) (*host, error) {
 	h, err := newHost(name)
 	if err != nil {
 		return nil, err
 	}
 	n.all = append(n.all, h)
+	if site.Family == IPv6 {
+		return h, h.prepareIPv6()
+	}
 	return h, nil
 }
 
-func (n *network) wireClient() error {
+func (n *network) wireClient(site Site) error {
 	return errors.Join(
-		n.router.sysctl("net.ipv4.ip_forward", "1"),
-		// Paths are asymmetric while a VIP moves: the reverse-path filter has no say.
-		n.router.sysctl("net.ipv4.conf.all.rp_filter", "0"),
-		n.router.sysctl("net.ipv4.conf.default.rp_filter", "0"),
-		// A redirect would teach servers a way around the router.
-		n.router.sysctl("net.ipv4.conf.all.send_redirects", "0"),
-		n.router.sysctl("net.ipv4.conf.default.send_redirects", "0"),
+		n.router.forward(site.Family),
 		// Thousands of connections a second come from one address.
 		n.client.sysctl("net.ipv4.ip_local_port_range", "1024 65535"),
 		connect(n.router, wanPort, n.client, nic),
-		n.router.address(wanPort, wanAddress+"/24"),
-		n.client.address(nic, clientAddress+"/24"),
-		n.client.defaultRoute(wanAddress),
+		n.router.address(wanPort, site.WAN),
+		n.client.address(nic, site.Client),
+		n.client.defaultRoute(site.WAN.Addr()),
 	)
 }
 
 // wireSwitch puts a bridge in a namespace of its own, so that no link of the
 // router goes down when a server's does.
-func (n *network) wireSwitch() error {
+func (n *network) wireSwitch(site Site) error {
 	var err error
-	if n.lan, err = n.host("switch"); err != nil {
+	if n.lan, err = n.host("switch", site); err != nil {
 		return err
 	}
 	attrs := netlink.NewLinkAttrs()
@@ -129,31 +123,40 @@ func (n *network) wireSwitch() error {
 		n.lan.up(bridgeName),
 		connect(n.router, lanPort, n.lan, "router"),
 		n.lan.plug("router"),
-		n.router.address(lanPort, lanAddress+"/24"),
+		n.router.address(lanPort, site.LAN),
 	)
 }
 
 func (n *network) addServer(server Server, site Site) error {
-	h, err := n.host(server.Name)
+	h, err := n.host(server.Name, site)
 	if err != nil {
 		return err
 	}
 	n.servers[server.Name] = h
-	// A server answers ARP for its own address only, never for a VIP.
+	// A server answers ARP for its own address only, never for a VIP. In IPv6
+	// that goes without saying.
 	err = errors.Join(
 		h.sysctl("net.ipv4.conf.all.arp_ignore", "1"),
 		h.sysctl("net.ipv4.conf.all.arp_announce", "2"),
 	)
 	if site.Links == Direct {
-		err = errors.Join(err, connect(n.router, server.Name, h, nic), n.router.pointToPoint(server.Name, server.Address))
+		err = errors.Join(err, connect(n.router, server.Name, h, nic), n.router.pointToPoint(server.Name, site.LAN.Addr(), server.Address))
 	} else {
 		err = errors.Join(err, connect(n.lan, server.Name, h, nic), n.lan.plug(server.Name))
 	}
-	err = errors.Join(err, h.address(nic, server.Address.String()+"/24"), h.defaultRoute(lanAddress))
+	err = errors.Join(err, h.settle(server, site))
 	for _, vip := range site.VIPs {
 		err = errors.Join(err, h.carry(vip.Address))
 	}
 	return err
+}
+
+// settle gives a server its address and its way out.
+func (h *host) settle(server Server, site Site) error {
+	return errors.Join(
+		h.address(nic, netip.PrefixFrom(server.Address, site.LAN.Bits())),
+		h.defaultRoute(site.LAN.Addr()),
+	)
 }
 
 // close ends all namespaces and the processes in them.
@@ -223,19 +226,15 @@ func (h *host) plug(name string) error {
 	return nil
 }
 
-// address gives the device an address in CIDR notation.
-func (h *host) address(device, cidr string) error {
-	address, err := netlink.ParseAddr(cidr)
-	if err != nil {
-		return err
-	}
-	return h.addressOn(device, address)
+// address gives the device an address on a link with the prefix's length.
+func (h *host) address(device string, address netip.Prefix) error {
+	return h.addressOn(device, &netlink.Addr{IPNet: ipNet(address)})
 }
 
 // pointToPoint makes the device a port to one neighbour: the router has the
 // same address on every such port, and one host route through each.
-func (h *host) pointToPoint(device string, peer netip.Addr) error {
-	return h.addressOn(device, &netlink.Addr{IPNet: single(netip.MustParseAddr(lanAddress)), Peer: single(peer)})
+func (h *host) pointToPoint(device string, own, peer netip.Addr) error {
+	return h.addressOn(device, &netlink.Addr{IPNet: single(own), Peer: single(peer)})
 }
 
 func (h *host) addressOn(device string, address *netlink.Addr) error {
@@ -266,31 +265,24 @@ func (h *host) drop(vip netip.Addr) error {
 	return nil
 }
 
-func (h *host) defaultRoute(via string) error {
-	return h.route(netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.MustParseAddr(via))
+func (h *host) defaultRoute(via netip.Addr) error {
+	return h.route(familyOf(via).everywhere(), via)
 }
 
 // route makes packets for prefix go to via, in one step if there is a route
 // already.
 func (h *host) route(prefix netip.Prefix, via netip.Addr) error {
-	dst := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-	if err := h.nl.RouteReplace(&netlink.Route{Dst: dst, Gw: via.AsSlice()}); err != nil {
+	if err := h.nl.RouteReplace(&netlink.Route{Dst: ipNet(prefix), Gw: via.AsSlice()}); err != nil {
 		return fmt.Errorf("route %s of %s via %s: %w", prefix, h.Name, via, err)
 	}
 	return nil
 }
 
 func single(address netip.Addr) *net.IPNet {
-	return &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(address.BitLen(), address.BitLen())}
+	return ipNet(netip.PrefixFrom(address, address.BitLen()))
 }
 
-// sysctl sets a kernel parameter of the host's namespace.
-func (h *host) sysctl(key, value string) error {
-	file := filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
-	return h.Do(func() error {
-		if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
-			return fmt.Errorf("set %s=%s: %w; /proc/sys must be writable (in a container: run it privileged)", key, value, err)
-		}
-		return nil
-	})
+// ipNet returns the prefix, with its host's bits, as package netlink takes it.
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

@@ -27,6 +27,7 @@ const (
 func RunServer(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("lab-node server", flag.ContinueOnError)
 	name := flags.String("name", "", "name given in every answer")
+	family := flags.String("family", string(IPv4), "of the addresses to listen on, ipv4 or ipv6")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("lab-node server: %w", err)
 	}
@@ -36,17 +37,17 @@ func RunServer(ctx context.Context, args []string, stdout io.Writer) error {
 	// Five of these share the machine with what they measure; a second
 	// scheduler thread would only spin.
 	runtime.GOMAXPROCS(1)
-	return serve(ctx, *name, stdout)
+	return serve(ctx, *name, Family(*family), stdout)
 }
 
-func serve(ctx context.Context, name string, stdout io.Writer) error {
+func serve(ctx context.Context, name string, family Family, stdout io.Writer) error {
 	// Keep-alive probes cost four system calls for each connection.
 	config := net.ListenConfig{KeepAlive: -1}
-	listener, err := config.Listen(ctx, "tcp4", fmt.Sprintf(":%d", httpPort))
+	listener, err := config.Listen(ctx, family.network("tcp"), fmt.Sprintf(":%d", httpPort))
 	if err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
-	echo, err := listenEcho(name)
+	echo, err := listenEcho(name, family)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

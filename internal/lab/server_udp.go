@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,20 +24,26 @@ const (
 type echo struct {
 	name string
 	conn net.PacketConn
-	pc   *ipv4.PacketConn
+	pc   batcher
 }
 
-func listenEcho(name string) (*echo, error) {
-	conn, err := listenUDP(fmt.Sprintf(":%d", udpPort))
+func listenEcho(name string, family Family) (*echo, error) {
+	conn, err := listenUDP(family, udpPort)
 	if err != nil {
 		return nil, fmt.Errorf("serve UDP: %w", err)
 	}
-	pc := ipv4.NewPacketConn(conn)
+	e := &echo{name: name, conn: conn, pc: batches(conn, family)}
 	// Packets come to one of many VIPs, and the answer must come from the same.
-	if err := pc.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+	switch pc := e.pc.(type) {
+	case *ipv4.PacketConn:
+		err = pc.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
+	case *ipv6.PacketConn:
+		err = pc.SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serve UDP: %w", err), conn.Close())
 	}
-	return &echo{name: name, conn: conn, pc: pc}, nil
+	return e, nil
 }
 
 func (e *echo) close() error { return e.conn.Close() }
@@ -45,7 +52,7 @@ func (e *echo) close() error { return e.conn.Close() }
 func (e *echo) answerAll() {
 	messages := udpMessages()
 	for i := range messages {
-		messages[i].OOB = make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+		messages[i].OOB = make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo)) // the longer of two
 	}
 	for {
 		n, err := e.pc.ReadBatch(messages, 0)
@@ -60,8 +67,8 @@ func (e *echo) answerAll() {
 }
 
 // answer sends packets back where they came from. Their control message,
-// IP_PKTINFO, reads as "came to this address" and is understood as "send from
-// this address" (ip(7)), so it goes back as it is.
+// IP_PKTINFO or IPV6_PKTINFO, reads as "came to this address" and is understood
+// as "send from this address" (ip(7), ipv6(7)), so it goes back as it is.
 func (e *echo) answer(messages []ipv4.Message) {
 	for i := range messages {
 		m := &messages[i]
@@ -93,8 +100,16 @@ func reset(messages []ipv4.Message) {
 	}
 }
 
+// batches gives the connection the calls for many packets at once.
+func batches(conn net.PacketConn, family Family) batcher {
+	if family == IPv6 {
+		return ipv6.NewPacketConn(conn)
+	}
+	return ipv4.NewPacketConn(conn)
+}
+
 // listenUDP opens a UDP socket that holds a second of a busy stream.
-func listenUDP(address string) (net.PacketConn, error) {
+func listenUDP(family Family, port int) (net.PacketConn, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) {
 			// Without the right to force it, the kernel's limit applies; then a long
@@ -104,5 +119,5 @@ func listenUDP(address string) (net.PacketConn, error) {
 			}
 		})
 	}}
-	return config.ListenPacket(context.Background(), "udp4", address)
+	return config.ListenPacket(context.Background(), family.network("udp"), fmt.Sprintf(":%d", port))
 }

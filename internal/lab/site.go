@@ -42,17 +42,10 @@ func (p Profile) pace() (pace, error) {
 	}
 }
 
-// Addresses of the site. All are from documentation ranges (RFC 5737), so
-// that nobody takes them for real ones.
-//
-//	client 198.51.100.2 ── .1 router 192.0.2.1 ── switch ── 192.0.2.11 web1
-//	                                                    └── 192.0.2.12 web2 …
+// What the address ranges hold.
 const (
-	clientAddress = "198.51.100.2"
-	wanAddress    = "198.51.100.1"
-	lanAddress    = "192.0.2.1"
-	maxServers    = 200   // 192.0.2.11 to .210
-	maxVIPs       = 10000 // more have not been tried
+	MaxServers = 200   // 192.0.2.11 to .210
+	MaxVIPs    = 10000 // more have not been tried
 )
 
 // A Site is what the lab builds: who there is and which address they have.
@@ -61,6 +54,11 @@ type Site struct {
 	Servers []Server
 	VIPs    []VIP
 	Links   Links
+	Family  Family
+
+	// A host's address with the length of its link.
+	Client   netip.Prefix
+	WAN, LAN netip.Prefix // the router's, to the client and to the servers
 }
 
 // A Server is one web server of the Site.
@@ -79,46 +77,31 @@ type VIP struct {
 
 // PlanSite plans a site of that many servers and VIPs. VIP i belongs to
 // server i; further VIPs go round again.
-func PlanSite(servers, vips int, links Links) (Site, error) {
-	if servers < 1 || servers > maxServers {
-		return Site{}, fmt.Errorf("lab of %d servers: between 1 and %d are possible", servers, maxServers)
+func PlanSite(family Family, servers, vips int, links Links) (Site, error) {
+	if servers < 1 || servers > MaxServers {
+		return Site{}, fmt.Errorf("lab of %d servers: between 1 and %d are possible", servers, MaxServers)
 	}
-	if vips < 1 || vips > maxVIPs {
-		return Site{}, fmt.Errorf("lab of %d VIPs: between 1 and %d are possible", vips, maxVIPs)
+	if vips < 1 || vips > MaxVIPs {
+		return Site{}, fmt.Errorf("lab of %d VIPs: between 1 and %d are possible", vips, MaxVIPs)
 	}
 	switch links {
 	case Switched, Direct:
 	default:
 		return Site{}, fmt.Errorf("links %q: there are %q and %q", string(links), Switched, Direct)
 	}
-	site := Site{Links: links}
-	for i := range servers {
-		address := netip.AddrFrom4([4]byte{192, 0, 2, byte(11 + i)})
-		site.Servers = append(site.Servers, Server{Name: fmt.Sprintf("web%d", i+1), Address: address})
+	plan, err := family.addressing(vips)
+	if err != nil {
+		return Site{}, err
 	}
-	prefix := wholeSubnets
-	if vips > 7 {
-		prefix = singleHosts
+	site := Site{Family: family, Links: links, Client: plan.client, WAN: plan.wan, LAN: plan.lan}
+	for i := range servers {
+		site.Servers = append(site.Servers, Server{Name: fmt.Sprintf("web%d", i+1), Address: plan.server(i)})
 	}
 	for i := range vips {
-		p, address := prefix(i)
-		site.VIPs = append(site.VIPs, VIP{Prefix: p, Address: address, Primary: site.Servers[i%servers].Name})
+		prefix, address := plan.vip(i)
+		site.VIPs = append(site.VIPs, VIP{Prefix: prefix, Address: address, Primary: site.Servers[i%servers].Name})
 	}
 	return site, nil
-}
-
-// wholeSubnets gives the article's /27s: 203.0.113.32/27 with .33, and so on.
-func wholeSubnets(i int) (netip.Prefix, netip.Addr) {
-	network := netip.AddrFrom4([4]byte{203, 0, 113, byte(32 * (i + 1))})
-	return netip.PrefixFrom(network, 27), network.Next()
-}
-
-// singleHosts gives /32s of the range for benchmarks (RFC 2544), for sites
-// with more VIPs than the article's range has subnets.
-func singleHosts(i int) (netip.Prefix, netip.Addr) {
-	n := i + 1
-	host := netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)})
-	return netip.PrefixFrom(host, 32), host
 }
 
 // server returns the server of that name.

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/routesteer/routesteer/topology"
@@ -8,16 +10,19 @@ import (
 
 func TestTheControllerReadsTheSiteThatTheLabWrites(t *testing.T) {
 	for _, c := range []struct {
+		family        Family
 		servers, vips int
 		profile       Profile
 		failback      string
 	}{
-		{4, 4, Default, "{after: 1s}"},
-		{4, 7, Fast, "immediate"},
-		{1, 1, Default, "manual"},
-		{20, 1000, Fast, "never"},
+		{IPv4, 4, 4, Default, "{after: 1s}"},
+		{IPv4, 4, 7, Fast, "immediate"},
+		{IPv4, 1, 1, Default, "manual"},
+		{IPv4, 20, 1000, Fast, "never"},
+		{IPv6, 4, 4, Default, "{after: 1s}"},
+		{IPv6, MaxServers, 1000, Fast, "immediate"},
 	} {
-		site, err := PlanSite(c.servers, c.vips, Switched)
+		site, err := PlanSite(c.family, c.servers, c.vips, Switched)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +32,7 @@ func TestTheControllerReadsTheSiteThatTheLabWrites(t *testing.T) {
 		}
 		parsed, err := topology.Parse("site.yaml", []byte(text))
 		if err != nil {
-			t.Errorf("%d servers, %d VIPs: %v", c.servers, c.vips, err)
+			t.Errorf("%s, %d servers, %d VIPs: %v", c.family, c.servers, c.vips, err)
 			continue
 		}
 		if len(parsed.VIPs) != c.vips || len(parsed.Servers) != c.servers {
@@ -37,15 +42,41 @@ func TestTheControllerReadsTheSiteThatTheLabWrites(t *testing.T) {
 }
 
 func TestTheArticlesSite(t *testing.T) {
-	site, err := PlanSite(4, 4, Switched)
-	if err != nil {
-		t.Fatal(err)
+	for family, want := range map[Family][]string{
+		IPv4: {"203.0.113.32/27 203.0.113.33 web1 192.0.2.11", "203.0.113.64/27 203.0.113.65 web2 192.0.2.12",
+			"203.0.113.96/27 203.0.113.97 web3 192.0.2.13", "203.0.113.128/27 203.0.113.129 web4 192.0.2.14"},
+		IPv6: {"2001:db8:64:1::/64 2001:db8:64:1::1 web1 2001:db8:2::11", "2001:db8:64:2::/64 2001:db8:64:2::1 web2 2001:db8:2::12",
+			"2001:db8:64:3::/64 2001:db8:64:3::1 web3 2001:db8:2::13", "2001:db8:64:4::/64 2001:db8:64:4::1 web4 2001:db8:2::14"},
+	} {
+		site, err := PlanSite(family, 4, 4, Switched)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range site.VIPs {
+			got := fmt.Sprintf("%s %s %s %s", v.Prefix, v.Address, v.Primary, site.Servers[i].Address)
+			if got != want[i] {
+				t.Errorf("VIP %d is %s, want %s", i, got, want[i])
+			}
+		}
 	}
-	for i, want := range []string{"203.0.113.32/27 203.0.113.33 web1", "203.0.113.64/27 203.0.113.65 web2",
-		"203.0.113.96/27 203.0.113.97 web3", "203.0.113.128/27 203.0.113.129 web4"} {
-		v := site.VIPs[i]
-		if got := v.Prefix.String() + " " + v.Address.String() + " " + v.Primary; got != want {
-			t.Errorf("VIP %d is %s, want %s", i, got, want)
+}
+
+func TestASiteThatCannotBeSaysWhatCan(t *testing.T) {
+	for _, c := range []struct {
+		family        Family
+		servers, vips int
+		links         Links
+		want          string
+	}{
+		{IPv4, 0, 1, Switched, "between 1 and 200"},
+		{IPv4, 201, 1, Switched, "between 1 and 200"},
+		{IPv6, 1, MaxVIPs + 1, Switched, "between 1 and 10000"},
+		{IPv4, 1, 1, "wireless", "switched"},
+		{"ipx", 1, 1, Switched, "ipv6"},
+	} {
+		_, err := PlanSite(c.family, c.servers, c.vips, c.links)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want an error with %q", c, err, c.want)
 		}
 	}
 }
