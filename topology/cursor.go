@@ -279,7 +279,7 @@ func (c cursor) fields(kind object, want string) (fields, bool) {
 			f.meant = append(f.meant, known...)
 		default:
 			e.key.unknown("key", shorten(e.name), known)
-			f.meant = append(f.meant, nearest(e.name, known)...)
+			f.meant = append(f.meant, Nearest(e.name, known)...)
 		}
 	}
 	return f, ok
@@ -364,7 +364,7 @@ func choice[T ~string](c cursor, words ...T) (T, bool) {
 	if i := slices.Index(names, word); i >= 0 {
 		return words[i], true
 	}
-	if near := nearest(word, names); len(near) > 0 {
+	if near := Nearest(word, names); len(near) > 0 {
 		c.problem("expected %s, found %q, did you mean %s?", want, word, strings.Join(near, " or "))
 		return "", false
 	}

@@ -13,7 +13,7 @@ const suggestLimit = 64
 // suggest says what was probably meant by word: ", did you mean web1?", or,
 // when no candidate is near, the candidates themselves if they are few.
 func suggest(word string, candidates []string) string {
-	if near := nearest(word, candidates); len(near) > 0 {
+	if near := Nearest(word, candidates); len(near) > 0 {
 		return fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
 	}
 	if len(candidates) == 0 || len(candidates) > 16 {
@@ -22,10 +22,10 @@ func suggest(word string, candidates []string) string {
 	return "; known here: " + strings.Join(slices.Sorted(slices.Values(candidates)), ", ")
 }
 
-// nearest returns the candidates with the fewest slips from word, sorted: none
+// Nearest returns the candidates with the fewest slips from word, sorted: none
 // when that is too many for a slip (one in three letters, and three in all),
 // or when so many are near that naming them is no help (web1 to web20).
-func nearest(word string, candidates []string) []string {
+func Nearest(word string, candidates []string) []string {
 	if word == "" || len(word) > suggestLimit {
 		return nil
 	}

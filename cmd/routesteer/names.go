@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // completionTimeout is what a shell waits for names: no longer than people do.
@@ -100,30 +101,8 @@ func unknown(status *api.Status, word string) error {
 		}
 	}
 	failure.Details = append(failure.Details, "VIPs: "+strings.Join(vips, ", "))
-	if name, ok := near(word, append(names, vips...)); ok {
-		failure.Hint = "did you mean " + name + "?"
+	if near := topology.Nearest(word, append(names, vips...)); len(near) > 0 {
+		failure.Hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return failure
-}
-
-// near returns the first name that is one slip away from word: a letter
-// wrong, missing or too many, or two neighbours swapped.
-func near(word string, names []string) (string, bool) {
-	for _, name := range names {
-		if oneSlip(word, name) {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-func oneSlip(a, b string) bool {
-	for a != "" && b != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	swapped := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
-	return swapped || len(a) <= 1 && len(b) <= 1
 }

@@ -101,11 +101,15 @@ func (c *Controller) unknownServer(name string) error {
 	for _, server := range c.site.Servers {
 		known = append(known, string(server.Name))
 	}
-	return &api.Error{
+	failure := &api.Error{
 		Code:    api.NotFound,
 		Message: fmt.Sprintf("no server %q in %s", name, c.config.File),
-		Hint:    "known servers: " + strings.Join(known, ", "),
+		Details: []string{"known servers: " + strings.Join(known, ", ")},
 	}
+	if near := topology.Nearest(name, known); len(near) > 0 {
+		failure.Hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return failure
 }
 
 // unchanged is the answer to a request that asks for what is.
