@@ -42,7 +42,8 @@ report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile fast
 
 soak: build ## ten minutes of each profile on a busy machine: nothing may move
-	scripts/soak $(BUILD)/routesteer
+	$(BUILD)/routesteer lab soak --profile default
+	$(BUILD)/routesteer lab soak --profile fast
 
 clean:
 	rm -rf $(BUILD)

@@ -31,18 +31,19 @@ day's story under load, tells each step with its figures, and exits with 0 when
 everything held.`,
 		Example: `  routesteer lab
   routesteer lab crash web2          (in another terminal)
-  routesteer lab --tour`,
+  routesteer lab --tour
+  routesteer lab --ipv6 --vips 100`,
 		Args: atMost(0),
 		RunE: func(command *cobra.Command, _ []string) error { return a.lab(command.Context(), options, tour) },
 	}
 	command.PersistentFlags().IntVar(&options.ID, "id", 0, "number of the lab; 0 is the lowest free one, or the only one that runs")
-	command.Flags().StringVar((*string)(&options.Profile), "profile", string(lab.Default), "intervals of checks: default or fast")
-	command.Flags().StringVar((*string)(&options.Links), "links", string(lab.Switched), "how servers are wired: switched or direct")
+	labSiteFlags(command, &options)
+	labLinksFlag(command, &options)
 	command.Flags().BoolVar(&tour, "tour", false, "play the story instead")
 	for _, action := range lab.Actions() {
 		command.AddCommand(a.labActionCommand(action, &options.ID))
 	}
-	command.AddCommand(a.labReportCommand())
+	command.AddCommand(a.labReportCommand(), a.labSoakCommand())
 	return command
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) labReportCommand() *cobra.Command {
-	options := lab.ReportOptions{}
+	options := lab.ReportOptions{Repeat: 1}
 	command := &cobra.Command{
 		Use:   "report",
 		Short: "Measure what clients lose to each kind of fault",
@@ -21,13 +21,14 @@ service is whole again. Runs are told on standard error as they end.
 
 Faults: ` + strings.Join(lab.FaultNames(), ", ") + `.`,
 		Example: `  routesteer lab report
-  routesteer lab report --profile fast --fault crash,freeze --repeat 5 -o json`,
+  routesteer lab report --profile fast --fault crash,freeze --repeat 5 -o json
+  routesteer lab report --ipv6 --vips 1000 --fault drain`,
 		Args: atMost(0),
 		RunE: func(command *cobra.Command, _ []string) error { return a.labReport(command.Context(), options) },
 	}
 	flags := command.Flags()
-	flags.IntVar(&options.Repeat, "repeat", 1, "runs of each fault")
-	flags.StringVar((*string)(&options.Lab.Profile), "profile", string(lab.Default), "intervals of checks: default or fast")
+	flags.Var(&wholeNumber{&options.Repeat, 1, 1000}, "repeat", "runs of each fault")
+	labSiteFlags(command, &options.Lab)
 	flags.StringSliceVar(&options.Faults, "fault", nil, "only these faults, with commas")
 	return command
 }

@@ -171,6 +171,18 @@ func (f Figures) Cut(site Site, changes []RouteChange) int {
 	return cut
 }
 
+// Elsewhere counts the failed requests to VIPs of other servers than the one
+// that something was done to.
+func (f Figures) Elsewhere(site Site, server string) int {
+	failed := 0
+	for _, v := range f.VIPs {
+		if site.VIPs[v.VIP].Primary != server {
+			failed += v.Failed
+		}
+	}
+	return failed
+}
+
 // Clean reports whether nothing failed and nothing was lost.
 func (f Figures) Clean() bool { return f.Failed == 0 && f.Lost == 0 }
 

@@ -54,6 +54,17 @@ func TestCutAreTheRequestsUnderWayWhenTheRouteMoves(t *testing.T) {
 	}
 }
 
+func TestElsewhereIsWhatAnotherServerHas(t *testing.T) {
+	site, err := PlanSite(IPv4, 2, 4, Switched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Figures{VIPs: []VIPFigures{{VIP: 0, Failed: 1}, {VIP: 1, Failed: 10}, {VIP: 2, Failed: 100}, {VIP: 3, Failed: 1000}}}
+	if got := f.Elsewhere(site, "web1"); got != 1010 {
+		t.Errorf("%d failed elsewhere than at web1, want those of VIPs 1 and 3, 1010", got)
+	}
+}
+
 func TestSamplesSurviveThePipe(t *testing.T) {
 	want := []Sample{
 		{Kind: HTTP, Result: OK, VIP: 999, Server: 3, Start: time.Unix(1, 2), Took: 1500 * time.Microsecond, Late: time.Microsecond},

@@ -82,6 +82,15 @@ func (o *Options) complete() error {
 	return nil
 }
 
+// enough says whether the site has the servers and VIPs that a story is about:
+// one to be lost, and another to take over.
+func (o *Options) enough(what string) error {
+	if o.Servers < 2 || o.VIPs < 2 {
+		return fmt.Errorf("%s of %d servers and %d VIPs: it needs at least 2 of each, one to be lost and one to stay", what, o.Servers, o.VIPs)
+	}
+	return nil
+}
+
 // A Lab is a running site. Its methods may be called by several goroutines.
 type Lab struct {
 	ID       int

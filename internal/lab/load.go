@@ -16,10 +16,17 @@ import (
 // `lab report` measures with.
 type LoadOptions struct {
 	Requests int   // new HTTP connections a second to each VIP; default 500
-	HTTP     []int // indexes of the VIPs that the requests go to; default all
+	HTTP     []int // indexes of the VIPs that the requests go to; default the first four
 	Packets  int   // UDP packets a second in all; default 10000
-	UDP      []int // indexes of the VIPs that the packets go to, evenly; default all
+	UDP      []int // indexes of the VIPs that the packets go to, evenly; default the first thousand
 }
+
+// How many VIPs get traffic unless LoadOptions say which. With more the
+// generator would measure itself, or not fit on its command line.
+const (
+	defaultHTTP = 4
+	defaultUDP  = 1000
+)
 
 func (o LoadOptions) plan(site Site) loadPlan {
 	p := loadPlan{servers: site.names(), httpRate: o.Requests, httpVIPs: o.HTTP, udpRate: o.Packets, udpVIPs: o.UDP}
@@ -29,16 +36,26 @@ func (o LoadOptions) plan(site Site) loadPlan {
 	if p.udpRate == 0 {
 		p.udpRate = 10_000
 	}
-	for i, vip := range site.VIPs {
+	if len(o.HTTP) == 0 {
+		p.httpVIPs = firstOf(min(defaultHTTP, len(site.VIPs)))
+	}
+	if len(o.UDP) == 0 {
+		p.udpVIPs = firstOf(min(defaultUDP, len(site.VIPs)))
+	}
+	used := 1 + slices.Max(slices.Concat(p.httpVIPs, p.udpVIPs))
+	for _, vip := range site.VIPs[:min(used, len(site.VIPs))] {
 		p.vips = append(p.vips, vip.Address)
-		if len(o.HTTP) == 0 {
-			p.httpVIPs = append(p.httpVIPs, i)
-		}
-		if len(o.UDP) == 0 {
-			p.udpVIPs = append(p.udpVIPs, i)
-		}
 	}
 	return p
+}
+
+// firstOf returns the first n indexes.
+func firstOf(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
 }
 
 // A Load is the running traffic generator. Open a Window to measure.
@@ -51,6 +68,7 @@ type Load struct {
 
 	mu      sync.Mutex
 	windows []*Window
+	tallies []*tally
 	seen    time.Time // start of the newest sample
 }
 
@@ -97,6 +115,9 @@ func (l *Load) take(samples []Sample) {
 		}
 		for _, w := range l.windows {
 			w.take(s)
+		}
+		for _, t := range l.tallies {
+			t.take(s)
 		}
 	}
 }

@@ -5,17 +5,44 @@ import (
 	"time"
 )
 
-// underRace are the rates at which the race detector lets two cores keep up.
-var (
-	fullLoad = LoadOptions{Requests: 500, Packets: 10_000}
-	someLoad = LoadOptions{Requests: 100, Packets: 2_000}
-)
+// lightLoad lets two labs at once, and the race detector, keep up on two cores.
+func lightLoad() LoadOptions { return LoadOptions{Requests: 100, Packets: 2_000} }
 
+// rates are those of `lab report`, where they can be reached.
 func rates() LoadOptions {
 	if raceEnabled {
-		return someLoad
+		return lightLoad()
 	}
-	return fullLoad
+	return LoadOptions{Requests: 500, Packets: 10_000}
+}
+
+func TestLoadGoesToTheFirstOfManyVIPs(t *testing.T) {
+	site, err := PlanSite(IPv6, 4, MaxVIPs, Switched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := LoadOptions{}.plan(site)
+	if len(plan.httpVIPs) != defaultHTTP || len(plan.udpVIPs) != defaultUDP || len(plan.vips) != defaultUDP {
+		t.Errorf("requests to %d, packets to %d of %d VIPs", len(plan.httpVIPs), len(plan.udpVIPs), len(plan.vips))
+	}
+	if plan = (LoadOptions{HTTP: []int{7}, UDP: []int{0}}).plan(site); len(plan.vips) != 8 || plan.check() != nil {
+		t.Errorf("%d VIPs, %v; want those up to the eighth", len(plan.vips), plan.check())
+	}
+	// The longest argument that Linux takes is 128 KiB.
+	for _, argument := range (LoadOptions{}).plan(site).arguments() {
+		if len(argument) >= 128<<10 {
+			t.Errorf("an argument of %d bytes cannot be given to a process", len(argument))
+		}
+	}
+}
+
+func TestPacketsAreNotLateAtALowRate(t *testing.T) {
+	t.Parallel()
+	l := start(t, Options{Servers: 1, VIPs: 1})
+	got := measure(t, l, LoadOptions{Requests: 1, Packets: 20}, time.Second, func() {})
+	if got.Packets == 0 || got.Late == got.Packets+got.Requests {
+		t.Errorf("%d of %d packets were late: lateness is not measured from when they were due", got.Late, got.Packets)
+	}
 }
 
 func TestLoadWithoutFaultLosesNothing(t *testing.T) {

@@ -108,7 +108,7 @@ func (l *udpLoad) book(now, begin time.Duration, end int) (first, n int) {
 	defer l.mu.Unlock()
 	first = l.next
 	for ; l.next < end && l.next-l.oldest < len(l.pending); l.next++ {
-		due := begin + time.Duration(float64(l.next)*float64(time.Second)/float64(l.plan.udpRate))
+		due := begin + time.Duration(float64(l.next+1)*float64(time.Second)/float64(l.plan.udpRate))
 		l.pending[l.next%len(l.pending)] = datagram{sent: now, late: now - due - udpTick}
 	}
 	return first, l.next - first

@@ -42,6 +42,7 @@ type Row struct {
 	WrongAnswers    int      `json:"wrong_answers"`
 	LateRequests    int      `json:"late_requests"` // the generator started them over 5 ms late: many make the run worthless
 	Links           Links    `json:"links"`
+	Family          Family   `json:"family"`
 }
 
 // Report measures faults one after the other, each run in a lab of its own,
@@ -92,7 +93,10 @@ func (o *ReportOptions) complete() error {
 	if o.Lab.Failback == "" {
 		o.Lab.Failback = "immediate" // an undrain is measured, not a policy
 	}
-	return o.Lab.complete()
+	if err := o.Lab.complete(); err != nil {
+		return err
+	}
+	return o.Lab.enough("lab report")
 }
 
 // A trial is one run, while it runs.
@@ -208,8 +212,8 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 		Fault: t.fault.name, Profile: t.lab.Profile, Links: t.lab.Site.Links,
 		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
 		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
-		RouteChanges: len(changes), FailedElsewhere: f.Failed - f.VIP(0).Failed,
-		CutRequests: f.Cut(t.lab.Site, changes),
+		RouteChanges: len(changes), FailedElsewhere: f.Elsewhere(t.lab.Site, t.vip.Primary),
+		Family: t.lab.Site.Family,
 	}
 	if !t.fault.verdict {
 		row.CutRequests = f.Cut(t.lab.Site, changes)

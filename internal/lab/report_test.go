@@ -10,12 +10,13 @@ import (
 )
 
 func TestReportProvesItself(t *testing.T) {
+	t.Parallel()
 	var progress bytes.Buffer
 	rows, err := Report(t.Context(), ReportOptions{
 		Lab:    Options{Base: t.TempDir(), Profile: Fast},
 		Faults: []string{"none", "crash"},
 		Watch:  2200 * time.Millisecond,
-		Load:   rates(),
+		Load:   lightLoad(),
 	}, &progress)
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +30,16 @@ func TestReportProvesItself(t *testing.T) {
 	}
 }
 
+func TestStoriesNeedTwoOfEach(t *testing.T) {
+	one := steered(Options{Base: t.TempDir(), Servers: 1})
+	if _, err := Report(t.Context(), ReportOptions{Lab: one}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "at least 2") {
+		t.Errorf("report of one server: %v, want a refusal that says how many", err)
+	}
+	if err := Tour(t.Context(), TourOptions{Lab: one}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "at least 2") {
+		t.Errorf("tour of one server: %v, want a refusal that says how many", err)
+	}
+}
+
 func TestReportRefusesWhatItCannotDo(t *testing.T) {
 	for fault, want := range map[string]string{"explode": "crash", "drain": "controller"} {
 		_, err := Report(t.Context(), ReportOptions{Faults: []string{fault}}, &bytes.Buffer{})
@@ -39,10 +50,26 @@ func TestReportRefusesWhatItCannotDo(t *testing.T) {
 }
 
 func TestReportWithTheRealController(t *testing.T) {
+	for _, c := range []struct {
+		family Family
+		faults []string
+	}{
+		{IPv4, []string{"crash", "unplug-router", "drain"}},
+		{IPv6, []string{"crash", "block"}},
+		{IPv6, []string{"drain", "controller-kill"}},
+	} {
+		t.Run(string(c.family)+" "+strings.Join(c.faults, " "), func(t *testing.T) {
+			t.Parallel()
+			testReport(t, c.family, c.faults)
+		})
+	}
+}
+
+func testReport(t *testing.T, family Family, faults []string) {
 	options := ReportOptions{
-		Lab:    steered(Options{Base: t.TempDir(), Profile: Fast}),
-		Faults: []string{"crash", "unplug-router", "drain"},
-		Load:   rates(),
+		Lab:    steered(Options{Base: t.TempDir(), Profile: Fast, Family: family}),
+		Faults: faults,
+		Load:   lightLoad(),
 	}
 	var progress bytes.Buffer
 	rows, err := Report(t.Context(), options, &progress)
@@ -54,9 +81,13 @@ func TestReportWithTheRealController(t *testing.T) {
 		if !row.Recovered || row.FailedElsewhere != 0 {
 			t.Errorf("%s: want recovery, and other VIPs untouched (%d failed)", row, row.FailedElsewhere)
 		}
-	}
-	if drain := rows[2]; drain.FailedRequests > drain.CutRequests || drain.PacketsLost != 0 {
-		t.Errorf("%s: want no loss", drain)
+		planned := row.Fault == "drain" || row.Fault == "controller-kill"
+		if planned && (row.FailedRequests > row.CutRequests || row.PacketsLost != 0) {
+			t.Errorf("%s: want no loss", row)
+		}
+		if row.Fault == "controller-kill" && row.RouteChanges != 0 {
+			t.Errorf("%s: %d route changes, want none", row, row.RouteChanges)
+		}
 	}
 	var table bytes.Buffer
 	if err := WriteTable(&table, rows); err != nil {
@@ -97,8 +128,9 @@ func TestTableHasMedians(t *testing.T) {
 }
 
 func TestTour(t *testing.T) {
+	t.Parallel()
 	var story bytes.Buffer
-	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: t.TempDir(), Profile: Fast}), Load: rates()}, &story)
+	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: t.TempDir(), Profile: Fast}), Load: lightLoad()}, &story)
 	t.Log("\n" + story.String())
 	if err != nil {
 		t.Error(err)

@@ -34,6 +34,9 @@ func Tour(ctx context.Context, options TourOptions, out io.Writer) (err error) {
 	if options.Lab.Controller == nil {
 		return errors.New("lab tour: it needs a controller")
 	}
+	if err := errors.Join(options.Lab.complete(), options.Lab.enough("lab tour")); err != nil {
+		return err
+	}
 	began := time.Now()
 	l, err := Start(ctx, options.Lab)
 	if err != nil {
@@ -90,8 +93,8 @@ func (t *tour) say(format string, a ...any) { _, _ = fmt.Fprintf(t.out, format+"
 
 func (t *tour) begin(ctx context.Context, load LoadOptions, began time.Time) error {
 	site := t.lab.Site
-	t.say("Lab %d: a client, a router with the controller, %d web servers carrying %d VIPs (profile %s).",
-		t.lab.ID, len(site.Servers), len(site.VIPs), t.lab.Profile)
+	t.say("Lab %d: a client, a router with the controller, %d web servers carrying %d VIPs (%s, profile %s).",
+		t.lab.ID, len(site.Servers), len(site.VIPs), site.Family, t.lab.Profile)
 	if err := t.lab.WaitReady(ctx); err != nil {
 		return fmt.Errorf("lab tour: %w", err)
 	}
@@ -101,8 +104,8 @@ func (t *tour) begin(ctx context.Context, load LoadOptions, began time.Time) err
 		return fmt.Errorf("lab tour: %w", err)
 	}
 	plan := load.plan(site)
-	t.say("The client makes %d new connections/s to each VIP and sends %d packets/s, and counts every wrong or missing answer.",
-		plan.httpRate, plan.udpRate)
+	t.say("The client makes %d new connections/s to each of %d VIPs and sends %d packets/s, and counts every wrong or missing answer.",
+		plan.httpRate, len(plan.httpVIPs), plan.udpRate)
 	return nil
 }
 
@@ -182,8 +185,8 @@ func (t *tour) judge(s tourStep, f Figures, changes []RouteChange) {
 	if s.still && len(changes) > 0 {
 		fail("no route should change, but %d did", len(changes))
 	}
-	if f.Failed != f.VIP(s.vip).Failed {
-		fail("%d requests to other VIPs failed", f.Failed-f.VIP(s.vip).Failed)
+	if failed := f.Elsewhere(t.lab.Site, t.lab.Site.VIPs[s.vip].Primary); failed > 0 {
+		fail("%d requests to other servers' VIPs failed", failed)
 	}
 	if f.Late*100 > f.Requests+f.Packets {
 		t.say("   (%d started late: this machine is busy, and the figures are worse than the truth)", f.Late)
