@@ -162,7 +162,7 @@ func (p *Prober) swap(plans map[health.Target]plan) {
 // lazy is how long a passed check may wait for others to be reported with it.
 // To wake the reader for each costs more than half of what a check does. What
 // has failed is reported at once, with all that waits before it.
-const lazy = 5 * time.Millisecond
+const lazy = 10 * time.Millisecond
 
 // deliver reports a result. The loop calls it.
 func (p *Prober) deliver(r health.Result) {

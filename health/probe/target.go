@@ -95,9 +95,9 @@ func (t *target) hurry(doubt bool) {
 // rest waits for the next round.
 func (t *target) rest() {
 	doubt := t.doubt.Load()
-	grain := t.check.Interval / 25
+	grain := t.check.Interval / 20
 	if doubt {
-		grain = t.check.FastInterval / 25
+		grain = t.check.FastInterval / 20
 	}
 	t.prober.loop.armAbout(&t.timer, t.pace.next(doubt), grain)
 }
