@@ -1,0 +1,58 @@
+package steer_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// BenchmarkDecide measures deciding anew, and comparing with a router, after
+// one of the servers was lost.
+func BenchmarkDecide(b *testing.B) {
+	for _, size := range []struct{ servers, vips int }{{4, 4}, {50, 1000}, {50, 10000}} {
+		b.Run(fmt.Sprintf("servers=%d/vips=%d", size.servers, size.vips), func(b *testing.B) {
+			in := largeSite(size.servers, size.vips)
+			well := steer.Desired(in)
+			var have []steer.Route
+			for prefix, want := range well {
+				have = append(have, steer.Route{Prefix: prefix, NextHops: want.NextHops})
+			}
+			in.Previous = well
+			for _, vip := range in.Site.VIPs {
+				in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Prefix}] = health.State{Verdict: health.Down, Why: "connection refused"}
+			}
+			for b.Loop() {
+				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
+					b.Fatal("nothing moves")
+				}
+			}
+		})
+	}
+}
+
+func largeSite(servers, vips int) steer.Input {
+	s := &topology.Site{}
+	var all []topology.ServerName
+	for i := range servers {
+		name := topology.ServerName(fmt.Sprintf("web%03d", i))
+		all = append(all, name)
+		s.Servers = append(s.Servers, topology.Server{Name: name, Weight: 1, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})}})
+	}
+	b := beliefs{states: map[health.Target]health.State{}}
+	for i := range vips {
+		vip := topology.VIP{
+			Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, byte(i >> 8), byte(i)}), 32), Mode: topology.Single,
+			Tiers:    []topology.Tier{{Name: "primary", Servers: all[i%servers : i%servers+1]}, {Name: "backup", Servers: append(append([]topology.ServerName{}, all[:i%servers]...), all[i%servers+1:]...)}},
+			Failback: topology.Failback{Mode: topology.FailbackNever},
+		}
+		s.VIPs = append(s.VIPs, vip)
+		for _, name := range all {
+			b.states[health.Target{Server: name, VIP: vip.Prefix}] = health.State{Verdict: health.Up, Since: noon}
+		}
+	}
+	return steer.Input{Site: s, Health: b, Now: noon}
+}
