@@ -308,14 +308,14 @@ func (e *entry) set(verdict Verdict, at time.Time, why string) {
 	}
 }
 
-// reached clears the loss of a server's addresses where no echo will.
+// reached clears the loss of a server's addresses where no echo will: a lost
+// link takes addresses with it that never answered one.
 func (b *Board) reached(target Target) {
-	if !b.site.Alive.Off {
-		return
-	}
 	server, _ := b.site.Server(target.Server)
 	for _, address := range server.AddressesFor(target.VIP.Addr()) {
-		delete(b.lost, address)
+		if state := b.echoes[address].state; state == EchoOff || state == EchoNever {
+			delete(b.lost, address)
+		}
 	}
 }
 
@@ -328,7 +328,7 @@ func (b *Board) loss(l Loss) []Flip {
 		return nil
 	}
 	b.lost[l.Address] = true
-	if !b.site.Alive.Off {
+	if b.echoes[l.Address].state == EchoAnswers {
 		b.echoes[l.Address] = echo{EchoLost, l.At}
 	}
 	server, _ := b.site.Server(l.Server)

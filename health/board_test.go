@@ -158,6 +158,20 @@ func TestWithoutEchoAPassingCheckEndsALoss(t *testing.T) {
 	}
 }
 
+func TestAPassingCheckEndsTheLossOfAnAddressThatNeverAnsweredEcho(t *testing.T) {
+	b := health.NewBoard(newSite(web1, nic2))
+	feed(b, noon, "..")
+	for _, address := range []netip.Addr{web1, nic2} {
+		b.Observe(health.Loss{Server: "web1", Address: address, At: noon.Add(5 * time.Second), Failure: "link lan0 is down"})
+	}
+	if got := feed(b, noon.Add(6*time.Second), ".."); got != "du" {
+		t.Errorf("checks after the link came back give %s, want du", got)
+	}
+	if b.Lost(web1) || b.Lost(nic2) || b.Echo("web1") != health.EchoNever {
+		t.Errorf("lost %t %t, echo %s; want false false, never answered", b.Lost(web1), b.Lost(nic2), b.Echo("web1"))
+	}
+}
+
 func TestAChangeOfSiteKeepsWhatIsKnown(t *testing.T) {
 	b := health.NewBoard(newSite(web1))
 	feed(b, noon, "..")
