@@ -111,10 +111,7 @@ func (l *Lab) removeVIPs(s Server) error {
 // restore undoes everything, whatever was done.
 func (l *Lab) restore(s Server) error {
 	h := l.network.servers[s.Name]
-	err := errors.Join(h.unblock(l.Site.Family), l.plugIn(s))
-	for _, vip := range l.Site.VIPs {
-		err = errors.Join(err, h.carry(vip.Address))
-	}
+	err := errors.Join(h.unblock(l.Site.Family), l.plugIn(s), h.carryAll(l.Site))
 	p := l.servers[s.Name]
 	if p.running() {
 		return errors.Join(err, p.signal(syscall.SIGCONT))

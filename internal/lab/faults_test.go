@@ -31,25 +31,25 @@ func testFaults(t *testing.T, family Family) {
 		check  func(t *testing.T)
 	}{
 		{Crash, func(t *testing.T) {
-			if _, err := fetch(l.network.client, vip); !errors.Is(err, unix.ECONNREFUSED) {
+			if _, err := fetch(l.network.client, vip, patient); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Errorf("got %v, want connection refused", err)
 			}
 		}},
 		{Freeze, func(t *testing.T) {
-			_, err := fetch(l.network.client, vip)
+			_, err := fetch(l.network.client, vip, short)
 			wantTimeout(t, err, "request to a frozen server")
-			if err := ping(router, web1); err != nil {
+			if err := ping(router, web1, patient); err != nil {
 				t.Errorf("ping of a frozen server: %v", err)
 			}
 		}},
 		{Block, func(t *testing.T) {
-			_, err := fetch(l.network.client, vip)
+			_, err := fetch(l.network.client, vip, short)
 			wantTimeout(t, err, "request to a blocked server")
-			wantTimeout(t, ping(router, web1), "ping of a blocked server")
+			wantTimeout(t, ping(router, web1, short), "ping of a blocked server")
 			wantNeighbour(t, router, web1)
 		}},
 		{Unplug, func(t *testing.T) {
-			wantTimeout(t, ping(router, web1), "ping of an unplugged server")
+			wantTimeout(t, ping(router, web1, short), "ping of an unplugged server")
 			wantCarrier(t, router, lanPort, true)
 			wantCarrier(t, l.network.servers["web1"], nic, false)
 		}},
@@ -73,27 +73,27 @@ func TestBlockCutsConnectionsThatAreOpen(t *testing.T) {
 	families(t, func(t *testing.T, family Family) {
 		l := start(t, Options{Servers: 1, VIPs: 1, Family: family})
 		vip := l.Site.VIPs[0].Address
-		conn, err := connectTo(l.network.client, vip)
+		conn, err := connectTo(l.network.client, vip, patient)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		ask := func() error {
+		ask := func(patience time.Duration) error {
 			request := []byte("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 			if _, err := conn.Write(request); err != nil {
 				return err
 			}
-			if err := conn.SetReadDeadline(time.Now().Add(short)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				return err
 			}
 			_, err := conn.Read(make([]byte, maxAnswer))
 			return err
 		}
-		if err := ask(); err != nil {
+		if err := ask(patient); err != nil {
 			t.Fatal(err)
 		}
 		do(t, l, Block, "web1")
-		wantTimeout(t, ask(), "request on an open connection to a blocked server")
+		wantTimeout(t, ask(short), "request on an open connection to a blocked server")
 	})
 }
 
@@ -107,7 +107,7 @@ func testRemoveVIP(t *testing.T, family Family) {
 	if err := l.Route(vip, "web2"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := fetch(l.network.client, vip.Address); err == nil {
+	if got, err := fetch(l.network.client, vip.Address, short); err == nil {
 		t.Errorf("%s is answered by %s, want no answer", vip.Address, got)
 	}
 	do(t, l, Restore, "web2")

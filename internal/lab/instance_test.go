@@ -23,7 +23,7 @@ func labUntilKilled(base string) error {
 }
 
 func TestTwoLabsAtOnce(t *testing.T) {
-	base := t.TempDir()
+	base := shortDir(t)
 	first := start(t, Options{Base: base})
 	second := start(t, Options{Base: base})
 	if first.ID != 1 || second.ID != 2 {
@@ -49,7 +49,7 @@ func TestTwoLabsAtOnce(t *testing.T) {
 }
 
 func TestLeftoversOfADeadLabAreRemovedAndNothingElse(t *testing.T) {
-	base := t.TempDir()
+	base := shortDir(t)
 	alive := start(t, Options{Base: base, Servers: 1, VIPs: 1})
 	stranger := filepath.Join(base, "routesteer-lab-notes")
 	if err := os.Mkdir(stranger, 0o700); err != nil {
@@ -122,7 +122,7 @@ func isAlive(pid int) bool {
 }
 
 func TestCloseRemovesTheDirectory(t *testing.T) {
-	base := t.TempDir()
+	base := shortDir(t)
 	l, err := Start(t.Context(), Options{Base: base, Servers: 1, VIPs: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -33,6 +34,32 @@ func TestLoadGoesToTheFirstOfManyVIPs(t *testing.T) {
 		if len(argument) >= 128<<10 {
 			t.Errorf("an argument of %d bytes cannot be given to a process", len(argument))
 		}
+	}
+}
+
+// After a stall longer than the ring of packets under way, there is more due
+// than the ring holds.
+func TestTheStreamSurvivesAStall(t *testing.T) {
+	l, err := newUDPLoad(loadPlan{vips: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, udpRate: 1000, udpVIPs: []int{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	begin := l.now() - time.Minute
+	messages := udpMessages()
+	batches := 0
+	for l.send(messages, begin) {
+		if batches++; batches > len(l.pending) {
+			t.Fatal("the generator sends without end and never looks for what has expired")
+		}
+	}
+	l.mu.Lock()
+	for i := range l.pending {
+		l.pending[i].decided = true
+	}
+	l.mu.Unlock()
+	if left := l.expire(); left != 0 || !l.send(messages, begin) {
+		t.Errorf("%d packets are left under way; want none, and more to be sent", left)
 	}
 }
 

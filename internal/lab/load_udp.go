@@ -80,7 +80,8 @@ func (l *udpLoad) run(ctx context.Context, out *sampleWriter) {
 	}
 }
 
-// send sends one batch of what is due and reports whether there is more.
+// send sends one batch of what is due and reports whether there is more that
+// can be sent: after a long stall the ring is full until some have expired.
 func (l *udpLoad) send(messages []ipv4.Message, begin time.Duration) bool {
 	now := l.now()
 	due := int(float64(now-begin) * float64(l.plan.udpRate) / float64(time.Second))
@@ -99,7 +100,7 @@ func (l *udpLoad) send(messages []ipv4.Message, begin time.Duration) bool {
 		}
 		rest = rest[sent:]
 	}
-	return first+n < due
+	return n > 0 && first+n < due
 }
 
 // book enters the packets up to sequence number end as sent now.

@@ -1,12 +1,15 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/routesteer/routesteer/internal/netns"
 )
@@ -145,10 +148,10 @@ func (n *network) addServer(server Server, site Site) error {
 		err = errors.Join(err, connect(n.lan, server.Name, h, nic), n.lan.plug(server.Name))
 	}
 	err = errors.Join(err, h.settle(server, site))
-	for _, vip := range site.VIPs {
-		err = errors.Join(err, h.carry(vip.Address))
+	if err != nil {
+		return err
 	}
-	return err
+	return h.carryAll(site)
 }
 
 // settle gives a server its address and its way out.
@@ -156,6 +159,7 @@ func (h *host) settle(server Server, site Site) error {
 	return errors.Join(
 		h.address(nic, netip.PrefixFrom(server.Address, site.LAN.Bits())),
 		h.defaultRoute(site.LAN.Addr()),
+		h.awaitLocal(server.Address),
 	)
 }
 
@@ -248,9 +252,35 @@ func (h *host) addressOn(device string, address *netlink.Addr) error {
 	return nil
 }
 
-// carry puts a VIP's address on loopback.
-func (h *host) carry(vip netip.Addr) error {
-	return h.addressOn("lo", &netlink.Addr{IPNet: single(vip)})
+// carryAll puts the VIPs' addresses on loopback and returns when packets to
+// them are taken.
+func (h *host) carryAll(site Site) error {
+	for _, vip := range site.VIPs {
+		if err := h.addressOn("lo", &netlink.Addr{IPNet: single(vip.Address)}); err != nil {
+			return err
+		}
+	}
+	for _, vip := range site.VIPs {
+		if err := h.awaitLocal(vip.Address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitLocal waits until the kernel takes packets to an address of the host.
+// In IPv6 it finishes a new address in its own time, which a busy machine may
+// not have at once; a packet that comes before is lost.
+func (h *host) awaitLocal(address netip.Addr) error {
+	ctx, cancel := context.WithTimeout(context.Background(), meetTimeout)
+	defer cancel()
+	return poll(ctx, time.Millisecond, fmt.Sprintf("address %s of %s", address, h.Name), func() (bool, error) {
+		routes, err := h.nl.RouteGet(address.AsSlice())
+		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
+			return false, nil
+		}
+		return len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, err
+	})
 }
 
 // drop takes a VIP's address off loopback.

@@ -13,7 +13,7 @@ func TestReportProvesItself(t *testing.T) {
 	t.Parallel()
 	var progress bytes.Buffer
 	rows, err := Report(t.Context(), ReportOptions{
-		Lab:    Options{Base: t.TempDir(), Profile: Fast},
+		Lab:    Options{Base: shortDir(t), Profile: Fast},
 		Faults: []string{"none", "crash"},
 		Watch:  2200 * time.Millisecond,
 		Load:   lightLoad(),
@@ -31,7 +31,7 @@ func TestReportProvesItself(t *testing.T) {
 }
 
 func TestStoriesNeedTwoOfEach(t *testing.T) {
-	one := steered(Options{Base: t.TempDir(), Servers: 1})
+	one := steered(Options{Base: shortDir(t), Servers: 1})
 	if _, err := Report(t.Context(), ReportOptions{Lab: one}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "at least 2") {
 		t.Errorf("report of one server: %v, want a refusal that says how many", err)
 	}
@@ -58,7 +58,7 @@ func TestReportWithTheRealController(t *testing.T) {
 		{IPv6, []string{"crash", "block"}},
 		{IPv6, []string{"drain", "controller-kill"}},
 	} {
-		t.Run(string(c.family)+" "+strings.Join(c.faults, " "), func(t *testing.T) {
+		t.Run(string(c.family)+"-"+c.faults[0], func(t *testing.T) {
 			t.Parallel()
 			testReport(t, c.family, c.faults)
 		})
@@ -67,7 +67,7 @@ func TestReportWithTheRealController(t *testing.T) {
 
 func testReport(t *testing.T, family Family, faults []string) {
 	options := ReportOptions{
-		Lab:    steered(Options{Base: t.TempDir(), Profile: Fast, Family: family}),
+		Lab:    steered(Options{Base: shortDir(t), Profile: Fast, Family: family}),
 		Faults: faults,
 		Load:   lightLoad(),
 	}
@@ -130,7 +130,7 @@ func TestTableHasMedians(t *testing.T) {
 func TestTour(t *testing.T) {
 	t.Parallel()
 	var story bytes.Buffer
-	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: t.TempDir(), Profile: Fast}), Load: lightLoad()}, &story)
+	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: shortDir(t), Profile: Fast}), Load: lightLoad()}, &story)
 	t.Log("\n" + story.String())
 	if err != nil {
 		t.Error(err)

@@ -13,7 +13,7 @@ import (
 func TestASoakMovesNothing(t *testing.T) {
 	var progress bytes.Buffer
 	soak, err := NewSoak(t.Context(), SoakOptions{
-		Lab: steered(Options{Base: t.TempDir(), Profile: Default}), For: 3 * time.Second, Busy: -1,
+		Lab: steered(Options{Base: shortDir(t), Profile: Default}), For: 3 * time.Second, Busy: -1,
 	}, &progress)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +47,13 @@ func TestASoakSeesAMove(t *testing.T) {
 	}
 	do(t, l, Crash, "web1")
 	if err := l.WaitAt(t.Context(), l.Site.VIPs[0], "web2"); err != nil {
+		t.Fatal(err)
+	}
+	err = poll(t.Context(), time.Millisecond, "the kernel's word of the change", func() (bool, error) {
+		changes, err := routes.Changes()
+		return len(changes) > 0, err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.sum(t.Context(), routes, last, &tally{}); err != nil {

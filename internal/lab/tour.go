@@ -177,6 +177,8 @@ func (t *tour) judge(s tourStep, f Figures, changes []RouteChange) {
 		t.say("   Of the failed requests %d were under way at the moment of the move.", cut)
 	}
 	switch {
+	case f.Requests == 0 || f.Packets == 0:
+		fail("the client sent %d requests and %d packets: nothing was measured", f.Requests, f.Packets)
 	case s.outage == 0 && (f.Failed > cut || f.Lost > 0):
 		fail("nothing should be lost, but %s", f)
 	case s.outage > 0 && f.Outage > s.outage || !f.Recovered:
