@@ -7,12 +7,12 @@ import (
 )
 
 // lightLoad lets two labs at once, and the race detector, keep up on two cores.
-func lightLoad() LoadOptions { return LoadOptions{Requests: 100, Packets: 2_000} }
+func lightLoad() LoadOptions { return LoadOptions{Requests: 25, Packets: 500} }
 
 // rates are those of `lab report`, where they can be reached.
 func rates() LoadOptions {
 	if raceEnabled {
-		return lightLoad()
+		return LoadOptions{Requests: 100, Packets: 2_000}
 	}
 	return LoadOptions{Requests: 500, Packets: 10_000}
 }

@@ -29,11 +29,15 @@ func (r Row) String() string {
 	if r.WrongAnswers > 0 {
 		fmt.Fprintf(&b, ", %d WRONG ANSWERS", r.WrongAnswers)
 	}
-	if r.LateRequests*100 > r.Requests+r.PacketsSent {
+	if r.TooBusy() {
 		fmt.Fprintf(&b, " (%d started late: this machine was too busy to measure)", r.LateRequests)
 	}
 	return b.String()
 }
+
+// TooBusy reports whether the machine had so little time for the generator
+// that losses may be the machine's own.
+func (r Row) TooBusy() bool { return r.LateRequests*100 > r.Requests+r.PacketsSent }
 
 // WriteTable writes rows for people: for each fault and profile the median of
 // the runs, and for the outage also least and most.

@@ -22,7 +22,8 @@ func TestASoakMovesNothing(t *testing.T) {
 	if err := soak.Moved(); err != nil {
 		t.Error(err)
 	}
-	if soak.Requests == 0 || soak.PacketsSent == 0 || soak.ControllerCPU <= 0 || soak.ControllerMiB <= 0 ||
+	// In three seconds the controller may use less than a tick of the kernel's.
+	if soak.Requests == 0 || soak.PacketsSent == 0 || soak.ControllerMiB <= 0 ||
 		soak.ControllerPeak < soak.ControllerMiB || soak.Busy == 0 || soak.BusyCPU <= 0 || soak.Seconds < 3 {
 		t.Errorf("figures are missing: %+v", soak)
 	}
