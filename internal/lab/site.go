@@ -122,16 +122,6 @@ func (s Site) names() []string {
 	return names
 }
 
-// vipOf returns the first VIP whose traffic normally goes to the server.
-func (s Site) vipOf(server string) (VIP, bool) {
-	for _, vip := range s.VIPs {
-		if vip.Primary == server {
-			return vip, true
-		}
-	}
-	return VIP{}, false
-}
-
 // config writes the site as the file that an operator would give to
 // `routesteer run`. Without a backup tier all other servers are the backups.
 func (s Site) config(profile Profile, failback string) (string, error) {
