@@ -23,6 +23,10 @@ type Board struct {
 	targets map[Target]*entry
 	echoes  map[netip.Addr]echo
 	lost    map[netip.Addr]bool
+
+	// siblings are the other addresses of a server and family, for servers that
+	// have several.
+	siblings map[netip.Addr][]netip.Addr
 }
 
 // A State is what a Board knows of one Target.
@@ -102,12 +106,16 @@ func (b *Board) SetSite(site *topology.Site) {
 		targets: map[Target]*entry{},
 		echoes:  map[netip.Addr]echo{},
 		lost:    map[netip.Addr]bool{},
+
+		siblings: map[netip.Addr][]netip.Addr{},
 	}
+	moved := readdressed(old.site, site)
 	for _, vip := range site.VIPs {
 		check, _ := site.Check(vip.Check)
+		same := sameProbe(old.site, vip, check)
 		for _, server := range vip.Servers() {
 			target := Target{server, vip.Prefix}
-			if known := old.targets[target]; known != nil && reflect.DeepEqual(known.check, check) && sameAddresses(old.site, site, vip) {
+			if known := old.targets[target]; known != nil && same && !moved[server] {
 				b.targets[target] = known
 				continue
 			}
@@ -117,6 +125,11 @@ func (b *Board) SetSite(site *topology.Site) {
 	for _, server := range site.Servers {
 		for _, address := range server.Addresses {
 			b.keepEcho(old, address)
+			for _, other := range server.AddressesFor(address) {
+				if other != address {
+					b.siblings[address] = append(b.siblings[address], other)
+				}
+			}
 		}
 	}
 }
@@ -125,9 +138,33 @@ func newEntry(check topology.Check) *entry {
 	return &entry{check: check, State: State{Rise: check.Rise, Needed: check.Rise}}
 }
 
-func sameAddresses(old, site *topology.Site, vip topology.VIP) bool {
-	was, ok := old.VIP(vip.Prefix)
-	return ok && slices.Equal(was.Addresses, vip.Addresses)
+// readdressed returns the servers whose addresses differ: what was seen at the
+// old ones says nothing about the new.
+func readdressed(old, site *topology.Site) map[topology.ServerName]bool {
+	moved := map[topology.ServerName]bool{}
+	if old == nil {
+		return moved
+	}
+	for _, server := range site.Servers {
+		if was, known := old.Server(server.Name); known && !slices.Equal(was.Addresses, server.Addresses) {
+			moved[server.Name] = true
+		}
+	}
+	return moved
+}
+
+// sameProbe reports whether the VIP was probed in the same way in the old
+// site.
+func sameProbe(old *topology.Site, vip topology.VIP, check topology.Check) bool {
+	if old == nil {
+		return false
+	}
+	was, known := old.VIP(vip.Prefix)
+	if !known || !slices.Equal(was.Addresses, vip.Addresses) {
+		return false
+	}
+	former, known := old.Check(was.Check)
+	return known && reflect.DeepEqual(former, check)
 }
 
 func (b *Board) keepEcho(old Board, address netip.Addr) {
@@ -154,9 +191,19 @@ func (b *Board) State(target Target) State {
 	return State{}
 }
 
-// Lost reports whether the server address is known to be gone, so that
-// another one of the server should be its next hop.
-func (b *Board) Lost(address netip.Addr) bool { return b.lost[address] }
+// Lost reports whether another address of the server should be its next hop:
+// this one is known to be gone, or has never answered echo while another of the
+// family does.
+func (b *Board) Lost(address netip.Addr) bool { return b.lost[address] || b.silent(address) }
+
+func (b *Board) silent(address netip.Addr) bool {
+	if b.echoes[address].state != EchoNever {
+		return false
+	}
+	return slices.ContainsFunc(b.siblings[address], func(other netip.Addr) bool {
+		return b.echoes[other].state == EchoAnswers && !b.lost[other]
+	})
+}
 
 // Echo returns what echo requests say of the server: of its addresses, the
 // one that says the most against it.
@@ -324,16 +371,17 @@ func (b *Board) reached(target Target) {
 // passing checks that begin later raise them again, so where echo is filtered
 // and checks pass, checks win.
 func (b *Board) loss(l Loss) []Flip {
-	if _, known := b.echoes[l.Address]; !known || b.lost[l.Address] {
+	if b.lost[l.Address] {
 		return nil
 	}
 	b.lost[l.Address] = true
 	if b.echoes[l.Address].state == EchoAnswers {
 		b.echoes[l.Address] = echo{EchoLost, l.At}
 	}
-	server, _ := b.site.Server(l.Server)
-	for _, other := range server.AddressesFor(l.Address) {
-		if !b.lost[other] {
+	answered := b.echoes[l.Address].state == EchoLost
+	for _, other := range b.siblings[l.Address] {
+		// One that never answered does not stand in for one that did.
+		if !b.lost[other] && (!answered || b.echoes[other].state == EchoAnswers) {
 			return nil
 		}
 	}
@@ -351,12 +399,13 @@ func sameFamily(target Target, address netip.Addr) bool {
 	return target.VIP.Addr().Is4() == address.Is4()
 }
 
+// found takes in addresses of a site that is about to be set, too: the senses
+// have it first.
 func (b *Board) found(f Found) {
-	if _, known := b.echoes[f.Address]; !known {
-		return
-	}
 	delete(b.lost, f.Address)
-	b.echoes[f.Address] = echo{EchoAnswers, f.At}
+	if !f.ByLink {
+		b.echoes[f.Address] = echo{EchoAnswers, f.At}
+	}
 }
 
 // BringDown brings one verdict down at once, as a failed proof before a move

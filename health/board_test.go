@@ -172,6 +172,43 @@ func TestAPassingCheckEndsTheLossOfAnAddressThatNeverAnsweredEcho(t *testing.T) 
 	}
 }
 
+func TestASilentAddressGivesWayToOneThatAnswers(t *testing.T) {
+	b := health.NewBoard(newSite(web1, nic2))
+	if b.Lost(web1) || b.Lost(nic2) {
+		t.Fatal("an address is called lost though nothing is known")
+	}
+	b.Observe(health.Found{Server: "web1", Address: nic2, At: noon})
+	if !b.Lost(web1) || b.Lost(nic2) {
+		t.Fatalf("silent and answering: lost %t %t, want true false", b.Lost(web1), b.Lost(nic2))
+	}
+	feed(b, noon, "..")
+	if flips := b.Observe(health.Loss{Server: "web1", Address: nic2, At: noon.Add(5 * time.Second), Failure: "no reply to 3 echoes"}); len(flips) != 1 {
+		t.Errorf("the one that answered is lost: flips %+v, want one", flips)
+	}
+}
+
+func TestALinkThatIsBackEndsALossWithoutEcho(t *testing.T) {
+	b := health.NewBoard(newSite(web1, nic2))
+	feed(b, noon, "..")
+	b.Observe(health.Loss{Server: "web1", Address: web1, At: noon.Add(5 * time.Second), Failure: "link lan0 is down"})
+	b.Observe(health.Found{Server: "web1", Address: web1, At: noon.Add(6 * time.Second), ByLink: true})
+	if flips := b.Observe(health.Loss{Server: "web1", Address: nic2, At: noon.Add(9 * time.Second), Failure: "link lan1 is down"}); len(flips) != 0 {
+		t.Errorf("flips %+v though the first address is back", flips)
+	}
+	if got := b.Echo("web1"); got != health.EchoNever {
+		t.Errorf("echo is %q, want never answered", got)
+	}
+}
+
+func TestNewAddressesOfAServerAreJudgedAnew(t *testing.T) {
+	b := health.NewBoard(newSite(web1))
+	feed(b, noon, "..")
+	b.SetSite(newSite(nic2))
+	if got := b.State(one).Verdict; got != health.Unknown {
+		t.Errorf("the verdict is %s at an address that nobody has checked, want unknown", got)
+	}
+}
+
 func TestAChangeOfSiteKeepsWhatIsKnown(t *testing.T) {
 	b := health.NewBoard(newSite(web1))
 	feed(b, noon, "..")

@@ -71,9 +71,11 @@ type Loss struct {
 }
 
 // A Found is news that a server address answers echo, for the first time or
-// again after a Loss. It comes once, at the edge.
+// again after a Loss, or that the link to it is back where echo will not tell.
+// It comes once, at the edge.
 type Found struct {
 	Server  topology.ServerName
 	Address netip.Addr
 	At      time.Time
+	ByLink  bool // the link is back; echo is off, or has never been answered
 }
