@@ -9,9 +9,9 @@ import (
 
 // Adopt turns routes as they were found on routers into the Assignment to
 // start from, so that a start moves nothing that is well. Each VIP is taken
-// from the first router, in the order given, with a route of ours for it or
-// one that may be adopted, to known servers; routes to anything else claim
-// nothing.
+// from the first router, in the order given, with a route to known servers for
+// it, whoever made it: that is where its traffic is. Routes to anything else
+// claim nothing.
 func Adopt(site *topology.Site, found ...[]Route) Assignment {
 	owner := Owners(site)
 	adopted := Assignment{}

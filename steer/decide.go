@@ -28,9 +28,13 @@ func (d *decision) set(vip topology.VIP, want Want) {
 	want.Since = d.Now
 	if slices.Equal(want.Servers, previous.Servers) && want.Withdraw == previous.Withdraw {
 		want.Since = previous.Since
-		// What moved it stays the reason while all else is well.
-		if want.Cause == Settled && previous.Cause != "" && previous.Cause.moved() {
+		// What moved it away stays the reason while all else is well.
+		if want.Cause == Settled && previous.Cause.moved() && !d.atHome(vip, want.Servers) {
 			want.Cause, want.Why = previous.Cause, previous.Why
+		}
+		// Unknown moves nothing, not even to a new address of the same server.
+		if d.anyUnknown(vip, want.Servers) && len(previous.NextHops) > 0 {
+			want.NextHops = previous.NextHops
 		}
 	}
 	d.want[vip.Prefix] = want
@@ -40,6 +44,18 @@ func (d *decision) set(vip topology.VIP, want Want) {
 }
 
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }
+
+// atHome reports whether the VIP is where it belongs when all are well.
+func (d *decision) atHome(vip topology.VIP, servers []topology.ServerName) bool {
+	if vip.Mode == topology.ECMP {
+		return slices.Equal(servers, vip.Tiers[0].Servers)
+	}
+	return len(servers) == 1 && servers[0] == d.homes[vip.Prefix]
+}
+
+func (d *decision) anyUnknown(vip topology.VIP, servers []topology.ServerName) bool {
+	return slices.ContainsFunc(servers, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Unknown })
+}
 
 // stay decides for a VIP whose traffic need not be spread anew, and reports
 // whether that is so.
@@ -55,6 +71,8 @@ func (d *decision) stay(vip topology.VIP) (Want, bool) {
 		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
 	case tier < 0:
 		return d.nobody(vip, current), true
+	case d.comingBack(vip, current, eligible):
+		return Want{Servers: current, Cause: KeptDown, Why: fmt.Sprintf("%s answers again; %s, which has the traffic, is about to be judged", names(eligible), names(current))}, true
 	case len(current) == 0 && d.undecided(vip, tier):
 		return Want{Cause: Unclaimed, Why: "no route yet, and checks of better servers are still under way"}, true
 	case vip.Mode == topology.ECMP:
@@ -62,6 +80,27 @@ func (d *decision) stay(vip topology.VIP) (Want, bool) {
 	default:
 		return Want{}, false
 	}
+}
+
+// comingBack reports whether traffic should stay a moment longer where it was
+// left when nobody was eligible: the outage was common to all, and the first to
+// be seen well again is not better for that. It stays until a check of the
+// servers that have it, later than the first recovery, has failed.
+func (d *decision) comingBack(vip topology.VIP, current, eligible []topology.ServerName) bool {
+	if d.Previous[vip.Prefix].Cause != KeptDown || len(current) == 0 {
+		return false
+	}
+	first := d.state(eligible[0], vip).Since
+	for _, name := range eligible[1:] {
+		if since := d.state(name, vip).Since; since.Before(first) {
+			first = since
+		}
+	}
+	return slices.ContainsFunc(current, func(name topology.ServerName) bool {
+		state := d.state(name, vip)
+		passing := state.Verdict == health.Down && state.Streak > 0
+		return !d.Drained[name] && slices.Contains(vip.Servers(), name) && (passing || state.LastCheck.Before(first))
+	})
 }
 
 // holding returns those of the servers that traffic may stay with. More than
@@ -120,7 +159,7 @@ func (d *decision) failback(vip topology.VIP, holding []topology.ServerName) ([]
 	var ripe []topology.ServerName
 	var waiting wait
 	for _, name := range better {
-		due, ok := d.due(vip, name)
+		due, ok := d.due(vip, name, vip.Mode == topology.ECMP && tierOf(vip, name) == tierOf(vip, holding[0]))
 		switch {
 		case ok && !due.After(d.Now):
 			ripe = append(ripe, name)
@@ -164,7 +203,14 @@ func (d *decision) better(vip topology.VIP, holding []topology.ServerName) []top
 
 // due is when the failback policy gives the server its traffic back; false
 // for never without an operator.
-func (d *decision) due(vip topology.VIP, name topology.ServerName) (time.Time, bool) {
+//
+// Joining the others of an ecmp tier is no failback: no connection needs to
+// move for it but those of the new share, and no operator is asked.
+func (d *decision) due(vip topology.VIP, name topology.ServerName, joins bool) (time.Time, bool) {
+	byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
+	if byHand && (joins || d.Recalled[name]) {
+		return d.Now, true
+	}
 	switch vip.Failback.Mode {
 	case topology.FailbackImmediate:
 		return d.Now, true
@@ -287,7 +333,11 @@ func (d *decision) returned(vip topology.VIP, to, from []topology.ServerName) st
 }
 
 func (d *decision) settledWhy(vip topology.VIP, servers []topology.ServerName) string {
-	return fmt.Sprintf("%s is %s", names(servers), vip.Tiers[tierOf(vip, servers[0])].Name)
+	verb := "is"
+	if len(servers) > 1 {
+		verb = "are"
+	}
+	return fmt.Sprintf("%s %s %s", names(servers), verb, vip.Tiers[tierOf(vip, servers[0])].Name)
 }
 
 func names(servers []topology.ServerName) string {

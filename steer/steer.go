@@ -26,6 +26,10 @@ type Input struct {
 	Drained  map[topology.ServerName]bool // taken out of service by an operator
 	Previous Assignment                   // the last one, or what Adopt found; nil at the very first
 	Now      time.Time
+
+	// Recalled servers were put back in service by an operator just now: their
+	// traffic returns if they are well, though failback be manual or never.
+	Recalled map[topology.ServerName]bool
 }
 
 // Health is what steer needs to know of the servers; *health.Board is one.

@@ -214,7 +214,11 @@ func TestDesired(t *testing.T) {
 203.0.113.96/27 web3: web3 is primary
 203.0.113.128/27 web4: web4 is primary`},
 		{"ecmp: all of the tier", pool, "", "-", `
-203.0.113.96/32 web1,web2: web1, web2 is primary`},
+203.0.113.96/32 web1,web2: web1, web2 are primary`},
+		{"ecmp: a member joins again, though failback is manual", with(pool, "{failback: manual}"), "", "web2", `
+203.0.113.96/32 web1,web2: web1 back in service (primary)`},
+		{"ecmp: a tier that is back waits for an operator with failback manual", with(pool, "{failback: manual}"), "", "web3", `
+203.0.113.96/32 web3: web1 is back; failback is manual`},
 		{"ecmp: a lost member leaves, the others stay", pool, "web1 down", "web1,web2", `
 203.0.113.96/32 web2: web1 is down: connection refused`},
 		{"ecmp: a member that is back waits, then joins", pool, "web1 up 59s", "web2", `
@@ -236,6 +240,68 @@ func TestDesired(t *testing.T) {
 				t.Errorf("servers: %s\nbefore:  %s\ngot:\n%s\nwant:\n%s", situation.servers, situation.before, got, want)
 			}
 		})
+	}
+}
+
+func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
+	for _, policy := range []string{"manual", "never"} {
+		s := site(t, article+"policy: {failback: "+policy+"}\n")
+		believed, _ := believe(t, s, "web3 down")
+		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Recalled: map[topology.ServerName]bool{"web1": true, "web3": true}}
+		got := steer.Desired(in)
+		if a, b := got[s.VIPs[0].Prefix].Servers, got[s.VIPs[2].Prefix].Servers; !slices.Equal(a, []topology.ServerName{"web1"}) || !slices.Equal(b, []topology.ServerName{"web2"}) {
+			t.Errorf("failback %s: VIPs of web1 and web3 are with %v and %v, want web1 (well) and web2 (web3 is down)", policy, a, b)
+		}
+	}
+}
+
+// TestACommonOutageLeavesVIPsWhereTheyWere plays a LAN that goes and comes
+// back: the server that is seen well first must not get everybody's traffic.
+func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
+	s := site(t, article)
+	believed, _ := believe(t, s, "web1 down, web2 down, web3 down, web4 down")
+	at := func(name topology.ServerName, state health.State) {
+		believed.states[health.Target{Server: name, VIP: s.VIPs[0].Prefix}] = state
+	}
+	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web1 web2 web3 web4"), Now: noon}
+	decide := func() string {
+		in.Previous = steer.Desired(in)
+		return fmt.Sprint(in.Previous[s.VIPs[0].Prefix].Servers)
+	}
+	if got := decide(); got != "[web1]" {
+		t.Fatalf("all are down: %s", got)
+	}
+	rose := noon.Add(time.Second)
+	at("web2", health.State{Verdict: health.Up, Since: rose})
+	at("web1", health.State{Verdict: health.Down, LastCheck: noon})
+	if got := decide(); got != "[web1]" {
+		t.Errorf("web2 is back, web1 has not been checked since: %s", got)
+	}
+	at("web1", health.State{Verdict: health.Down, LastCheck: rose.Add(time.Millisecond), Streak: 1, Needed: 2})
+	if got := decide(); got != "[web1]" {
+		t.Errorf("web1 passes its checks: %s", got)
+	}
+	at("web1", health.State{Verdict: health.Down, LastCheck: rose.Add(time.Second), Why: "connection refused"})
+	if got := decide(); got != "[web2]" {
+		t.Errorf("web1 was checked and is down: %s", got)
+	}
+}
+
+func TestANewAddressGetsTrafficOnlyOnceItIsKnownToWork(t *testing.T) {
+	s := site(t, article)
+	before, _ := believe(t, s, "")
+	in := steer.Input{Site: s, Health: before, Now: noon}
+	in.Previous = steer.Desired(in)
+	in.Site = site(t, strings.Replace(article, "192.0.2.11", "192.0.2.19", 1))
+	hop := func(servers string) string {
+		in.Health, _ = believe(t, s, servers)
+		return steer.FormatNextHops(steer.Desired(in)[s.VIPs[0].Prefix].NextHops)
+	}
+	if got := hop("web1 unknown"); got != "192.0.2.11" {
+		t.Errorf("not checked yet: traffic goes to %s, want 192.0.2.11", got)
+	}
+	if got := hop(""); got != "192.0.2.19" {
+		t.Errorf("checked and up: traffic goes to %s, want 192.0.2.19", got)
 	}
 }
 
