@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/drivers"
@@ -67,7 +67,7 @@ type Controller struct {
 	sighted  chan sighting
 	running  chan struct{} // closed when Run has begun to take commands
 	stopped  chan struct{} // closed when Run has ended
-	intentMu sync.Mutex    // one change of operators' intent, or of the site, at a time; never held by the loop
+	changing chan struct{} // has room for one: who changes operators' intent, or the site
 	started  time.Time
 
 	// What follows belongs to the loop.
@@ -77,6 +77,7 @@ type Controller struct {
 	board    *health.Board
 	doubt    map[health.Target]bool
 	intent   state.Intent
+	recalled topology.ServerName // put back in service by the decision being made; "" for none
 	want     steer.Assignment
 	pending  map[netip.Prefix]bool // VIPs whose routes, if any, have not been seen yet
 	giveUp   time.Time             // when pending is given up
@@ -115,6 +116,7 @@ func New(options Options) (*Controller, error) {
 		sighted:  make(chan sighting),
 		running:  make(chan struct{}),
 		stopped:  make(chan struct{}),
+		changing: make(chan struct{}, 1),
 		started:  time.Now(),
 		site:     site,
 		board:    health.NewBoard(site),
@@ -143,6 +145,10 @@ func (c *Controller) loadIntent() error {
 		c.log.Error("operators' intent lost", "err", err, "aside", aside)
 	} else if err != nil {
 		return err
+	}
+	if err := state.Writable(c.options.StateFile); err != nil {
+		c.warnings = append(c.warnings, fmt.Sprintf("drains will be refused: %v", err))
+		c.log.Warn("operators' intent cannot be kept", "err", err)
 	}
 	c.intent = intent
 	if c.intent.Drains == nil {
@@ -194,7 +200,7 @@ func (c *Controller) startRouters() {
 	}
 	for _, r := range site.Routers {
 		next := &router{}
-		var predecessor *worker
+		predecessor := c.left(r.Name)
 		if old := former[r.Name]; old != nil {
 			predecessor = old.worker
 			next.changes, next.repairs, next.changed = old.changes, old.repairs, old.changed
@@ -203,6 +209,25 @@ func (c *Controller) startRouters() {
 		next.worker = startWorker(r, open, c.sighted, predecessor)
 		c.routers[r.Name] = next
 	}
+}
+
+// left returns the worker of a router that had gone from the site, if it is
+// back now. Others that have ended are forgotten.
+func (c *Controller) left(name topology.RouterName) *worker {
+	var back *worker
+	c.leaving = slices.DeleteFunc(c.leaving, func(w *worker) bool {
+		if w.router.Name == name {
+			back = w
+			return true
+		}
+		select {
+		case <-w.done:
+			return true
+		default:
+			return false
+		}
+	})
+	return back
 }
 
 // await notes the VIPs that have no assignment yet: what routers have for
@@ -274,8 +299,28 @@ func (c *Controller) drainNews(first health.News) []health.News {
 	return batch
 }
 
-// do runs f in the loop and waits for it.
+// alone waits until nobody else changes operators' intent or the site, and
+// makes others wait until the function it returns is called. Whoever gives up
+// waiting changes nothing later.
+func (c *Controller) alone(ctx context.Context) (release func(), err error) {
+	select {
+	case c.changing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		<-c.changing
+		return nil, err
+	}
+	return func() { <-c.changing }, nil
+}
+
+// do runs f in the loop and waits for it. It does not begin what ctx no longer
+// asks for.
 func (c *Controller) do(ctx context.Context, f func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	done := make(chan struct{})
 	select {
 	case c.commands <- func() { f(); close(done) }:

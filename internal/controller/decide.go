@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -27,6 +28,9 @@ func (c *Controller) observe(batch []health.News) {
 		switch news := news.(type) {
 		case health.Result:
 			c.hurry(news.Target)
+			// Whether traffic stays where an outage left it is decided by results that
+			// change no verdict.
+			moved = moved || c.want[news.Target.VIP].Cause == steer.KeptDown
 		case health.Loss:
 			events = append(events, api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"})
 			moved = true // to another address of the server, perhaps
@@ -74,7 +78,11 @@ func (c *Controller) input(now time.Time) steer.Input {
 	for name := range c.intent.Drains {
 		drained[name] = true
 	}
-	return steer.Input{Site: c.site, Health: c.board, Drained: drained, Previous: c.want, Now: now}
+	in := steer.Input{Site: c.site, Health: c.board, Drained: drained, Previous: c.want, Now: now}
+	if c.recalled != "" {
+		in.Recalled = map[topology.ServerName]bool{c.recalled: true}
+	}
+	return in
 }
 
 // decide decides everything anew, hands out orders if that changes what any
@@ -209,7 +217,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		}
 		if seen.repair {
 			event.Reason = "repair: the router had lost it or somebody had changed it"
-		} else if !seen.ordered.IsZero() {
+		} else if was.seq != seen.seq && !seen.ordered.IsZero() {
 			event.TookMs = milliseconds(seen.applied.Sub(seen.ordered))
 		}
 		c.record(event)
@@ -221,11 +229,19 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		}
 		c.record(event)
 	}
-	if !slices.EqualFunc(was.left.Foreign, seen.left.Foreign, func(a, b steer.Route) bool { return foreignText(a) == foreignText(b) }) {
-		for _, route := range seen.left.Foreign {
-			c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: foreignText(route)})
-		}
+	for _, route := range beyond(seen.left.Foreign, was.left.Foreign) {
+		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: foreignText(route)})
 	}
+	for _, route := range beyond(was.left.Foreign, seen.left.Foreign) {
+		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: "no longer in the way: " + foreignText(route)})
+	}
+}
+
+// beyond returns the foreign routes that others do not have.
+func beyond(routes, others []steer.Route) []steer.Route {
+	return slices.DeleteFunc(slices.Clone(routes), func(r steer.Route) bool {
+		return slices.ContainsFunc(others, func(o steer.Route) bool { return foreignText(r) == foreignText(o) })
+	})
 }
 
 // foreignText describes a route that is in the way.
@@ -234,7 +250,7 @@ func foreignText(route steer.Route) string {
 	if len(route.NextHops) > 0 {
 		text += " via " + steer.FormatNextHops(route.NextHops)
 	}
-	return text + " (" + route.Detail + ") is left alone; adopt: true would take it over"
+	return text + " (" + route.Detail + "), left alone; adopt: true would take it over"
 }
 
 // via names the servers behind next hops, or the next hops themselves where
@@ -251,11 +267,17 @@ func via(owner map[netip.Addr]topology.ServerName, hops []steer.NextHop) string 
 	return strings.Join(names, ",")
 }
 
+// message is what status says of an error: of many refusals, the first and
+// their number.
 func message(err error) string {
 	if err == nil {
 		return ""
 	}
-	return err.Error()
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) > 1 {
+		return fmt.Sprintf("%s; and %d more", lines[0], len(lines)-1)
+	}
+	return lines[0]
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -35,7 +35,8 @@ func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.
 
 // Undrain implements api.Operator.
 func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	return c.change(ctx, topology.ServerName(request.Server), nil, request.By, request.TimeoutMs, func() error { return nil })
+	proof := func() error { return nil }
+	return c.change(ctx, topology.ServerName(request.Server), nil, request.By, request.TimeoutMs, proof)
 }
 
 // A step is an operator's change that has been acted on, and who waits for it.
@@ -67,8 +68,11 @@ func (c *Controller) change(ctx context.Context, server topology.ServerName, dra
 // commit proves, keeps and acts on an operator's intent. It returns nil if
 // that is the intent already.
 func (c *Controller) commit(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, proof func() error) (*step, error) {
-	c.intentMu.Lock()
-	defer c.intentMu.Unlock()
+	release, err := c.alone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	drained, err := c.isDrained(ctx, server)
 	if err != nil {
 		return nil, err
@@ -201,7 +205,7 @@ func (c *Controller) stranded(server topology.ServerName) []string {
 }
 
 // setIntent makes an operator's intent durable, and acts on it. A nil drain
-// means ready. The caller holds intentMu.
+// means ready. The caller is alone.
 func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, drain *state.Drain, by string) (*step, error) {
 	var next state.Intent
 	if err := c.do(ctx, func() { next.Drains = maps.Clone(c.intent.Drains) }); err != nil {
@@ -225,6 +229,10 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 	err := c.do(context.WithoutCancel(ctx), func() {
 		taken.before = c.want
 		c.intent = next
+		if drain == nil {
+			c.recalled = server
+			defer func() { c.recalled = "" }()
+		}
 		c.decide(time.Now(), event)
 		taken.confirmed = c.confirmation()
 	})
@@ -234,7 +242,7 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 func (c *Controller) waitFor(ctx context.Context, w *waiter, timeoutMs int64) {
 	limit := confirmWait
 	if timeoutMs > 0 {
-		limit = min(time.Duration(timeoutMs)*time.Millisecond, confirmMost)
+		limit = time.Duration(min(timeoutMs, confirmMost.Milliseconds())) * time.Millisecond
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -15,8 +15,11 @@ import (
 // that are the same in both files is kept; routes move only where the new file
 // says so.
 func (c *Controller) Reload(ctx context.Context, request api.ReloadRequest) (*api.Reloaded, error) {
-	c.intentMu.Lock()
-	defer c.intentMu.Unlock()
+	release, err := c.alone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	site, err := c.options.Load()
 	if err != nil {
 		return nil, c.refuseReload(ctx, err, request.By)

@@ -123,9 +123,7 @@ func (w *worker) run(ctx context.Context) {
 			w.pass(ctx, true)
 			w.settle(ctx)
 		case <-poll.C:
-			if w.retryAt.IsZero() {
-				w.pass(ctx, true)
-			}
+			w.pass(ctx, true)
 		case <-after(w.retryAt):
 			w.pass(ctx, true)
 		}
@@ -199,8 +197,11 @@ func (w *worker) plan(seen *sighting) {
 		w.backoff, w.retryAt = 0, time.Time{}
 		return
 	}
-	w.backoff = min(max(2*w.backoff, firstRetry), lastRetry)
-	w.retryAt = time.Now().Add(w.backoff)
+	// Passes for other reasons, many in a bad second, do not put off the next try.
+	if now := time.Now(); !now.Before(w.retryAt) {
+		w.backoff = min(max(2*w.backoff, firstRetry), lastRetry)
+		w.retryAt = now.Add(w.backoff)
+	}
 	seen.retry = w.retryAt
 }
 

@@ -136,13 +136,14 @@ type routeKey struct {
 	prefix string
 }
 
-// routesByVIP finds each router's route for each VIP: ours if there is one.
+// routesByVIP finds each router's route for each VIP: the one that gets the
+// packets, which is a foreign one if there is any (drivers tell of no other).
 func (c *Controller) routesByVIP() map[routeKey]steer.Route {
 	routes := map[routeKey]steer.Route{}
 	for name, r := range c.routers {
 		for _, route := range r.routes {
 			key := routeKey{name, route.Prefix.String()}
-			if former, seen := routes[key]; !seen || former.Foreign && !route.Foreign {
+			if former, seen := routes[key]; !seen || !former.Foreign && route.Foreign {
 				routes[key] = route
 			}
 		}

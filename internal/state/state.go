@@ -68,7 +68,7 @@ func Load(path string) (Intent, error) {
 // understood.
 var ErrUnreadable = errors.New("operators' intent is unreadable")
 
-// Save keeps the intent at path. When it returns nil, the intent survives a
+// Save keeps the intent at path; one caller at a time. When it returns nil, the intent survives a
 // loss of power; when it does not, the former intent is still there, whole.
 func Save(path string, intent Intent) error {
 	data, err := json.MarshalIndent(file{version, intent}, "", "  ")
@@ -83,8 +83,7 @@ func Save(path string, intent Intent) error {
 
 // replace writes a new file beside the old one and renames it over.
 func replace(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	temporary, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	temporary, err := create(path)
 	if err != nil {
 		return err
 	}
@@ -103,7 +102,27 @@ func replace(path string, data []byte) (err error) {
 	if err = os.Rename(temporary.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
+}
+
+// create makes the new file, in place of one that a killed Save left.
+func create(path string) (*os.File, error) {
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+}
+
+// Writable says why Save would fail at path; nil if it is not known to.
+func Writable(path string) error {
+	f, err := create(path)
+	if err != nil {
+		return fmt.Errorf("keep operators' intent: %w", err)
+	}
+	_, err = f.Write(make([]byte, 4096)) // a full disk lets empty files be made
+	err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return fmt.Errorf("keep operators' intent: %w", err)
+	}
+	return nil
 }
 
 // syncDir makes a rename in dir durable. Its failure is reported though the
