@@ -28,8 +28,10 @@ func (a *app) watch(ctx context.Context, operator api.Operator, banner, word str
 	w := &watcher{operator: operator, word: word, last: first, answered: time.Now(), banner: banner}
 	w.canvas = a.canvas()
 	defer w.canvas.close()
+	ctx, stop := context.WithCancel(ctx)
 	woken, wait := followEvents(ctx, operator)
 	defer wait()
+	defer stop() // first: a watch also ends because it cannot draw
 	return w.run(ctx, woken)
 }
 

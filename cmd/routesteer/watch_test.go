@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,6 +112,22 @@ func TestAWatchAsJSONIsALineForEachLook(t *testing.T) {
 			t.Errorf("got problems %s, want one line", &problems)
 		}
 	})
+}
+
+// fullDisk takes no byte.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAWatchThatCannotWriteEndsAndSaysWhy(t *testing.T) {
+	for _, output := range []format{asText, asJSON} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &app{stdout: fullDisk{}, output: output}
+			if err := a.watch(t.Context(), newPatchy(), "", ""); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("-o %s: got %v", &output, err)
+			}
+		})
+	}
 }
 
 func TestAWatchOfSomethingUnknownEndsAtOnce(t *testing.T) {
