@@ -19,11 +19,10 @@
 //   - stray: our protocol number, but another metric, a second entry of the
 //     same key, or anything that we never write (blackhole, on-link, a nexthop
 //     object, route metrics such as an MTU);
-//   - foreign: another protocol number, with the same metric as ours, so that
-//     it has our key, or with a lower one, so that it takes the packets.
+//   - foreign: another protocol number, and it takes the packets: its metric is
+//     lower than ours, or the same and it stands before ours, or ours is missing.
 //
-// A foreign route of a higher metric is a fallback below ours, does no harm,
-// and is not told. Routes of other tables are not looked at.
+// A foreign route behind ours is a fallback, does no harm, and is not told. Routes of other tables are not looked at.
 //
 // Each look is a dump of the table. Linux cannot filter a dump by prefix: where
 // the table holds a full BGP feed, give the VIPs a table of their own and a

@@ -63,8 +63,8 @@ func (d *Driver) told(entries []entry, name func(uint32) string) []steer.Route {
 	var routes []steer.Route
 	proper := false
 	for _, e := range entries {
-		if !d.ours(e) && e.metric > d.metric(e.prefix) {
-			continue
+		if !d.ours(e) && (proper || e.metric > d.metric(e.prefix)) {
+			continue // a fallback below ours
 		}
 		r := steer.Route{Prefix: e.prefix, NextHops: e.nextHops(), Foreign: !d.ours(e), Detail: e.detail(name)}
 		if !r.Foreign {
