@@ -352,6 +352,9 @@ func TestIntentThatCannotBeKeptIsNotActedOn(t *testing.T) {
 		w.dir = filepath.Join(w.dir, "missing")
 		w.start()
 		defer w.stop()
+		if warnings := strings.Join(w.status().Warnings, "\n"); !strings.Contains(warnings, "drains will be refused") {
+			t.Errorf("nobody is warned: %q", warnings)
+		}
 		_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
 		var failure *api.Error
 		if !errors.As(err, &failure) || failure.Code != api.Unavailable {
@@ -455,6 +458,131 @@ func TestAProofCutShortProvesNothing(t *testing.T) {
 		}
 		if status := w.status(); status.Servers[1].Health != "up" || status.Servers[0].Admin.State != "ready" {
 			t.Errorf("it was believed: web2 is %s, web1 %s", status.Servers[1].Health, status.Servers[0].Admin.State)
+		}
+	})
+}
+
+func TestWhoeverGivesUpChangesNothingLater(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		held, holding := make(chan struct{}), make(chan struct{})
+		w.senses.during = func() { close(holding); <-held } // the first drain's proof takes long
+		first := make(chan error, 1)
+		go func() {
+			_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+			first <- err
+		}()
+		<-holding
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := w.control.Drain(ctx, api.DrainRequest{Server: "web4"}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the second drain: %v, want that its time was over", err)
+		}
+		if _, err := w.control.Reload(ctx, api.ReloadRequest{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the reload: %v, want that its time was over", err)
+		}
+		w.senses.during = nil
+		close(held)
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if status := w.status(); status.Servers[3].Admin.State != "ready" || status.Servers[0].Admin.State != "drain" {
+			t.Errorf("web1 is %s, web4 is %s; want drain, ready", status.Servers[0].Admin.State, status.Servers[3].Admin.State)
+		}
+	})
+}
+
+func TestUndrainReturnsTrafficThoughFailbackIsManual(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = article + "policy: {failback: manual}\n"
+		w.start()
+		defer w.stop()
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+			t.Fatal(err)
+		}
+		w.wantRoutes("edge, undrained,", w.edge, "web1 web2")
+	})
+}
+
+// TestACommonOutageMovesNothing takes the LAN away and gives it back; the
+// checks of those that do not have the traffic come first.
+func TestACommonOutageMovesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		before := w.edge.Changes()
+		for i, order := range [][]topology.ServerName{{"web3", "web2", "web1"}, {"web3", "web2", "web1"}} {
+			for _, server := range order {
+				for _, vip := range []netip.Prefix{vip2, vip1} {
+					result := health.Result{Target: health.Target{Server: server, VIP: vip}, Started: time.Now()}
+					if i == 0 {
+						result.Failure = "no route to host"
+					}
+					w.senses.news <- result
+				}
+				synctest.Wait()
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		if n := w.edge.Changes() - before; n != 0 {
+			t.Errorf("%d routes moved", n)
+		}
+	})
+}
+
+func TestAReaddressedServerGetsTrafficOnlyOnceItIsSeenToWork(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.file = strings.Replace(article, "192.0.2.11", "192.0.2.19", 1)
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.wantRoutes("edge, before a check,", w.edge, "web1 web2") // by the old address
+		w.senses.falls("web1", "timeout", vip1)
+		w.settle()
+		w.wantRoutes("edge, after it failed,", w.edge, "web2 web2")
+	})
+}
+
+func TestTheRouteThatGetsThePacketsIsShown(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		foreign := route(vip1, 4)
+		foreign.Foreign = true
+		w.edge.Append(foreign)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		vip := w.status().VIPs[0]
+		if vip.InSync || vip.Routes[1].Servers[0] != "web4" || !vip.Routes[1].Foreign {
+			t.Errorf("got %+v", vip)
+		}
+	})
+}
+
+func TestManyOrdersDoNotPutOffTheNextTry(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.core.Cut()
+		for i := range 7 {
+			server := topology.ServerName([]string{"web1", "web3"}[i%2])
+			w.senses.falls(server, "connection refused", vip1, vip2)
+			w.settle()
+			w.senses.falls(server, "", vip1, vip2)
+			w.settle()
+		}
+		if retry := w.status().Routers[0].Retry; time.Until(retry) > 2*time.Second {
+			t.Errorf("the next try is in %s", time.Until(retry))
 		}
 	})
 }
