@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -180,6 +181,23 @@ func (b *Board) keepEcho(old Board, address netip.Addr) {
 	if old.lost[address] {
 		b.lost[address] = true
 	}
+}
+
+// Clone returns a copy that stays as the Board is now.
+func (b *Board) Clone() *Board {
+	clone := &Board{
+		site:     b.site,
+		targets:  make(map[Target]*entry, len(b.targets)),
+		echoes:   maps.Clone(b.echoes),
+		lost:     maps.Clone(b.lost),
+		siblings: b.siblings, // never changed
+	}
+	entries := make([]entry, 0, len(b.targets))
+	for target, e := range b.targets {
+		entries = append(entries, *e)
+		clone.targets[target] = &entries[len(entries)-1]
+	}
+	return clone
 }
 
 // State returns what is known of the target; the zero State for one that is

@@ -74,11 +74,7 @@ func (c *Controller) hurryAll() {
 
 // input is what is known now.
 func (c *Controller) input(now time.Time) steer.Input {
-	drained := make(map[topology.ServerName]bool, len(c.intent.Drains))
-	for name := range c.intent.Drains {
-		drained[name] = true
-	}
-	in := steer.Input{Site: c.site, Health: c.board, Drained: drained, Previous: c.want, Now: now}
+	in := c.view().input(now)
 	if c.recalled != "" {
 		in.Recalled = map[topology.ServerName]bool{c.recalled: true}
 	}
@@ -290,37 +286,4 @@ func words[T ~string](names []T) []string {
 		words[i] = string(name)
 	}
 	return words
-}
-
-// A waiter waits until every router has confirmed an order.
-type waiter struct {
-	seq  uint64
-	done chan struct{}
-}
-
-// confirmation returns a waiter for the latest order.
-func (c *Controller) confirmation() *waiter {
-	w := &waiter{seq: c.seq, done: make(chan struct{})}
-	c.waiters[w] = true
-	c.wake()
-	return w
-}
-
-// wake ends the waits that are over.
-func (c *Controller) wake() {
-	for w := range c.waiters {
-		if c.confirmed(w.seq) {
-			close(w.done)
-			delete(c.waiters, w)
-		}
-	}
-}
-
-func (c *Controller) confirmed(seq uint64) bool {
-	for _, r := range c.routers {
-		if r.confirmed < seq {
-			return false
-		}
-	}
-	return true
 }

@@ -19,11 +19,6 @@ import (
 
 var _ api.Operator = (*Controller)(nil)
 
-const (
-	confirmWait = 30 * time.Second // default of TimeoutMs
-	confirmMost = 10 * time.Minute
-)
-
 // Drain implements api.Operator.
 func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
 	server := topology.ServerName(request.Server)
@@ -239,24 +234,10 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 	return taken, err
 }
 
-func (c *Controller) waitFor(ctx context.Context, w *waiter, timeoutMs int64) {
-	limit := confirmWait
-	if timeoutMs > 0 {
-		limit = time.Duration(min(timeoutMs, confirmMost.Milliseconds())) * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-	case <-c.stopped:
-	}
-}
-
 // moved says what became of the VIPs that the server carried before or
 // carries now, and which routers have confirmed the order seq.
 func (c *Controller) moved(server topology.ServerName, before steer.Assignment, seq uint64) *api.Moved {
-	moved := &api.Moved{Server: string(server), Admin: c.admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Confirmed: true}
+	moved := &api.Moved{Server: string(server), Admin: c.view().admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Confirmed: true}
 	for _, vip := range c.site.VIPs {
 		was, want := before[vip.Prefix], c.want[vip.Prefix]
 		if !slices.Contains(was.Servers, server) && !slices.Contains(want.Servers, server) {
@@ -267,7 +248,7 @@ func (c *Controller) moved(server topology.ServerName, before steer.Assignment, 
 		})
 		moved.Confirmed = moved.Confirmed && !c.blocked(vip)
 	}
-	moved.Routers = c.routerStatus()
+	moved.Routers = c.view().routerStatus()
 	moved.Confirmed = moved.Confirmed && c.confirmed(seq)
 	return moved
 }

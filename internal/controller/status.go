@@ -15,51 +15,60 @@ import (
 )
 
 // Status implements api.Operator.
+//
+// The loop only lends a copy: putting a large site into words takes many times
+// longer, and news must not wait for it.
 func (c *Controller) Status(ctx context.Context) (*api.Status, error) {
-	var status *api.Status
-	err := c.do(ctx, func() { status = c.status(time.Now()) })
-	return status, err
+	var v view
+	err := c.do(ctx, func() {
+		v = c.view()
+		v.board = v.board.Clone()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.status(time.Now()), nil
 }
 
-func (c *Controller) status(now time.Time) *api.Status {
-	in := c.input(now)
+func (v view) status(now time.Time) *api.Status {
+	in := v.input(now)
 	status := &api.Status{
-		Version: c.options.Version, Time: now, Started: c.started, Config: c.config,
-		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: c.routerStatus(),
+		Version: v.version, Time: now, Started: v.started, Config: v.config,
+		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: v.routerStatus(),
 		Frozen: in.Frozen(),
 	}
 	carried := map[topology.ServerName][]topology.VIP{}
-	for _, vip := range c.site.VIPs {
+	for _, vip := range v.site.VIPs {
 		for _, name := range vip.Servers() {
 			carried[name] = append(carried[name], vip)
 		}
 	}
-	for _, server := range c.site.Servers {
-		status.Servers = append(status.Servers, c.serverStatus(server, carried[server.Name]))
+	for _, server := range v.site.Servers {
+		status.Servers = append(status.Servers, v.serverStatus(server, carried[server.Name]))
 	}
-	owner := steer.Owners(c.site)
-	routes := c.routesByVIP()
-	for _, vip := range c.site.VIPs {
-		status.VIPs = append(status.VIPs, c.vipStatus(in, vip, func(r topology.RouterName) api.Route {
+	owner := steer.Owners(v.site)
+	routes := v.routesByVIP()
+	for _, vip := range v.site.VIPs {
+		status.VIPs = append(status.VIPs, v.vipStatus(in, vip, func(r topology.RouterName) api.Route {
 			return routeStatus(owner, r, routes[routeKey{r, vip.Prefix.String()}])
 		}))
 	}
-	status.Warnings = c.warn(status)
+	status.Warnings = v.warn(status)
 	return status
 }
 
-func (c *Controller) serverStatus(server topology.Server, vips []topology.VIP) api.Server {
+func (v view) serverStatus(server topology.Server, vips []topology.VIP) api.Server {
 	s := api.Server{
-		Name: string(server.Name), Weight: server.Weight, Echo: string(c.board.Echo(server.Name)),
-		Admin: c.admin(server.Name), Serving: []string{}, Targets: []api.Target{},
+		Name: string(server.Name), Weight: server.Weight, Echo: string(v.board.Echo(server.Name)),
+		Admin: v.admin(server.Name), Serving: []string{}, Targets: []api.Target{},
 	}
 	for _, address := range server.Addresses {
 		s.Addresses = append(s.Addresses, address.String())
 	}
 	for _, vip := range vips {
-		state := c.board.State(health.Target{Server: server.Name, VIP: vip.Prefix})
+		state := v.board.State(health.Target{Server: server.Name, VIP: vip.Prefix})
 		s.Targets = append(s.Targets, targetStatus(vip, state))
-		if slices.Contains(c.want[vip.Prefix].Servers, server.Name) {
+		if slices.Contains(v.want[vip.Prefix].Servers, server.Name) {
 			s.Serving = append(s.Serving, vip.Prefix.String())
 		}
 	}
@@ -96,39 +105,39 @@ func targetStatus(vip topology.VIP, state health.State) api.Target {
 	}
 }
 
-func (c *Controller) admin(name topology.ServerName) api.Admin {
-	drain, drained := c.intent.Drains[name]
+func (v view) admin(name topology.ServerName) api.Admin {
+	drain, drained := v.intent.Drains[name]
 	if !drained {
 		return api.Admin{State: "ready"}
 	}
 	return api.Admin{State: "drain", By: drain.By, Reason: drain.Reason, Since: drain.Since}
 }
 
-func (c *Controller) vipStatus(in steer.Input, vip topology.VIP, routeOn func(topology.RouterName) api.Route) api.VIP {
-	want := c.want[vip.Prefix]
-	v := api.VIP{
+func (v view) vipStatus(in steer.Input, vip topology.VIP, routeOn func(topology.RouterName) api.Route) api.VIP {
+	want := v.want[vip.Prefix]
+	shown := api.VIP{
 		Prefix: vip.Prefix.String(), Name: vip.Name, Check: string(vip.Check), Mode: string(vip.Mode),
 		Wanted: words(want.Servers), Why: want.Why, Since: want.Since, Next: want.Next,
 		Eligible: []string{}, Routes: []api.Route{}, InSync: true,
 	}
 	for _, address := range vip.Addresses {
-		v.Addresses = append(v.Addresses, address.String())
+		shown.Addresses = append(shown.Addresses, address.String())
 	}
 	for _, tier := range vip.Tiers {
-		v.Tiers = append(v.Tiers, api.Tier{Name: tier.Name, Servers: words(tier.Servers)})
+		shown.Tiers = append(shown.Tiers, api.Tier{Name: tier.Name, Servers: words(tier.Servers)})
 		for _, name := range tier.Servers {
 			if in.Eligible(name, vip) {
-				v.Eligible = append(v.Eligible, string(name))
+				shown.Eligible = append(shown.Eligible, string(name))
 			}
 		}
 	}
-	for _, r := range c.site.Routers {
+	for _, r := range v.site.Routers {
 		route := routeOn(r.Name)
-		v.Routes = append(v.Routes, route)
-		asWanted := slices.Equal(route.Servers, v.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(v.Wanted) > 0)
-		v.InSync = v.InSync && asWanted
+		shown.Routes = append(shown.Routes, route)
+		asWanted := slices.Equal(route.Servers, shown.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(shown.Wanted) > 0)
+		shown.InSync = shown.InSync && asWanted
 	}
-	return v
+	return shown
 }
 
 type routeKey struct {
@@ -138,9 +147,9 @@ type routeKey struct {
 
 // routesByVIP finds each router's route for each VIP: the one that gets the
 // packets, which is a foreign one if there is any (drivers tell of no other).
-func (c *Controller) routesByVIP() map[routeKey]steer.Route {
+func (v view) routesByVIP() map[routeKey]steer.Route {
 	routes := map[routeKey]steer.Route{}
-	for name, r := range c.routers {
+	for name, r := range v.routers {
 		for _, route := range r.routes {
 			key := routeKey{name, route.Prefix.String()}
 			if former, seen := routes[key]; !seen || !former.Foreign && route.Foreign {
@@ -159,12 +168,12 @@ func routeStatus(owner map[netip.Addr]topology.ServerName, router topology.Route
 }
 
 // routerStatus is every router's state, by name.
-func (c *Controller) routerStatus() []api.Router {
+func (v view) routerStatus() []api.Router {
 	routers := []api.Router{}
-	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
-		r := c.routers[name]
+	for _, name := range slices.Sorted(maps.Keys(v.routers)) {
+		r := v.routers[name]
 		s := api.Router{
-			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == c.seq && len(r.last.left.Foreign) == 0,
+			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0,
 			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
 			Foreign: []string{}, Error: message(r.last.err), Retry: r.last.retry,
 		}
@@ -191,14 +200,14 @@ func driverName(router topology.Router) string {
 }
 
 // warn lists what an operator should look at, most urgent first.
-func (c *Controller) warn(status *api.Status) []string {
+func (v view) warn(status *api.Status) []string {
 	warnings := []string{}
 	add := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if status.Frozen != "" {
 		add("%s", status.Frozen)
 	}
-	for i, vip := range c.site.VIPs {
-		want := c.want[vip.Prefix]
+	for i, vip := range v.site.VIPs {
+		want := v.want[vip.Prefix]
 		if len(status.VIPs[i].Eligible) == 0 && want.Cause != steer.Unclaimed {
 			add("%s has no eligible server: %s", vip.Prefix, want.Why)
 		}
@@ -217,7 +226,7 @@ func (c *Controller) warn(status *api.Status) []string {
 	if !status.Config.Failed.IsZero() {
 		add("the last reload was refused: %s", status.Config.Problems[0])
 	}
-	return append(warnings, c.warnings...)
+	return append(warnings, v.warnings...)
 }
 
 func serverWarnings(server api.Server) []string {

@@ -1,0 +1,47 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A view is what the loop knows at one moment. All of it but the board is
+// never changed, only replaced.
+type view struct {
+	version  string
+	started  time.Time
+	site     *topology.Site
+	config   api.Config
+	board    *health.Board
+	intent   state.Intent
+	want     steer.Assignment
+	seq      uint64
+	routers  map[topology.RouterName]router
+	warnings []string
+}
+
+// view is for use in the loop; elsewhere the board must be a clone.
+func (c *Controller) view() view {
+	v := view{
+		version: c.options.Version, started: c.started, site: c.site, config: c.config, board: c.board,
+		intent: c.intent, want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings,
+	}
+	for name, r := range c.routers {
+		v.routers[name] = *r
+	}
+	return v
+}
+
+// input is what steer looks at.
+func (v view) input(now time.Time) steer.Input {
+	drained := make(map[topology.ServerName]bool, len(v.intent.Drains))
+	for name := range v.intent.Drains {
+		drained[name] = true
+	}
+	return steer.Input{Site: v.site, Health: v.board, Drained: drained, Previous: v.want, Now: now}
+}
