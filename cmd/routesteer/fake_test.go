@@ -153,3 +153,13 @@ func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(<-served)
 	})
 }
+
+// cmdLocked is the scripts' command `locked`.
+func cmdLocked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: locked")
+	}
+	lock, err := lockNamespace(ts.Getenv(lockVariable))
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(lock.Close()) })
+}

@@ -8,11 +8,18 @@ import (
 	"go.uber.org/goleak"
 )
 
+// lockVariable gives each script a controller's lock of its own, whoever else
+// runs one on this machine.
+const lockVariable = "ROUTESTEER_TEST_LOCK"
+
 // TestMain makes this binary routesteer itself when a script runs it by that
 // name.
 func TestMain(m *testing.M) {
 	testscript.Main(leakless{m}, map[string]func(){
-		"routesteer": main,
+		"routesteer": func() {
+			a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lock: os.Getenv(lockVariable)}
+			os.Exit(a.main(os.Args[1:]))
+		},
 	})
 }
 
@@ -29,15 +36,17 @@ func (l leakless) Run() int {
 }
 
 // TestCommandsAsTyped runs the scripts. In them, `controller` starts a fake
-// controller on $ROUTESTEER_SOCKET, which lives until the script ends.
+// controller on $ROUTESTEER_SOCKET, which lives until the script ends, and
+// `locked` takes the lock that only one controller can have.
 func TestCommandsAsTyped(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"controller": cmdController},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"controller": cmdController, "locked": cmdLocked},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(socketVariable, env.WorkDir+"/r.sock")
+			env.Setenv(lockVariable, "@"+env.WorkDir)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // or every command of a -race run takes a second more
 			return nil

@@ -16,6 +16,7 @@ type app struct {
 	stdout, stderr io.Writer
 	output         format
 	socket         string
+	lock           string // the name that a controller's lock has
 }
 
 const socketVariable = "ROUTESTEER_SOCKET"

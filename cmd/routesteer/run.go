@@ -36,7 +36,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run the controller",
 		Long: `Run the controller until it is stopped. It adopts the routes that it finds,
-and leaves them in place when it stops: without it, traffic flows as before.
+and leaves them in place when it stops: without it, traffic flows as before. In
+each network namespace one controller can run.
 
 SIGHUP reads the configuration again, SIGTERM and SIGINT stop it. Under systemd
 use Type=notify; with WatchdogSec=, a controller that hangs is restarted.`,
@@ -65,7 +66,12 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	signal.Notify(hup, syscall.SIGHUP) // before the start, which it would otherwise end
 	defer signal.Stop(hup)
 
-	// The socket first: it is what keeps two controllers apart.
+	// Before all that others may see: two controllers would fight.
+	lock, err := lockNamespace(a.lock)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	listener, err := control.Listen(ctx, a.socket, flags.socketGroup)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func lockSocket(path string) (*os.File, error) {
 }
 
 func inUse(path string) error {
-	return fmt.Errorf("another routesteer answers on %s: stop it, or choose another socket", path)
+	return fmt.Errorf("another routesteer answers on %s: stop it first", path)
 }
 
 // bind makes the socket, closed to all but its owner until group and mode are
