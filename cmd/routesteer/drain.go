@@ -102,7 +102,7 @@ func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	err := a.print(moved, func(style show.Style) string {
 		if moved.Unchanged {
 			admin, now := a.adminOf(ctx, moved.Server)
-			return show.Already(moved, admin, now) + "\n"
+			return show.Already(moved, admin, now) + "\n" + show.Unconfirmed(moved, style)
 		}
 		return show.Moved(moved, style)
 	})

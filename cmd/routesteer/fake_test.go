@@ -24,6 +24,7 @@ type fakeController struct {
 	admin   api.Admin     // of web1
 	failing bool          // checks fail, reloads are refused, routers do not confirm
 	plan    []api.Change  // what is to change
+	foreign []string      // routes in the way
 	live    chan struct{} // if set, an event for each receive
 }
 
@@ -51,7 +52,7 @@ func (f *fakeController) Status(context.Context) (*api.Status, error) {
 }
 
 func (f *fakeController) Plan(context.Context) (*api.Plan, error) {
-	plan := &api.Plan{Changes: []api.Change{}, Foreign: []string{}, Commands: []string{}}
+	plan := &api.Plan{Changes: []api.Change{}, Foreign: append([]string{}, f.foreign...), Commands: []string{}}
 	for _, change := range f.plan {
 		plan.Changes = append(plan.Changes, change)
 		plan.Commands = append(plan.Commands, "edge: ip route "+change.Op+" "+change.Prefix)
@@ -79,7 +80,7 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 	}
 	moved := &api.Moved{Server: server, Admin: admin.State, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing,
 		VIPs:    []api.Move{{VIP: "203.0.113.32/27", From: []string{"web1"}, To: []string{"web2"}, Reason: "web1 is drained"}},
-		Routers: []api.Router{{Name: "edge", InSync: !f.failing}}}
+		Routers: []api.Router{{Name: "edge", InSync: !f.failing, Foreign: append([]string{}, f.foreign...)}}}
 	if !moved.Unchanged {
 		f.admin = admin
 	}
@@ -126,16 +127,18 @@ func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) 
 	}
 }
 
-// cmdController is the scripts' command `controller [failing|changes]`.
+// cmdController is the scripts' command `controller [failing|changes|foreign]`.
 func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: controller [failing|changes]")
+		ts.Fatalf("usage: controller [failing|changes|foreign]")
 	}
 	fake := &fakeController{admin: api.Admin{State: "ready"}}
 	for _, arg := range args {
 		switch arg {
 		case "failing":
 			fake.failing = true
+		case "foreign":
+			fake.failing, fake.foreign = true, []string{"foreign route 203.0.113.32/27 via 192.0.2.99 (proto static)"}
 		case "changes":
 			fake.plan = []api.Change{{Router: "edge", Op: "replace", Prefix: "203.0.113.32/27",
 				From: []string{"192.0.2.11"}, To: []string{"192.0.2.12"}, Reason: "web1 is down"}}

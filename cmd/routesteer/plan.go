@@ -20,7 +20,9 @@ func (a *app) planCommand() *cobra.Command {
 		Long: `Show what the running controller would change on the routers now, from a
 fresh look at them, with the exact commands. It changes nothing.
 
-Exit code 0 when there is nothing to change, 2 when there is, 1 on failure.`,
+Exit code 0 when there is nothing to change, 2 when there is, 1 on failure.
+Foreign routes that keep VIPs from being steered are listed, but are not
+changes: they alone make it 0.`,
 		Example: `  routesteer plan
   routesteer plan -o json | jq -r '.commands[]'`,
 		Args: atMost(0),

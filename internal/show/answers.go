@@ -39,21 +39,63 @@ func whereTo(move api.Move) string {
 }
 
 func writeConfirmations(b *strings.Builder, m *api.Moved, style Style) {
+	b.WriteString(Unconfirmed(m, style))
 	var confirmed []string
 	for _, router := range m.Routers {
-		if router.InSync && router.Error == "" {
+		if hasConfirmed(m, router) {
 			confirmed = append(confirmed, router.Name)
-			continue
 		}
-		why := "it has not said so yet"
-		if router.Error != "" {
-			why = router.Error
-		}
-		fmt.Fprintf(b, "%s by %s: %s\n", style.paint(bad, "not confirmed"), clean(router.Name), clean(why))
 	}
 	if len(confirmed) > 0 {
 		fmt.Fprintf(b, "%s by %s\n", style.paint(good, "confirmed"), clean(strings.Join(confirmed, ", ")))
 	}
+}
+
+// Unconfirmed writes a line for each router that has not confirmed a drain or
+// undrain, and why.
+func Unconfirmed(m *api.Moved, style Style) string {
+	var b strings.Builder
+	for _, router := range m.Routers {
+		if !hasConfirmed(m, router) {
+			fmt.Fprintf(&b, "%s by %s: %s\n", style.paint(bad, "not confirmed"), clean(router.Name), clean(unconfirmedWhy(m, router)))
+		}
+	}
+	return b.String()
+}
+
+// hasConfirmed reports whether a router has. One that is out of sync for
+// another VIP's sake may have, too.
+func hasConfirmed(m *api.Moved, router api.Router) bool {
+	return m.Confirmed || router.InSync && router.Error == ""
+}
+
+// unconfirmedWhy says what keeps a router from what is wanted, as far as it is
+// known.
+func unconfirmedWhy(m *api.Moved, router api.Router) string {
+	var why []string
+	if router.Error != "" {
+		why = append(why, router.Error)
+	}
+	why = append(why, inTheWay(m, router.Foreign)...)
+	if len(why) == 0 {
+		return "it has not said so yet"
+	}
+	return strings.Join(why, "; ")
+}
+
+// inTheWay returns the foreign routes of the VIPs concerned, or all if there
+// are none of them.
+func inTheWay(m *api.Moved, foreign []string) []string {
+	var concerned []string
+	for _, route := range foreign {
+		if slices.ContainsFunc(m.VIPs, func(move api.Move) bool { return slices.Contains(strings.Fields(route), move.VIP) }) {
+			concerned = append(concerned, route)
+		}
+	}
+	if len(concerned) == 0 {
+		return foreign
+	}
+	return concerned
 }
 
 // Already says that a drain or undrain changed nothing: "web1 is already
@@ -82,7 +124,13 @@ func Already(m *api.Moved, admin api.Admin, now time.Time) string {
 // Plan writes what would change, and the routers' own commands for it.
 func Plan(p *api.Plan, style Style) string {
 	var b strings.Builder
-	if len(p.Changes) == 0 {
+	switch {
+	case len(p.Changes) > 0:
+	case len(p.Foreign) == 1:
+		b.WriteString("nothing to change, but a foreign route keeps a VIP from being steered\n")
+	case len(p.Foreign) > 0:
+		fmt.Fprintf(&b, "nothing to change, but %s keep VIPs from being steered\n", Plural(len(p.Foreign), "foreign route"))
+	default:
 		b.WriteString("nothing to change\n")
 	}
 	t := newTable()

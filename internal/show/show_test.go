@@ -26,7 +26,14 @@ func TestAnOperatorReads(t *testing.T) {
 	}
 	unconfirmed := moved()
 	unconfirmed.Routers[0] = api.Router{Name: "core", Error: "i/o timeout"}
-	unconfirmed.Routers[1].InSync = false
+	unconfirmed.Routers[1].InSync, unconfirmed.Confirmed = false, false
+	foreign := moved()
+	foreign.Confirmed = false
+	foreign.Routers[0] = api.Router{Name: "core", Foreign: []string{
+		"foreign route 203.0.113.224/27 via 192.0.2.99 (proto static), left alone",
+		"foreign route 203.0.113.32/27 via 192.0.2.99 (proto static), left alone",
+	}}
+	foreign.Routers[1] = api.Router{Name: "edge", Error: "no such device", Foreign: []string{"foreign route 203.0.113.224/27 (proto boot), left alone"}}
 	plan := &api.Plan{
 		Changes: []api.Change{
 			{Router: "edge", Op: "add", Prefix: "203.0.113.32/27", To: []string{"192.0.2.11"}, Reason: "web1 is primary"},
@@ -44,19 +51,22 @@ func TestAnOperatorReads(t *testing.T) {
 		return b.String()
 	}
 	for name, got := range map[string]string{
-		"status-well":    Status(wellSite(), style),
-		"status-drained": Status(drainedSite(), style),
-		"status-bad":     Status(badSite(), style),
-		"status-new":     Status(newSite(), style),
-		"status-colour":  strings.ReplaceAll(Status(badSite(), Style{Zone: time.UTC, Colour: true}), "\x1b", "^["),
-		"server-bad":     Server(badSite().Servers[1], now, events[:1], style),
-		"server-drained": Server(drainedSite().Servers[0], now, nil, style),
-		"vip-bad":        VIP(badSite(), badSite().VIPs[1], events[:2], style),
-		"events":         lines(events),
-		"moved":          Moved(moved(), style),
-		"unconfirmed":    Moved(unconfirmed, style),
-		"plan":           Plan(plan, style),
-		"plan-empty":     Plan(&api.Plan{}, style),
+		"status-well":         Status(wellSite(), style),
+		"status-drained":      Status(drainedSite(), style),
+		"status-bad":          Status(badSite(), style),
+		"status-new":          Status(newSite(), style),
+		"status-colour":       strings.ReplaceAll(Status(badSite(), Style{Zone: time.UTC, Colour: true}), "\x1b", "^["),
+		"server-bad":          Server(badSite().Servers[1], now, events[:1], style),
+		"server-drained":      Server(drainedSite().Servers[0], now, nil, style),
+		"vip-bad":             VIP(badSite(), badSite().VIPs[1], events[:2], style),
+		"events":              lines(events),
+		"moved":               Moved(moved(), style),
+		"unconfirmed":         Moved(unconfirmed, style),
+		"plan":                Plan(plan, style),
+		"unconfirmed-foreign": Moved(foreign, style),
+		"plan-empty":          Plan(&api.Plan{}, style),
+		"plan-foreign": Plan(&api.Plan{Foreign: plan.Foreign}, style) +
+			Plan(&api.Plan{Foreign: []string{"edge: 203.0.113.128/27 proto static", "edge: 203.0.113.160/27 proto static"}}, style),
 		"checks": Checks([]api.CheckResult{
 			{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 0.61},
 			{Server: "web2", VIP: "203.0.113.32/27", Check: "web", Failure: "no answer within 500ms", TookMs: 500},
@@ -86,6 +96,14 @@ func compare(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestAForeignRouteOfAnotherVIPDoesNotUnconfirm(t *testing.T) {
+	m := moved()
+	m.Routers[0].InSync, m.Routers[0].Foreign = false, []string{"foreign route 203.0.113.224/27"}
+	if got := Moved(m, Style{}); !strings.HasSuffix(got, "\nconfirmed by core, edge\n") {
+		t.Errorf("got %s", got)
 	}
 }
 
