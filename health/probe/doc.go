@@ -23,6 +23,11 @@
 // those a killed predecessor left; anything else is never touched, and when it
 // is in our way, Set says so.
 //
+// The kernel is asked where packets on a path go: when it is made, at all news
+// of rules, links and addresses, and every five seconds. While someone else's rule
+// sends them elsewhere, checks on the path fail and name the rule; they never
+// ask the wrong server.
+//
 // A VIP is checked through the server's first address that is not lost, as
 // routers use it.
 //

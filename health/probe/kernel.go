@@ -186,17 +186,6 @@ func (p *path) rule() *netlink.Rule {
 	return rule
 }
 
-// leads reports whether a packet for to with the path's mark goes to the
-// path's address, by the path's table.
-func (k *kernel) leads(path *path, to netip.Addr) bool {
-	routes, err := k.rules.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{Mark: path.mark})
-	if err != nil || len(routes) != 1 {
-		return false
-	}
-	gateway, ok := netip.AddrFromSlice(routes[0].Gw)
-	return ok && gateway.Unmap() == path.address.WithZone("") && routes[0].Table == path.table
-}
-
 func (k *kernel) dropRule(path *path) error {
 	if err := k.rules.RuleDel(path.rule()); err != nil && !isGone(err) {
 		return fmt.Errorf("remove policy rule %d: %w", path.priority, err)

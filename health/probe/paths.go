@@ -27,6 +27,8 @@ type path struct {
 	table    int
 	priority int
 
+	refused error // of the route to the address, when it was last made; guarded by paths.mu
+
 	broken atomic.Pointer[string] // why packets cannot be forced to the address; nil: they can
 }
 
@@ -72,6 +74,13 @@ func (p *paths) prepare(site *topology.Site) (*pathChange, error) {
 		if err := p.make(add); err != nil {
 			return nil, errors.Join(err, p.drop(change.added[:i+1]))
 		}
+	}
+	strangers, err := p.kernel.strangers(change.base)
+	if err != nil {
+		return nil, errors.Join(err, p.drop(change.added))
+	}
+	for _, add := range change.added {
+		p.judge(add, change.sample, strangers)
 	}
 	return change, nil
 }
@@ -154,20 +163,38 @@ func (p *paths) finish(c *pathChange) error {
 }
 
 // make brings a path into the kernel, its table before its rule: the other way
-// round packets would fall through to table main in between.
+// round packets would fall through to table main in between. Whether packets
+// can take it then is for judge to say.
 func (p *paths) make(path *path) error {
 	if err := p.kernel.block(path); err != nil {
 		return fmt.Errorf("make the path to %s (%s): %w", path.server, path.address, err)
 	}
-	err := p.kernel.route(path)
-	if err != nil && !isUnreachable(err) {
-		return fmt.Errorf("make the path to %s (%s): %w", path.server, path.address, err)
+	path.refused = p.kernel.route(path)
+	if path.refused != nil && !isUnreachable(path.refused) {
+		return fmt.Errorf("make the path to %s (%s): %w", path.server, path.address, path.refused)
 	}
-	p.mark(path, err)
 	if err := p.kernel.rule(path); err != nil {
 		return fmt.Errorf("make the rule for %s (%s): %w", path.server, path.address, err)
 	}
 	return nil
+}
+
+// judge asks the kernel where packets on the path go, and marks it accordingly:
+// that the path was made does not say that it is taken.
+func (p *paths) judge(path *path, sample map[bool]netip.Addr, strangers strangers) {
+	if to, ok := sample[path.address.Is4()]; ok {
+		p.mark(path, p.kernel.detour(path, to, strangers.of(path)))
+		return
+	}
+	p.mark(path, path.apart()) // no check wants it
+}
+
+// apart says so if the kernel did not take the route to the address.
+func (p *path) apart() error {
+	if p.refused == nil {
+		return nil
+	}
+	return fmt.Errorf("no direct path to %s: not on a network that this machine is connected to", p.address)
 }
 
 // isUnreachable reports whether the kernel refused a route since it does not
@@ -183,34 +210,37 @@ func isUnreachable(err error) bool {
 
 // mark notes whether the path can be used, and logs when that changes.
 func (p *paths) mark(path *path, err error) {
-	was := path.broken.Load() != nil
+	was := path.broken.Load()
 	if err == nil {
 		path.broken.Store(nil)
-		if was {
+		if was != nil {
 			p.log.Info("path is back", "server", path.server, "address", path.address)
 		}
 		return
 	}
-	words := fmt.Sprintf("no direct path to %s: not on a network that this machine is connected to", path.address)
+	words := err.Error()
 	path.broken.Store(&words)
-	if !was {
-		p.log.Warn("no direct path", "server", path.server, "address", path.address, "err", err)
+	if was == nil || *was != words {
+		p.log.Warn("path is broken", "server", path.server, "address", path.address, "reason", words)
 	}
 }
 
 // audit asks the kernel, for each path, where a marked packet would go, and
-// makes again what is gone: a link that goes down takes the routes over it along.
+// makes again what is gone: a link that goes down takes the routes over it
+// along. What others' rules take away stays broken until those are gone.
 func (p *paths) audit() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var failed []error
+	strangers, err := p.kernel.strangers(p.base)
+	failed := []error{err}
 	for _, path := range p.have {
 		to, ok := p.sample[path.address.Is4()]
-		if ok && p.kernel.leads(path, to) {
+		if ok && p.kernel.detour(path, to, strangers.of(path)) == nil {
 			p.mark(path, nil)
 			continue
 		}
 		failed = append(failed, p.make(path))
+		p.judge(path, p.sample, strangers)
 	}
 	return errors.Join(failed...)
 }

@@ -238,3 +238,76 @@ func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
 	})
 	r.result(web(1, vip4), "pass", passes)
 }
+
+func TestARuleInFrontOfOursBreaksThePathsAndSaysSo(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	l.run(l.router, "ip route add default via 192.0.2.12 table 999; ip -6 route add default via fd00:2::12 table 999")
+	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{}}))
+	for _, c := range []struct{ name, add, del, want string }{
+		{"any packet", "ip rule add lookup 999", "ip rule del lookup 999", "policy rule 5199 (lookup 999) comes before routesteer's: checks cannot be forced to web1"},
+		{"of IPv4 by its source", "ip rule add from 192.0.2.1 lookup 999 priority 100", "ip rule del priority 100", "policy rule 100 (lookup 999) comes before"},
+		{"of IPv6", "ip -6 rule add lookup 999", "ip -6 rule del lookup 999", "policy rule 5200 (lookup 999) comes before routesteer's: checks cannot be forced to web1"},
+		{"refused", "ip rule add unreachable priority 100", "ip rule del priority 100", "policy rule 100 (refuses packets) comes before"},
+		{"with our mark", "ip rule add fwmark 0x52530000/0xffff0000 lookup 999 priority 100", "ip rule del priority 100", "policy rule 100 (lookup 999) comes before"},
+		{"a VIP of this machine", "ip addr add 203.0.113.33/32 dev lo", "ip addr del 203.0.113.33/32 dev lo", "203.0.113.33 is an address of this machine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := l.prober()
+			r.set(site)
+			target, other := web(1, vip4), web(1, vip6)
+			if strings.Contains(c.add, "-6") {
+				target, other = other, target
+			}
+			until := func(want func(string) bool) {
+				t.Helper()
+				deadline := time.Now().Add(patience)
+				for got := r.check(target)[0]; !want(got); got = r.check(target)[0] {
+					if time.Now().After(deadline) {
+						t.Fatalf("failure %q\n%s", got, l.traces())
+					}
+				}
+			}
+			sees := func(got string) bool { return strings.Contains(got, c.want) }
+			l.run(l.router, c.add)
+			until(sees)
+			if got := r.check(other)[0]; got != "" {
+				t.Errorf("the other family: %s", got)
+			}
+			l.run(l.router, c.del)
+			until(func(got string) bool { return got == "" })
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAPathThatIsBrokenAtSetFailsNoOther(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	l.run(l.router, `ip route add default via 192.0.2.12 table 999
+		ip rule add lookup 999 priority 5199`)
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{HTTP: &topology.HTTP{}})))
+	got := r.check(web(1, vip4), web(2, vip4), web(1, vip6), web(2, vip6))
+	for i, name := range []string{"web1", "web2"} {
+		if want := "policy rule 5199 (lookup 999) comes before routesteer's: checks cannot be forced to " + name; got[i] != want {
+			t.Errorf("failure %q, want %q", got[i], want)
+		}
+	}
+	if got[2] != "" || got[3] != "" {
+		t.Errorf("by IPv6: %q", got[2:])
+	}
+	l.run(l.router, "ip rule del priority 5199")
+	deadline := time.Now().Add(patience)
+	for got := r.check(web(1, vip4), web(2, vip4)); got[0] != "" || got[1] != ""; got = r.check(web(1, vip4), web(2, vip4)) {
+		if time.Now().After(deadline) {
+			t.Fatalf("failures %q", got)
+		}
+	}
+}
