@@ -57,12 +57,14 @@ func (c *Client) Plan(ctx context.Context) (*api.Plan, error) {
 
 // Drain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	return ask[api.Moved](ctx, c, http.MethodPost, drainPath, request)
+	moved, err := ask[api.Moved](ctx, c, http.MethodPost, drainPath, request)
+	return moved, perhapsKept(err)
 }
 
 // Undrain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	return ask[api.Moved](ctx, c, http.MethodPost, undrainPath, request)
+	moved, err := ask[api.Moved](ctx, c, http.MethodPost, undrainPath, request)
+	return moved, perhapsKept(err)
 }
 
 // Check implements api.Operator.

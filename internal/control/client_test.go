@@ -98,6 +98,49 @@ func TestTheOperatorsErrorsKeepCodeDetailsAndHint(t *testing.T) {
 	})
 }
 
+// What a controller says while it stops leaves open whether it kept a drain.
+func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
+	const kept = "it may have been kept"
+	stopping := &api.Error{Code: api.Unavailable, Message: "the controller is stopping"}
+	for _, test := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"it stops", stopping, true},
+		{"it says that nothing changed", &api.Error{Code: api.Unavailable, Message: "nothing changed: disk full", Hint: "make room"}, false},
+		{"it refuses", &api.Error{Code: api.Refused, Message: "web1 is the last"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			client := NewClient(serve(t, &fakeOperator{err: test.err}))
+			_, drain := client.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+			_, undrain := client.Undrain(t.Context(), api.UndrainRequest{Server: "web1"})
+			for _, err := range []error{drain, undrain} {
+				if failure := (*api.Error)(nil); !errors.As(err, &failure) || strings.Contains(failure.Hint, kept) != test.want {
+					t.Errorf("got %v, want the hint: %t", err, test.want)
+				}
+			}
+			if _, err := client.Status(t.Context()); err == nil || strings.Contains(err.Error(), kept) {
+				t.Errorf("status: got %v", err)
+			}
+		})
+	}
+	t.Run("it breaks off", func(t *testing.T) {
+		path, peer := rawPeer(t, "")
+		go func() { (<-peer).Close() }()
+		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		if err == nil || !strings.Contains(err.Error(), "broke off") || !strings.Contains(err.Error(), kept) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("nobody is there", func(t *testing.T) {
+		_, err := NewClient("/nonexistent/r.sock").Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		if err == nil || strings.Contains(err.Error(), kept) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestAClientThatGoesEndsItsRequest(t *testing.T) {
 	operator := &fakeOperator{block: make(chan struct{})}
 	client := NewClient(serve(t, operator))

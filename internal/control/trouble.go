@@ -75,10 +75,22 @@ func (c *Client) broken(ctx context.Context, err error) error {
 	default:
 		return &api.Error{
 			Code:    api.Unavailable,
-			Message: fmt.Sprintf("the controller on %s broke off: %v", c.path, err),
-			Hint:    "its log says why",
+			Message: fmt.Sprintf("the controller on %s broke off (its log says why): %v", c.path, err),
 		}
 	}
+}
+
+// perhapsKept adds to the error of a drain or undrain what its message leaves
+// open: a controller that stops while routers are to confirm has kept the
+// intent, one that stops before it has not. Errors with a hint are sure.
+func perhapsKept(err error) error {
+	failure := (*api.Error)(nil)
+	if !errors.As(err, &failure) || failure.Code != api.Unavailable || failure.Hint != "" {
+		return err
+	}
+	told := *failure
+	told.Hint = "it may have been kept, and then goes on when the controller runs again: `routesteer status` tells"
+	return &told
 }
 
 // stopped says that a stream ended because the controller did.
