@@ -80,7 +80,7 @@ func (a *alive) respec(spec topology.Alive) {
 	for _, p := range a.all {
 		p.unanswered = 0
 		if spec.Off {
-			p.found = false
+			p.found.Store(false)
 			p.lost.Store(false)
 		}
 	}
@@ -108,10 +108,10 @@ func (a *alive) reply(p *presence, count uint32) {
 		return // of before a loss, or never sent
 	}
 	p.unanswered = 0
-	if a.spec.Off || p.found && !p.lost.Load() {
+	if a.spec.Off || p.found.Load() && !p.lost.Load() {
 		return
 	}
-	p.found = true
+	p.found.Store(true)
 	p.lost.Store(false)
 	a.outbox.put(health.Found{Server: p.server, Address: p.address, At: time.Now()})
 }
@@ -138,15 +138,15 @@ func (a *alive) linkDown(addresses []netip.Addr, link string) {
 	}
 }
 
-// linkUp lets addresses be lost again that echo cannot find: those that never
-// answered, and all when alive is off. Checks say when they are back.
+// linkUp finds addresses that echo cannot find: those that never answered, and
+// all when alive is off.
 func (a *alive) linkUp(addresses []netip.Addr) {
 	a.pinger.mu.Lock()
 	defer a.pinger.mu.Unlock()
 	for _, address := range addresses {
 		for _, p := range a.all {
-			if p.address == address && (a.spec.Off || !p.found) {
-				p.lost.Store(false)
+			if p.address == address && (a.spec.Off || !p.found.Load()) && p.lost.Swap(false) {
+				a.outbox.put(health.Found{Server: p.server, Address: p.address, At: time.Now(), ByLink: true})
 			}
 		}
 	}
@@ -209,7 +209,7 @@ func (a *alive) judge(now time.Time) {
 
 // suspect reports whether only the newest echo's time is left to p.
 func (a *alive) suspect(p *presence) bool {
-	return p.found && !p.lost.Load() && p.unanswered >= a.spec.Fall
+	return p.found.Load() && !p.lost.Load() && p.unanswered >= a.spec.Fall
 }
 
 // wanted is the time of the next judgement or echo, whichever is first.
@@ -244,14 +244,26 @@ func (a *alive) sendDue(now time.Time) {
 	}
 }
 
-// echo sends one echo. One that this machine would not send for want of
-// buffers or by a rule of its own firewall says nothing about the server.
+// echo sends one echo. One that could not leave this machine says nothing about
+// the server; that its link is down is for links to say.
 func (a *alive) echo(p *presence) {
 	p.sent++
 	p.sentAt = time.Now()
 	p.unanswered++
-	err := a.pinger.send(aim{to: p.address}, echo{slot: p.slot, count: p.sent})
-	if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EAFNOSUPPORT) {
+	if stayed(a.pinger.send(aim{to: p.address}, echo{slot: p.slot, count: p.sent})) {
 		p.unanswered--
 	}
+}
+
+// stayed reports whether a packet did not leave this machine for its own
+// reasons: want of buffers, a rule of its firewall, no route or policy rule.
+// Sending answers so at once; no answer of the network comes this way.
+func stayed(err error) bool {
+	for _, errno := range []error{unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN, unix.EPERM, unix.EACCES,
+		unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EAFNOSUPPORT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }

@@ -95,6 +95,14 @@ func TestALinkThatGoesDownLosesItsServersAtOnce(t *testing.T) {
 				r.result(web(1, vip4), "pass", passes)
 			}
 			found()
+			back := func() {
+				for range 2 {
+					if f := r.next("found", isFound("web1")).(health.Found); f.ByLink != alive.Off {
+						t.Errorf("found by link: %v", f)
+					}
+				}
+				r.result(web(1, vip4), "pass", passes)
+			}
 			down := func() {
 				l.run(l.sw, "ip link set router down")
 				now := time.Now()
@@ -110,7 +118,7 @@ func TestALinkThatGoesDownLosesItsServersAtOnce(t *testing.T) {
 			}
 			up := func() {
 				l.run(l.sw, "ip link set router up")
-				found()
+				back()
 			}
 			down()
 			up()
@@ -137,5 +145,52 @@ func TestPathsComeBackWithTheLink(t *testing.T) {
 	l.run(l.router, "ip link set lan0 up; ip addr add fd00:2::1/64 dev lan0 nodad")
 	for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
 		r.result(target, "pass", passes)
+	}
+}
+
+func TestAnAddressThatNeverAnsweredEchoIsFoundWithItsLink(t *testing.T) {
+	l := newLAN(t, 1)
+	l.run(l.servers[0], "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1")
+	r := l.prober()
+	r.set(l.echoing())
+	for range 2 { // once more: the edge is seen again
+		l.run(l.sw, "ip link set router down")
+		r.next("loss", isLoss("web1"))
+		r.next("loss by the other family", isLoss("web1"))
+		l.run(l.sw, "ip link set router up")
+		for range 2 {
+			if f := r.next("found", isFound("web1")).(health.Found); !f.ByLink {
+				t.Errorf("found by echo: %v", f)
+			}
+		}
+	}
+}
+
+func TestAnEchoThatCannotBeSentSaysNothing(t *testing.T) {
+	for name, spoil := range map[string]string{
+		"rules flushed":  "ip rule flush",
+		"rule refuses":   "ip rule add unreachable priority 10",
+		"rule prohibits": "ip rule add prohibit priority 10",
+		"route refuses":  "ip route add unreachable 192.0.2.11",
+		"firewall":       "nft 'add table ip t { chain c { type filter hook output priority 0; policy drop; }; }'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLAN(t, 2)
+			r := l.prober()
+			r.set(l.echoing())
+			for range 4 { // two servers, two families
+				r.next("found", func(n health.News) bool { _, ok := n.(health.Found); return ok })
+			}
+			l.run(l.router, spoil)
+			// web2's loss by IPv6 comes after web1's by IPv4 would have.
+			l.run(l.servers[1], "sysctl -qw net.ipv6.icmp.echo_ignore_all=1")
+			r.next("loss by IPv6", func(n health.News) bool {
+				loss, ok := n.(health.Loss)
+				if ok && loss.Address.Is4() {
+					t.Errorf("%s is lost: %s", loss.Address, loss.Failure)
+				}
+				return ok && loss.Address.Is6()
+			})
+		})
 	}
 }

@@ -214,12 +214,9 @@ func TestFlushedRulesComeBack(t *testing.T) {
 	}
 }
 
-func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
-	l := newLAN(t, 2)
-	for _, n := range l.servers {
-		l.serve(n, says(n.Name))
-	}
-	// One server with two cards, played by two.
+// twoCards is a site of one server with two cards, played by two servers; its
+// check passes on the second.
+func (l *lan) twoCards() *topology.Site {
 	site := l.echoing()
 	site.Checks[0] = l.site(topology.Check{HTTP: &topology.HTTP{Body: "web2"}, Interval: 50 * time.Millisecond, FastInterval: 20 * time.Millisecond}).Checks[0]
 	site.Servers[0].Addresses = append(site.Servers[0].Addresses, site.Servers[1].Addresses...)
@@ -227,8 +224,16 @@ func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
 	for i := range site.VIPs {
 		site.VIPs[i].Tiers = []topology.Tier{{Name: "primary", Servers: []topology.ServerName{"web1"}}}
 	}
+	return site
+}
+
+func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says(n.Name))
+	}
 	r := l.prober()
-	r.set(site)
+	r.set(l.twoCards())
 	r.next("found", isFound("web1"))
 	r.result(web(1, vip4), "failure", fails)
 	l.run(l.servers[0], "ip link set eth0 down")
@@ -237,6 +242,25 @@ func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
 		return ok && loss.Address == netip.MustParseAddr("192.0.2.11")
 	})
 	r.result(web(1, vip4), "pass", passes)
+}
+
+func TestAnAddressThatIsDeadFromTheStartIsPassedOver(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says(n.Name))
+	}
+	l.run(l.servers[0], "ip link set eth0 down")
+	r := l.prober()
+	r.set(l.twoCards())
+	for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
+		r.result(target, "pass", passes)
+	}
+	// When none answers any more, the first is used again: it may be that echo
+	// is filtered.
+	l.run(l.servers[1], "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1")
+	for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
+		r.result(target, "failure", fails)
+	}
 }
 
 func TestARuleInFrontOfOursBreaksThePathsAndSaysSo(t *testing.T) {

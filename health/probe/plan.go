@@ -28,13 +28,17 @@ func (p plan) equal(q plan) bool {
 		slices.Equal(p.addresses, q.addresses) && slices.Equal(p.ways, q.ways)
 }
 
-// way is the one that routers would use: the first that is not lost.
+// way is the one that routers would use: the first that is neither lost nor
+// silent. An address is silent when it has never answered echo while another
+// one of the server answers: it may have been dead from the start.
 func (p plan) way() (way, error) {
 	if len(p.ways) == 0 {
 		return way{}, failf("the server has no address of the VIP's family")
 	}
+	answers := slices.ContainsFunc(p.ways, func(w way) bool { return w.presence.answers() })
 	for _, w := range p.ways {
-		if !w.presence.lost.Load() {
+		silent := answers && !w.presence.found.Load()
+		if !silent && !w.presence.lost.Load() {
 			return w, nil
 		}
 	}

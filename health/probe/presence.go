@@ -13,6 +13,7 @@ type presence struct {
 	server  topology.ServerName
 	address netip.Addr
 	lost    atomic.Bool // set at a Loss, cleared at a Found
+	found   atomic.Bool // echo was answered, ever
 
 	// Guarded by the pinger's lock:
 	slot       uint32
@@ -20,5 +21,7 @@ type presence struct {
 	since      uint32    // replies to echoes up to this one say nothing about now
 	sentAt     time.Time // the newest echo
 	unanswered int       // echoes sent after the last reply came
-	found      bool      // a reply has come, ever
 }
+
+// answers reports whether echo says that the address is well.
+func (p *presence) answers() bool { return p.found.Load() && !p.lost.Load() }
