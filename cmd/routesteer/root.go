@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/control"
 )
 
@@ -46,7 +47,7 @@ Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
 	flags.VarP(&a.output, "output", "o", "how to print: text or json")
 	flags.StringVar(&a.socket, "socket", socket, "the controller's socket (or "+socketVariable+")")
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see `%s --help`", err, command.CommandPath())
+		return usageError(command, "%v", err)
 	})
 	// A flag that is not there would panic; a fixed one cannot be missing.
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
@@ -81,5 +82,6 @@ func atMost(n int) cobra.PositionalArgs {
 }
 
 func usageError(command *cobra.Command, format string, args ...any) error {
-	return fmt.Errorf("%s; see `%s --help`", fmt.Sprintf(format, args...), command.CommandPath())
+	message := fmt.Sprintf(format, args...) + "; see `" + command.CommandPath() + " --help`"
+	return &api.Error{Code: api.BadRequest, Message: message}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/show"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -102,18 +103,27 @@ func (a *app) readSite(file string) (*topology.Site, error) {
 // a far lower limit and says so.
 const readLimit = 64 << 20
 
+// readFile fails with api.BadConfig: a file that cannot be read is none.
 func (a *app) readFile(file string) ([]byte, error) {
 	if file == "-" {
-		return io.ReadAll(io.LimitReader(a.stdin, readLimit))
+		return readAll(a.stdin)
 	}
 	opened, err := os.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, unreadable(err)
 	}
 	defer opened.Close()
-	data, err := io.ReadAll(io.LimitReader(opened, readLimit))
+	return readAll(opened)
+}
+
+func readAll(from io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, readLimit))
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, unreadable(err)
 	}
 	return data, nil
+}
+
+func unreadable(err error) error {
+	return &api.Error{Code: api.BadConfig, Message: "read the configuration: " + err.Error()}
 }
