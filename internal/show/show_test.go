@@ -133,6 +133,21 @@ func TestColumnsAreThoseOfTheTerminal(t *testing.T) {
 	}
 }
 
+func TestForeignTextStaysOnItsLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"as it is ":                      "as it is ",
+		"one\ntwo\r\n  three\n":          "one; two; three",
+		"these are refused:\n  a\n\n  b": "these are refused: a; b",
+		"\n":                             "",
+		"bell\a and \x1b[2J":             "bell\ufffd and \ufffd[2J",
+		"\u202ereversed\u2028":           "\ufffdreversed\ufffd",
+	} {
+		if got := clean(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestFewNamesAreGivenAndTheRestCounted(t *testing.T) {
 	if got, want := few([]string{"a", "b", "c", "d"}), "a, b, c, d"; got != want {
 		t.Errorf("got %s, want %s", got, want)

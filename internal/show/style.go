@@ -74,14 +74,35 @@ func (s Style) clock(t time.Time) string {
 	return t.In(zone).Format(time.DateTime)
 }
 
-// clean replaces what could move the cursor, break the line or reverse it.
+// clean replaces what could move the cursor or reverse the line, and makes one
+// line of several.
 func clean(text string) string {
+	text = oneLine(text)
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
 			return '\ufffd'
 		}
 		return r
 	}, text)
+}
+
+// oneLine joins lines with "; ", or with a space after a colon.
+func oneLine(text string) string {
+	if !strings.ContainsAny(text, "\n\r") {
+		return text
+	}
+	var joined string
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case joined == "" || strings.HasSuffix(joined, ":"):
+			joined = strings.TrimSpace(joined + " " + line)
+		default:
+			joined += "; " + line
+		}
+	}
+	return joined
 }
 
 // columns is the number of terminal columns that text takes.
