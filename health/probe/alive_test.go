@@ -194,3 +194,50 @@ func TestAnEchoThatCannotBeSentSaysNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestALinkThatIsMadeAnewFindsItsServers(t *testing.T) {
+	for name, alive := range map[string]topology.Alive{
+		"never answered": {Interval: 20 * time.Millisecond, Fall: 3},
+		"without echo":   {Off: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLAN(t, 1)
+			l.run(l.servers[0], "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1")
+			r := l.prober()
+			site := l.echoing()
+			site.Alive = alive
+			r.set(site)
+			for range 2 { // once more: the edge is seen again
+				l.run(l.router, "ip link del lan0")
+				r.next("loss", isLoss("web1"))
+				r.next("loss by the other family", isLoss("web1"))
+				l.plug(l.router, "lan0", "router", 1)
+				for range 2 {
+					if f := r.next("found", isFound("web1")).(health.Found); !f.ByLink {
+						t.Errorf("found by echo: %v", f)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestLinksAreWatchedAfterAReadError(t *testing.T) {
+	l := newLAN(t, 1)
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{ICMP: &topology.ICMP{}})))
+	if err := r.links.file.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	// As long as nothing can be read, links are looked at now and then.
+	l.run(l.sw, "ip link set router down")
+	r.next("loss", isLoss("web1"))
+	if err := r.links.file.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	l.run(l.sw, "ip link set router up")
+	r.next("found", isFound("web1"))
+	r.next("found by the other family", isFound("web1"))
+	l.run(l.sw, "ip link set router down")
+	r.next("loss again", isLoss("web1"))
+}

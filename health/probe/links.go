@@ -19,6 +19,9 @@ import (
 // auditPause is how often paths are looked at without a cause.
 const auditPause = 5 * time.Second
 
+// retryLinks is the pause after an error that the kernel is not known to give.
+const retryLinks = time.Second
+
 // A links listens to the kernel's news of links, addresses and policy rules.
 // A link that goes down takes the addresses reached over it along; any news
 // makes the paths be looked at again.
@@ -77,7 +80,6 @@ func newLinks(s *sockets, log *slog.Logger, a *alive, audit func()) (*links, err
 // set changes the addresses that matter.
 func (l *links) set(addresses []netip.Addr) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.want = addresses
 	via := map[netip.Addr]int{}
 	for _, address := range addresses {
@@ -86,21 +88,29 @@ func (l *links) set(addresses []netip.Addr) {
 		}
 	}
 	l.via = via
+	l.mu.Unlock()
 	l.locate()
 }
 
 // locate notes which link leads directly to each address. Where the kernel
-// knows none now, the one that did last stays: its link is down. It needs mu.
+// knows none now, the one that did last stays: its link is down. What another
+// link leads to now is back: a link that is made anew has another index.
 func (l *links) locate() {
+	l.mu.Lock()
+	var moved []netip.Addr
 	for _, address := range l.want {
 		routes, err := l.handle.RouteGet(address.AsSlice())
 		if err != nil || len(routes) != 1 {
 			continue
 		}
-		if routes[0].Gw == nil && routes[0].Via == nil && l.up[routes[0].LinkIndex].up {
-			l.via[address] = routes[0].LinkIndex
+		link := routes[0].LinkIndex
+		if routes[0].Gw == nil && routes[0].Via == nil && l.up[link].up && l.via[address] != link {
+			l.via[address] = link
+			moved = append(moved, address)
 		}
 	}
+	l.mu.Unlock()
+	l.alive.linkUp(moved)
 }
 
 // behind are the addresses reached over a link. It needs mu.
@@ -113,26 +123,49 @@ func (l *links) behind(index int) (addresses []netip.Addr) {
 	return addresses
 }
 
-// run listens until stop.
-func (l *links) run(context.Context) {
+// run listens until stop. Whatever goes wrong, it goes on listening.
+func (l *links) run(ctx context.Context) {
 	buffer := make([]byte, 64<<10)
+	failing := false
 	for {
 		n, err := l.file.Read(buffer)
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
-		case errors.Is(err, unix.ENOBUFS):
-			if err := l.lookAtAll(); err != nil {
-				l.log.Warn("links not seen after an overflow of news", "err", err)
-			}
-			l.audit()
-		case err != nil:
-			l.log.Error("link news ended: links are not watched any more", "err", err)
-			return
-		default:
+		case err == nil:
 			l.hear(buffer[:n])
+		case errors.Is(err, unix.ENOBUFS):
+			l.lookAgain("more news of links than fit the buffer")
+		default:
+			if !failing {
+				l.log.Error("reading news of links failed: trying again", "err", err, "every", retryLinks)
+			}
+			failing = true
+			l.lookAgain("no news of links")
+			pause(ctx, retryLinks)
+			continue
+		}
+		if failing {
+			l.log.Info("news of links is read again")
+			failing = false
 		}
 	}
+}
+
+// pause waits, but not longer than ctx.
+func pause(ctx context.Context, long time.Duration) {
+	over, done := context.WithTimeout(ctx, long)
+	<-over.Done()
+	done()
+}
+
+// lookAgain makes up for news that did not come.
+func (l *links) lookAgain(why string) {
+	if err := l.lookAtAll(); err != nil {
+		l.log.Warn("links not seen", "reason", why, "err", err)
+	}
+	l.locate()
+	l.audit()
 }
 
 // hear takes in news. Losses come first, then what takes time.
@@ -151,9 +184,7 @@ func (l *links) hear(raw []byte) {
 		}
 		l.note(int(info.Index), linkState{name: linkName(m), up: m.Header.Type == unix.RTM_NEWLINK && isUp(info.Flags)})
 	}
-	l.mu.Lock()
 	l.locate()
-	l.mu.Unlock()
 	l.audit()
 }
 

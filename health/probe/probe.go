@@ -279,9 +279,7 @@ func (p *Prober) keepPaths(ctx context.Context) {
 		if err := p.paths.audit(); err != nil {
 			p.log.Warn("paths could not be made again", "err", err)
 		}
-		gap, over := context.WithTimeout(ctx, auditGap)
-		<-gap.Done()
-		over()
+		pause(ctx, auditGap)
 	}
 }
 
