@@ -119,10 +119,15 @@ func writeJSON(w io.Writer, value any, indent string) error {
 	return encoder.Encode(value)
 }
 
-// style dresses text for stdout. See https://no-color.org.
+// style dresses text for stdout: whole lines without colour, unless it is a
+// terminal. See https://no-color.org.
 func (a *app) style() show.Style {
-	_, tty := a.terminal()
-	return show.Style{Colour: tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	file, tty := a.terminal()
+	if !tty {
+		return show.Style{}
+	}
+	width, _ := terminalSize(file)
+	return show.Style{Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", Width: width}
 }
 
 // terminal returns stdout if it is a terminal.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -24,22 +25,27 @@ const (
 // trace.
 type screen struct {
 	out   io.Writer
-	size  func() (height int)
+	size  func() (width, height int)
 	style show.Style
 }
 
-// terminalSize tells a terminal's height, also after it has changed.
-func terminalSize(file *os.File) func() int {
-	return func() int {
-		_, height, err := term.GetSize(int(file.Fd()))
-		if err != nil || height < 2 {
-			return 24
-		}
-		return height
+// leastWidth is how narrow a terminal can be; below, it is a mistake.
+const leastWidth = 20
+
+// terminalSize tells a terminal's size now. COLUMNS, where somebody exports
+// it, is what that one wants.
+func terminalSize(file *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(file.Fd()))
+	if err != nil || width < leastWidth || height < 2 {
+		width, height = 80, 24
 	}
+	if wanted, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && wanted >= leastWidth {
+		width = wanted
+	}
+	return width, height
 }
 
-func openScreen(out io.Writer, size func() int, style show.Style) *screen {
+func openScreen(out io.Writer, size func() (width, height int), style show.Style) *screen {
 	fmt.Fprint(out, enterScreen) // draw tells if it cannot write
 	return &screen{out, size, style}
 }
@@ -47,8 +53,11 @@ func openScreen(out io.Writer, size func() int, style show.Style) *screen {
 // draw writes as many lines as there is room for. Each clears its rest, so
 // that nothing flickers.
 func (s *screen) draw(w *watcher) error {
-	lines := strings.Split(strings.TrimRight(w.text(s.style), "\n"), "\n")
-	if height := s.size(); len(lines) > height {
+	width, height := s.size() // it may have changed
+	style := s.style
+	style.Width = width
+	lines := strings.Split(strings.TrimRight(w.text(style), "\n"), "\n")
+	if len(lines) > height {
 		hidden := len(lines) - height + 1
 		lines = append(lines[:height-1], fmt.Sprintf("… %d more lines", hidden))
 	}

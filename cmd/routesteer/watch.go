@@ -127,7 +127,7 @@ func (a *app) canvas() canvas {
 		return &jsonLines{stdout: a.stdout, stderr: a.stderr}
 	}
 	if file, ok := a.terminal(); ok {
-		return openScreen(file, terminalSize(file), a.style())
+		return openScreen(file, func() (width, height int) { return terminalSize(file) }, a.style())
 	}
 	return &blocks{out: a.stdout, style: a.style()}
 }

@@ -141,8 +141,13 @@ func TestAWatchOfSomethingUnknownEndsAtOnce(t *testing.T) {
 func TestAScreenShowsWhatFitsAndLeavesNoTrace(t *testing.T) {
 	var out bytes.Buffer
 	text := "one\ntwo\nthree\nfour\n"
-	s := openScreen(&out, func() int { return 3 }, show.Style{})
-	w := &watcher{last: view{text: func(show.Style) string { return text }}}
+	s := openScreen(&out, func() (width, height int) { return 40, 3 }, show.Style{})
+	w := &watcher{last: view{text: func(style show.Style) string {
+		if style.Width != 40 {
+			t.Errorf("the text is for %d columns, want 40", style.Width)
+		}
+		return text
+	}}}
 	if err := s.draw(w); err != nil {
 		t.Fatal(err)
 	}

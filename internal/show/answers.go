@@ -57,7 +57,7 @@ func Unconfirmed(m *api.Moved, style Style) string {
 	var b strings.Builder
 	for _, router := range m.Routers {
 		if !hasConfirmed(m, router) {
-			fmt.Fprintf(&b, "%s by %s: %s\n", style.paint(bad, "not confirmed"), clean(router.Name), clean(unconfirmedWhy(m, router)))
+			style.line(&b, "", fmt.Sprintf("%s by %s: %s", style.paint(bad, "not confirmed"), clean(router.Name), clean(unconfirmedWhy(m, router))))
 		}
 	}
 	return b.String()
@@ -138,7 +138,9 @@ func Plan(p *api.Plan, style Style) string {
 		t.add(cells(change.Router, change.Op, change.Prefix, hops(change), change.Reason)...)
 	}
 	t.write(&b, style, "")
-	writeList(&b, "COMMANDS", p.Commands, style)
+	whole := style
+	whole.Width = 0 // they are there to be copied
+	writeList(&b, "COMMANDS", p.Commands, whole)
 	writeList(&b, "FOREIGN ROUTES, LEFT ALONE", p.Foreign, style)
 	if len(p.Changes) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", Plural(len(p.Changes), "change"))
@@ -162,9 +164,10 @@ func writeList(b *strings.Builder, heading string, lines []string, style Style) 
 	if len(lines) == 0 {
 		return
 	}
-	b.WriteString("\n" + style.paint(bold, heading) + "\n")
+	b.WriteByte('\n')
+	style.line(b, "", style.paint(bold, heading))
 	for _, line := range lines {
-		b.WriteString("  " + clean(line) + "\n")
+		style.line(b, "  ", clean(line))
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 // Server writes all about one server, and the last events that concern it.
 func Server(server api.Server, now time.Time, events []api.Event, style Style) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s since %s, %s\n\n", clean(server.Name),
+	style.line(&b, "", fmt.Sprintf("%s: %s since %s, %s", clean(server.Name),
 		style.paint(healthInk(server.Health), server.Health), since(now, server.Since),
-		style.paint(adminInk(server.Admin), server.Admin.State))
+		style.paint(adminInk(server.Admin), server.Admin.State)))
+	b.WriteByte('\n')
 
 	facts := newTable()
 	facts.add(cells("addresses", strings.Join(server.Addresses, ", "))...)
@@ -70,8 +71,9 @@ func targetTable(heading string, rows []row, now time.Time) *table {
 func VIP(s *api.Status, vip api.VIP, events []api.Event, style Style) string {
 	var b strings.Builder
 	state, ink := vipState(s, vip)
-	fmt.Fprintf(&b, "%s: %s: now %s, wanted %s since %s\n\n", clean(vipLabel(vip.Prefix, vip.Name)),
-		style.paint(ink, state), clean(whereNow(vip.Routes)), clean(servers(vip.Wanted)), since(s.Time, vip.Since))
+	style.line(&b, "", fmt.Sprintf("%s: %s: now %s, wanted %s since %s", clean(vipLabel(vip.Prefix, vip.Name)),
+		style.paint(ink, state), clean(whereNow(vip.Routes)), clean(servers(vip.Wanted)), since(s.Time, vip.Since)))
+	b.WriteByte('\n')
 
 	facts := newTable()
 	facts.add(cells("why", vipWhy(vip, s.Time))...)
@@ -122,6 +124,6 @@ func writeEvents(b *strings.Builder, events []api.Event, style Style) {
 	}
 	b.WriteString("\n" + style.paint(bold, "LAST EVENTS") + "\n")
 	for _, event := range events {
-		b.WriteString("  " + Event(event, style) + "\n")
+		style.line(b, "  ", Event(event, style))
 	}
 }

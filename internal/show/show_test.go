@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,8 @@ func TestAnOperatorReads(t *testing.T) {
 		"status-bad":          Status(badSite(), style),
 		"status-new":          Status(newSite(), style),
 		"status-colour":       strings.ReplaceAll(Status(badSite(), Style{Zone: time.UTC, Colour: true}), "\x1b", "^["),
+		"status-narrow":       Status(badSite(), Style{Zone: time.UTC, Width: 40}),
+		"status-80":           Status(badSite(), Style{Zone: time.UTC, Width: 80}),
 		"server-bad":          Server(badSite().Servers[1], now, events[:1], style),
 		"server-drained":      Server(drainedSite().Servers[0], now, nil, style),
 		"vip-bad":             VIP(badSite(), badSite().VIPs[1], events[:2], style),
@@ -129,6 +132,36 @@ func TestColumnsAreThoseOfTheTerminal(t *testing.T) {
 	for text, want := range map[string]int{"web1": 4, "größe": 5, "サーバ": 6, "e\u0301": 1, "": 0} {
 		if got := columns(text); got != want {
 			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+}
+
+// Folding loses nothing, and keeps within the terminal all that has a space to
+// break at.
+func TestTextIsFoldedToTheTerminal(t *testing.T) {
+	s := badSite()
+	s.Warnings = append(s.Warnings, strings.Repeat("a long tale ", 40)+"and one more")
+	words := func(text string) string {
+		all := strings.Fields(text)
+		slices.Sort(all)
+		return strings.Join(all, " ")
+	}
+	for _, colour := range []bool{false, true} {
+		whole := Status(s, Style{Colour: colour})
+		for width := 20; width <= 400; width++ {
+			folded := Status(s, Style{Colour: colour, Width: width})
+			if !colour && words(folded) != words(whole) {
+				t.Fatalf("at %d columns words are lost:\n%s", width, folded)
+			}
+			for line := range strings.Lines(folded) {
+				line = strings.TrimRight(line, "\n")
+				if got := visible(line); got > width && strings.ContainsRune(strings.TrimSpace(line), ' ') {
+					t.Fatalf("at %d columns a line has %d: %s", width, got, line)
+				}
+				if strings.HasSuffix(line, " ") {
+					t.Fatalf("at %d columns a line ends in a space: %q", width, line)
+				}
+			}
 		}
 	}
 }

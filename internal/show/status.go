@@ -13,7 +13,8 @@ import (
 // warnings.
 func Status(s *api.Status, style Style) string {
 	var b strings.Builder
-	b.WriteString(Headline(s, style) + "\n\n")
+	style.line(&b, "", Headline(s, style))
+	b.WriteByte('\n')
 	serverTable(s).write(&b, style, "")
 	b.WriteByte('\n')
 	vipTable(s).write(&b, style, "")

@@ -19,6 +19,7 @@ import (
 // in local time.
 type Style struct {
 	Colour bool           // the reader is a terminal that wants it
+	Width  int            // columns of the terminal, which lines are folded to; 0 leaves them whole
 	Zone   *time.Location // of absolute times; nil is local
 }
 

@@ -54,19 +54,60 @@ func (t *table) add(row ...cell) {
 	t.rows = append(t.rows, row)
 }
 
-// write writes the rows, each after indent.
+// write writes the rows, each after indent. Where the terminal is too narrow,
+// all rows go on below after the same column, and what ends a line is folded.
 func (t *table) write(b *strings.Builder, style Style, indent string) {
-	widths := t.widths()
+	spots := t.spots(style.Width, len(indent))
 	for _, row := range t.rows {
 		b.WriteString(indent)
+		at := len(indent)
 		for i, c := range row {
-			b.WriteString(style.paint(c.ink, c.text))
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-columns(c.text)+2))
+			if spots[i].below {
+				b.WriteByte('\n')
+				at = 0
 			}
+			b.WriteString(strings.Repeat(" ", spots[i].start-at))
+			at = spots[i].start
+			for j, part := range style.fold(c.text, at, at) {
+				if j > 0 {
+					b.WriteString("\n" + strings.Repeat(" ", at))
+				}
+				b.WriteString(style.paint(c.ink, part))
+			}
+			at += columns(c.text) // only at the end of a line does it take several
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// A spot is where a column starts.
+type spot struct {
+	start int
+	below bool // on a line of its own or of the next ones
+}
+
+// lastColumn is what the last column gets at least, to be folded in: it has
+// the long texts.
+const lastColumn = 32
+
+// spots lays the columns out in width; 0 has room for all.
+func (t *table) spots(width, indent int) []spot {
+	widths := t.widths()
+	spots := make([]spot, len(widths))
+	at := indent
+	for i, wide := range widths {
+		need := wide
+		if i == len(widths)-1 {
+			need = min(wide, lastColumn)
+		}
+		if i > 0 && width > 0 && at+need > width {
+			spots[i].below = true
+			at = indent + hang
+		}
+		spots[i].start = at
+		at += wide + 2
+	}
+	return spots
 }
 
 func (t *table) widths() []int {
