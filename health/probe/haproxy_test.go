@@ -170,6 +170,8 @@ func help(role string) {
 		err = benchChecker(strings.TrimPrefix(role, "check ") == "keep_alive")
 	case role == "idle", role == "idle fast":
 		err = idleProber(role == "idle fast")
+	case strings.HasPrefix(role, "without"):
+		err = poorProber(strings.Fields(role)[1:])
 	default:
 		serve(strings.Fields(role))
 	}

@@ -72,7 +72,7 @@ func openRaw(s *sockets, v4 bool) (*rawSocket, error) {
 	}
 	fd, err := s.open(domain, unix.SOCK_RAW, proto)
 	if err != nil {
-		return nil, fmt.Errorf("open a raw socket for echo (it needs CAP_NET_RAW): %w", err)
+		return nil, fmt.Errorf("open a raw socket for echo: %w", err)
 	}
 	if err := onlyReplies(fd, v4); err != nil {
 		return nil, errors.Join(fmt.Errorf("set the filter of the echo socket: %w", err), unix.Close(fd))

@@ -72,6 +72,9 @@ func (p *Prober) open() (err error) {
 			}
 		}
 	}()
+	if err = mayProbe(); err != nil {
+		return err
+	}
 	if p.sockets, err = newSockets(); err != nil {
 		return err
 	}
