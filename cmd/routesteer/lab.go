@@ -26,9 +26,9 @@ router with the real controller, four web servers with their VIPs, a client. No
 root is needed where user namespaces are allowed. Ctrl-C removes everything.
 
 On a terminal it shows live status, and from another terminal servers can be
-broken, restored and drained. With --tour, or without a terminal, it plays a
-day's story under load, tells each step with its figures, and exits with 0 when
-everything held.`,
+broken, restored and drained: it says how. With --tour, or without a terminal,
+it plays a day's story under load, tells each step with its figures, and exits
+with 0 when everything held.`,
 		Example: `  routesteer lab
   routesteer lab crash web2          (in another terminal)
   routesteer lab --tour
@@ -36,12 +36,12 @@ everything held.`,
 		Args: atMost(0),
 		RunE: func(command *cobra.Command, _ []string) error { return a.lab(command.Context(), options, tour) },
 	}
-	command.PersistentFlags().IntVar(&options.ID, "id", 0, "number of the lab; 0 is the lowest free one, or the only one that runs")
+	command.Flags().IntVar(&options.ID, "id", 0, "number of the lab; 0 is the lowest free one")
 	labSiteFlags(command, &options)
 	labLinksFlag(command, &options)
 	command.Flags().BoolVar(&tour, "tour", false, "play the story instead")
 	for _, action := range lab.Actions() {
-		command.AddCommand(a.labActionCommand(action, &options.ID))
+		command.AddCommand(a.labActionCommand(action))
 	}
 	command.AddCommand(a.labReportCommand(), a.labSoakCommand())
 	return command
@@ -97,30 +97,34 @@ func labBanner(l *lab.Lab) string {
 		actions = append(actions, string(action))
 	}
 	return fmt.Sprintf(`lab %d; Ctrl-C removes it. In another terminal:
-  routesteer lab --id %d %s SERVER
-  routesteer --socket %s drain SERVER
+  export %s=%s
+  routesteer drain SERVER
+  routesteer lab %s SERVER --id %d
 
-`, l.ID, l.ID, strings.Join(actions, "|"), l.Paths.Socket)
+`, l.ID, socketVariable, l.Paths.Socket, strings.Join(actions, "|"), l.ID)
 }
 
-func (a *app) labActionCommand(action lab.Action, id *int) *cobra.Command {
-	return &cobra.Command{
+func (a *app) labActionCommand(action lab.Action) *cobra.Command {
+	id := 0
+	command := &cobra.Command{
 		Use:   string(action) + " SERVER",
 		Short: "In a running lab, " + labActionHelp(action),
 		Example: fmt.Sprintf(`  routesteer lab %s web1
   routesteer lab %s web2 --id 2`, action, action),
 		Args: oneServer,
 		ValidArgsFunction: func(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return labServers(command.Context(), *id, args), cobra.ShellCompDirectiveNoFileComp
+			return labServers(command.Context(), id, args), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			status, err := lab.Do(command.Context(), *id, action, args[0])
+			status, err := lab.Do(command.Context(), id, action, args[0])
 			if err != nil {
 				return err
 			}
 			return a.print(status, func(show.Style) string { return labText(status) })
 		},
 	}
+	command.Flags().IntVar(&id, "id", 0, "number of the lab; 0 is the only one that runs")
+	return command
 }
 
 // labServers completes the servers of a running lab.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/routesteer/routesteer/internal/lab"
 )
 
 // What a lab cannot be is refused before anything is built.
@@ -16,6 +18,8 @@ func TestLabFlagsSayWhatIsPossible(t *testing.T) {
 		"lab --profile slow":          "default or fast",
 		"lab --ipv6=maybe":            "true or false",
 		"lab report --links direct":   "unknown flag",
+		"lab report --id 2":           "unknown flag",
+		"lab soak --id 2":             "unknown flag",
 		"lab report --repeat 0":       "from 1 to 1000",
 		"lab soak --for -1s":          "longer than 0",
 		"lab soak --busy -1":          "from 0",
@@ -27,6 +31,20 @@ func TestLabFlagsSayWhatIsPossible(t *testing.T) {
 		code := run(strings.Fields(line), strings.NewReader(""), &stdout, &stderr)
 		if code != 1 || !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s: exit %d, %q; want 1 and %q", line, code, stderr.String(), want)
+		}
+	}
+}
+
+// The banner's lines are there to be pasted.
+func TestALabSaysHowToReachIt(t *testing.T) {
+	got := labBanner(&lab.Lab{ID: 3, Paths: lab.PathsOf("/run", 3)})
+	for _, want := range []string{
+		"\n  export ROUTESTEER_SOCKET=" + lab.PathsOf("/run", 3).Socket + "\n",
+		"\n  routesteer drain SERVER\n",
+		"\n  routesteer lab crash|freeze|unplug|block|remove-vip|restore SERVER --id 3\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s, want in it %s", got, want)
 		}
 	}
 }

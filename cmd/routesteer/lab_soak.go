@@ -27,8 +27,10 @@ func (a *app) labSoakCommand() *cobra.Command {
 		Use:   "soak",
 		Short: "Wait on a busy machine for nothing to happen",
 		Long: `Build a lab, keep the machine's cores busy with other processes, make a light
-load, and wait. Reports what moved, what the client lost, and what the
-controller used of CPU and memory. Exits with 1 if anything moved, and names it.
+load, and wait. Then say what moved, what the client lost, and what the
+controller used of CPU and memory.
+
+Exit code 0 when nothing moved; 1 otherwise, and what did is named.
 
 With --busy 0 there is no load either: that measures an idle controller.`,
 		Example: `  routesteer lab soak
