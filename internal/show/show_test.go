@@ -102,6 +102,13 @@ func compare(t *testing.T, name, got string) {
 	}
 }
 
+func TestForeignRoutesAreNamedOnce(t *testing.T) {
+	router := api.Router{Foreign: []string{"foreign route 203.0.113.32/27 (proto static)"}}
+	if got, want := routerWhy(router, now), "1 foreign route in the way: 203.0.113.32/27 (proto static)"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestAForeignRouteOfAnotherVIPDoesNotUnconfirm(t *testing.T) {
 	m := moved()
 	m.Routers[0].InSync, m.Routers[0].Foreign = false, []string{"foreign route 203.0.113.224/27"}

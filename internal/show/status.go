@@ -193,7 +193,8 @@ func routerWhy(router api.Router, now time.Time) string {
 		why = append(why, "next try in "+Age(router.Retry.Sub(now)))
 	}
 	if len(router.Foreign) > 0 {
-		why = append(why, Plural(len(router.Foreign), "foreign route")+" in the way: "+strings.Join(router.Foreign, ", "))
+		heading := Plural(len(router.Foreign), "foreign route") + " in the way: "
+		why = append(why, heading+strings.TrimPrefix(strings.Join(router.Foreign, "; "), "foreign route "))
 	}
 	return strings.Join(why, "; ")
 }
