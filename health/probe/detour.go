@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -43,6 +44,23 @@ func (s strangers) of(path *path) (before []netlink.Rule) {
 		}
 	}
 	return before
+}
+
+// sample picks from the VIP addresses one that stands for all but those that a
+// rule picks by the destination; not valid if there is none.
+func sample(addresses []netip.Addr, before []netlink.Rule) (one netip.Addr, picked []netip.Addr) {
+	for _, address := range addresses {
+		byRule := slices.ContainsFunc(before, func(rule netlink.Rule) bool {
+			return rule.Dst != nil && rule.Dst.Contains(address.AsSlice()) != rule.Invert
+		})
+		switch {
+		case byRule:
+			picked = append(picked, address)
+		case !one.IsValid():
+			one = address
+		}
+	}
+	return one, picked
 }
 
 // detour asks the kernel where a packet for to with the path's mark goes. It

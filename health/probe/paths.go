@@ -29,7 +29,8 @@ type path struct {
 
 	refused error // of the route to the address, when it was last made; guarded by paths.mu
 
-	broken atomic.Pointer[string] // why packets cannot be forced to the address; nil: they can
+	broken  atomic.Pointer[string]                // why packets cannot be forced to the address; nil: they can
+	detours atomic.Pointer[map[netip.Addr]string] // the same, for some VIP addresses alone
 }
 
 // paths keeps the kernel's rules and tables as the site needs them. Its methods
@@ -41,7 +42,7 @@ type paths struct {
 	kernel *kernel
 	base   topology.Paths
 	have   map[netip.Addr]*path
-	sample map[bool]netip.Addr // by Is4: an address to ask the kernel's routing about
+	asked  map[bool][]netip.Addr // by Is4: the VIP addresses, to ask the kernel's routing about
 }
 
 func newPaths(k *kernel, log *slog.Logger) *paths {
@@ -55,7 +56,7 @@ type pathChange struct {
 	added   []*path
 	removed []*path
 	base    topology.Paths
-	sample  map[bool]netip.Addr
+	asked   map[bool][]netip.Addr
 }
 
 // prepare makes the paths that the site needs and does not have; nothing is
@@ -80,7 +81,7 @@ func (p *paths) prepare(site *topology.Site) (*pathChange, error) {
 		return nil, errors.Join(err, p.drop(change.added))
 	}
 	for _, add := range change.added {
-		p.judge(add, change.sample, strangers)
+		p.judge(add, change.asked, strangers)
 	}
 	return change, nil
 }
@@ -88,7 +89,7 @@ func (p *paths) prepare(site *topology.Site) (*pathChange, error) {
 // plan assigns an index to each server address. An address keeps the one it
 // has: a check that is under way must not end up at another server.
 func (p *paths) plan(site *topology.Site) (*pathChange, error) {
-	c := &pathChange{next: map[netip.Addr]*path{}, base: site.Paths, sample: samples(site)}
+	c := &pathChange{next: map[netip.Addr]*path{}, base: site.Paths, asked: vipAddresses(site)}
 	used := map[int]bool{}
 	for _, server := range site.Servers {
 		for _, address := range server.Addresses {
@@ -133,16 +134,15 @@ func newPath(base topology.Paths, server topology.ServerName, address netip.Addr
 	}
 }
 
-// samples picks a VIP address of each family, to ask the kernel where packets
-// for it would go.
-func samples(site *topology.Site) map[bool]netip.Addr {
-	sample := map[bool]netip.Addr{}
+// vipAddresses are those of the site's VIPs by family.
+func vipAddresses(site *topology.Site) map[bool][]netip.Addr {
+	all := map[bool][]netip.Addr{}
 	for _, vip := range site.VIPs {
 		for _, address := range vip.Addresses {
-			sample[address.Is4()] = address
+			all[address.Is4()] = append(all[address.Is4()], address)
 		}
 	}
-	return sample
+	return all
 }
 
 // mine are the paths of this process, which need no adoption.
@@ -158,7 +158,7 @@ func (p *paths) mine() map[int]bool {
 func (p *paths) finish(c *pathChange) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.have, p.base, p.sample = c.next, c.base, c.sample
+	p.have, p.base, p.asked = c.next, c.base, c.asked
 	return p.drop(c.removed)
 }
 
@@ -181,12 +181,21 @@ func (p *paths) make(path *path) error {
 
 // judge asks the kernel where packets on the path go, and marks it accordingly:
 // that the path was made does not say that it is taken.
-func (p *paths) judge(path *path, sample map[bool]netip.Addr, strangers strangers) {
-	if to, ok := sample[path.address.Is4()]; ok {
-		p.mark(path, p.kernel.detour(path, to, strangers.of(path)))
-		return
+func (p *paths) judge(path *path, asked map[bool][]netip.Addr, strangers strangers) {
+	before := strangers.of(path)
+	one, picked := sample(asked[path.address.Is4()], before)
+	why := path.apart()
+	if one.IsValid() {
+		why = p.kernel.detour(path, one, before)
 	}
-	p.mark(path, path.apart()) // no check wants it
+	p.mark(path, why)
+	detours := map[netip.Addr]string{}
+	for _, to := range picked {
+		if err := p.kernel.detour(path, to, before); err != nil {
+			detours[to] = err.Error()
+		}
+	}
+	p.markSome(path, detours)
 }
 
 // apart says so if the kernel did not take the route to the address.
@@ -225,6 +234,38 @@ func (p *paths) mark(path *path, err error) {
 	}
 }
 
+// markSome notes for which VIP addresses alone the path cannot be used, and
+// logs what is new.
+func (p *paths) markSome(path *path, detours map[netip.Addr]string) {
+	var was map[netip.Addr]string
+	if old := path.detours.Load(); old != nil {
+		was = *old
+	}
+	path.detours.Store(&detours)
+	for to, words := range detours {
+		if was[to] != words {
+			p.log.Warn("path is broken", "server", path.server, "address", path.address, "to", to, "reason", words)
+		}
+	}
+	for to := range was {
+		if detours[to] == "" {
+			p.log.Info("path is back", "server", path.server, "address", path.address, "to", to)
+		}
+	}
+}
+
+// obstacle says why packets for a VIP address cannot be forced to the path's
+// address; "" when they can.
+func (p *path) obstacle(to netip.Addr) string {
+	if broken := p.broken.Load(); broken != nil {
+		return *broken
+	}
+	if detours := p.detours.Load(); detours != nil {
+		return (*detours)[to]
+	}
+	return ""
+}
+
 // audit asks the kernel, for each path, where a marked packet would go, and
 // makes again what is gone: a link that goes down takes the routes over it
 // along. What others' rules take away stays broken until those are gone.
@@ -234,13 +275,12 @@ func (p *paths) audit() error {
 	strangers, err := p.kernel.strangers(p.base)
 	failed := []error{err}
 	for _, path := range p.have {
-		to, ok := p.sample[path.address.Is4()]
-		if ok && p.kernel.detour(path, to, strangers.of(path)) == nil {
-			p.mark(path, nil)
-			continue
+		before := strangers.of(path)
+		one, _ := sample(p.asked[path.address.Is4()], before)
+		if !one.IsValid() || p.kernel.detour(path, one, before) != nil {
+			failed = append(failed, p.make(path))
 		}
-		failed = append(failed, p.make(path))
-		p.judge(path, p.sample, strangers)
+		p.judge(path, p.asked, strangers)
 	}
 	return errors.Join(failed...)
 }

@@ -335,3 +335,44 @@ func TestAPathThatIsBrokenAtSetFailsNoOther(t *testing.T) {
 		}
 	}
 }
+
+func TestARuleForOneVIPBreaksThePathsOfThatVIPOnly(t *testing.T) {
+	l := newLAN(t, 1)
+	l.run(l.servers[0], "ip addr add 203.0.113.65/32 dev lo")
+	l.serve(l.servers[0], says("ok"))
+	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{}}))
+	other := netip.MustParsePrefix("203.0.113.64/27")
+	vip := site.VIPs[1]
+	vip.Prefix, vip.Addresses = other, []netip.Addr{other.Addr().Next()}
+	site.VIPs = append(site.VIPs, vip)
+	l.run(l.router, "ip route add default via 192.0.2.12 table 999; ip rule add to 203.0.113.32/27 lookup 999 priority 100")
+	r := l.prober()
+	r.set(site)
+	got := r.check(web(1, vip4), web(1, other))
+	if want := "policy rule 100 (lookup 999) comes before routesteer's: checks cannot be forced to web1"; got[0] != want || got[1] != "" {
+		t.Errorf("failures %q, want %q and none", got, want)
+	}
+	l.run(l.router, "ip rule del priority 100; ip rule add to 203.0.113.64/27 lookup 999 priority 100")
+	deadline := time.Now().Add(patience)
+	for got[0] != "" || got[1] == "" {
+		if time.Now().After(deadline) {
+			t.Fatalf("failures %q", got)
+		}
+		got = r.check(web(1, vip4), web(1, other))
+	}
+}
+
+func TestChecksGoOnWhileAllRulesAreFlushed(t *testing.T) {
+	l := newLAN(t, 1)
+	l.serve(l.servers[0], says("ok"))
+	l.run(l.router, "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lan0.rp_filter=0")
+	r := l.prober()
+	r.set(l.site(manual(topology.Check{HTTP: &topology.HTTP{}})))
+	l.run(l.router, "ip rule flush")
+	deadline := time.Now().Add(patience)
+	for got := r.check(web(1, vip4))[0]; got != ""; got = r.check(web(1, vip4))[0] {
+		if time.Now().After(deadline) {
+			t.Fatalf("failure %q\n%s", got, l.traces())
+		}
+	}
+}

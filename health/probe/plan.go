@@ -56,11 +56,11 @@ func (p plan) aims() ([]aim, error) {
 	if p.check.Through == topology.ThroughAddress {
 		return []aim{{to: w.path.address}}, nil
 	}
-	if broken := w.path.broken.Load(); broken != nil {
-		return nil, failf("%s", *broken)
-	}
 	aims := make([]aim, len(p.addresses))
 	for i, address := range p.addresses {
+		if words := w.path.obstacle(address); words != "" {
+			return nil, failf("%s", words)
+		}
 		aims[i] = aim{to: address, mark: w.path.mark}
 	}
 	return aims, nil

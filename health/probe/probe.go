@@ -122,6 +122,7 @@ func (p *Prober) Set(site *topology.Site) error {
 		// They are in nobody's way, and the next start cleans up.
 		p.log.Warn("paths of the former site are left", "err", err)
 	}
+	p.auditSoon() // of the paths that stay, for VIPs that are new
 	return nil
 }
 
