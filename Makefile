@@ -1,7 +1,6 @@
 # routesteer: build, test, measure. `make test` is what CI runs.
 
 GO          ?= go
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BUILD       := $(CURDIR)/build
 
@@ -10,7 +9,7 @@ BUILD       := $(CURDIR)/build
 all: build
 
 build: ## the binary, in build/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BUILD)/routesteer ./cmd/routesteer
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BUILD)/routesteer ./cmd/routesteer
 
 test: tools lint unit ## everything CI runs
 
