@@ -178,7 +178,8 @@ func (b *Board) keepEcho(old Board, address netip.Addr) {
 	default:
 		b.echoes[address] = echo{state: EchoNever}
 	}
-	if old.lost[address] {
+	// What only echo could end ends with it.
+	if old.lost[address] && !(b.site.Alive.Off && state.state == EchoLost) {
 		b.lost[address] = true
 	}
 }

@@ -200,6 +200,18 @@ func TestALinkThatIsBackEndsALossWithoutEcho(t *testing.T) {
 	}
 }
 
+func TestALossByEchoEndsWhenEchoIsTurnedOff(t *testing.T) {
+	b := health.NewBoard(newSite(web1, nic2))
+	b.Observe(health.Found{Server: "web1", Address: web1, At: noon})
+	b.Observe(health.Loss{Server: "web1", Address: web1, At: noon.Add(time.Second), Failure: "no reply to 3 echoes"})
+	quiet := newSite(web1, nic2)
+	quiet.Alive.Off = true
+	b.SetSite(quiet)
+	if b.Lost(web1) {
+		t.Error("the address is still called lost, and nothing can end that")
+	}
+}
+
 func TestNewAddressesOfAServerAreJudgedAnew(t *testing.T) {
 	b := health.NewBoard(newSite(web1))
 	feed(b, noon, "..")
