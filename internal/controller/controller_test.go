@@ -159,6 +159,12 @@ func (w *world) open(router topology.Router, site *topology.Site) (drivers.Drive
 	return w.core.Open(prefixes), nil
 }
 
+// later lets fake time pass, and all act on it.
+func (w *world) later(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // settle gives one round of results and waits until all have acted on it.
 func (w *world) settle() {
 	w.senses.tell()
@@ -237,7 +243,7 @@ func TestAStartAdoptsWhatItFindsAndChangesNothing(t *testing.T) {
 		if n := w.edge.Changes() + w.core.Changes(); n != 0 {
 			t.Errorf("%d changes after a restart, want 0", n)
 		}
-		time.Sleep(61 * time.Second) // fake: the failback policy's minute
+		w.later(61 * time.Second)
 		w.settle()
 		w.wantRoutes("edge, a minute later,", w.edge, "web1 web2")
 	})
@@ -291,7 +297,7 @@ func TestADrainMovesIsKeptAndComesBackAfterARestart(t *testing.T) {
 			t.Errorf("after a restart: %+v", admin)
 		}
 		w.wantRoutes("edge, after a restart,", w.edge, "web2 web2")
-		time.Sleep(61 * time.Second)
+		w.later(61 * time.Second)
 		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
 			t.Fatal(err)
 		}
@@ -390,8 +396,7 @@ func TestASlowRouterDelaysNobody(t *testing.T) {
 		w.settle()
 		w.wantRoutes("edge, at once,", w.edge, "web2 web2")
 		w.wantRoutes("core, not yet,", w.core, "web1 web2")
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
+		w.later(30 * time.Second)
 		w.wantRoutes("core, later,", w.core, "web2 web2")
 	})
 }
@@ -410,8 +415,7 @@ func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
 		}
 		w.wantRoutes("edge", w.edge, "web2 web2")
 		w.core.Mend()
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		w.later(time.Minute)
 		w.wantRoutes("core, mended,", w.core, "web2 web2")
 		if !w.status().Routers[0].InSync {
 			t.Errorf("still out of sync: %+v", w.status().Routers[0])
@@ -527,7 +531,7 @@ func TestACommonOutageMovesNothing(t *testing.T) {
 					w.senses.news <- result
 				}
 				synctest.Wait()
-				time.Sleep(100 * time.Millisecond)
+				w.later(100 * time.Millisecond)
 			}
 		}
 		w.wantRoutes("edge", w.edge, "web1 web2")
@@ -560,8 +564,7 @@ func TestTheRouteThatGetsThePacketsIsShown(t *testing.T) {
 		foreign := route(vip1, 4)
 		foreign.Foreign = true
 		w.edge.Append(foreign)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		w.later(time.Second)
 		vip := w.status().VIPs[0]
 		if vip.InSync || vip.Routes[1].Servers[0] != "web4" || !vip.Routes[1].Foreign {
 			t.Errorf("got %+v", vip)
@@ -597,9 +600,9 @@ func TestAHalfDoneApplyConverges(t *testing.T) {
 		w.settle()
 		w.senses.falls("web1", "", vip1)
 		w.edge.Mend()
-		time.Sleep(2 * time.Minute)
+		w.later(2 * time.Minute)
 		w.settle()
-		time.Sleep(2 * time.Minute)
+		w.later(2 * time.Minute)
 		w.settle()
 		w.wantRoutes("edge", w.edge, "web1 web3")
 	})
@@ -611,8 +614,7 @@ func TestDriftIsRepairedAndCounted(t *testing.T) {
 		defer w.stop()
 		w.edge.Plant(route(vip1, 4))
 		synctest.Wait()
-		time.Sleep(time.Second)
-		synctest.Wait()
+		w.later(time.Second)
 		w.wantRoutes("edge", w.edge, "web1 web2")
 		if edge := w.status().Routers[1]; edge.Repairs != 1 {
 			t.Errorf("%d repairs counted, want 1", edge.Repairs)
