@@ -55,10 +55,12 @@ func TestReportWithTheRealController(t *testing.T) {
 		faults []string
 	}{
 		{IPv4, []string{"crash", "unplug-router", "drain"}},
+		{IPv4, []string{"freeze", "remove-vip"}},
+		{IPv4, []string{"unplug", "undrain"}},
 		{IPv6, []string{"crash", "block"}},
 		{IPv6, []string{"drain", "controller-kill"}},
 	} {
-		t.Run(string(c.family)+"-"+c.faults[0], func(t *testing.T) {
+		t.Run(string(c.family)+"-"+strings.Join(c.faults, "-"), func(t *testing.T) {
 			t.Parallel()
 			testReport(t, c.family, c.faults)
 		})
@@ -88,11 +90,11 @@ func testReport(t *testing.T, family Family, faults []string) {
 		if row.FailedElsewhere != 0 {
 			t.Errorf("%s: want other VIPs untouched, but %d requests failed", row, row.FailedElsewhere)
 		}
-		planned := row.Fault == "drain" || row.Fault == "controller-kill"
+		planned := slices.Contains([]string{"drain", "undrain", "remove-vip", "controller-kill"}, row.Fault)
 		if planned && (row.FailedRequests > row.CutRequests || row.PacketsLost != 0) {
 			t.Errorf("%s: want no loss", row)
 		}
-		if row.Fault == "controller-kill" && row.RouteChanges != 0 {
+		if (row.Fault == "controller-kill" || row.Fault == "remove-vip") && row.RouteChanges != 0 {
 			t.Errorf("%s: %d route changes, want none", row, row.RouteChanges)
 		}
 	}
