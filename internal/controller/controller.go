@@ -161,6 +161,8 @@ func (c *Controller) loadIntent() error {
 // are. It may be called once.
 func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.stopped)
+	stopLog := c.journal.writeTo(c.log)
+	defer stopLog()
 	prober, err := c.options.Sense(c.news, c.log)
 	if err != nil {
 		return fmt.Errorf("start checks: %w", err)
@@ -333,20 +335,5 @@ func (c *Controller) do(ctx context.Context, f func()) error {
 	}
 }
 
-// record keeps an event and writes it to the log.
-func (c *Controller) record(event api.Event) {
-	c.journal.record(event)
-	attributes := make([]any, 0, 16)
-	for _, a := range []struct{ key, value string }{
-		{"server", event.Server}, {"prefix", event.VIP}, {"router", event.Router},
-		{"from", event.From}, {"to", event.To}, {"by", event.By}, {"reason", event.Reason},
-	} {
-		if a.value != "" {
-			attributes = append(attributes, a.key, a.value)
-		}
-	}
-	if event.TookMs > 0 {
-		attributes = append(attributes, "took_ms", event.TookMs)
-	}
-	c.log.Info(event.Kind, attributes...)
-}
+// record keeps an event.
+func (c *Controller) record(event api.Event) { c.journal.record(event) }

@@ -46,6 +46,7 @@ type world struct {
 	edge    *mem.Router
 	core    *mem.Router
 	senses  *senses
+	log     *slog.Logger
 	control *controller.Controller
 	stop    func()
 }
@@ -110,7 +111,7 @@ func (s *senses) falls(server topology.ServerName, why string, vips ...netip.Pre
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, file: article, dir: t.TempDir(), edge: mem.NewRouter(), core: mem.NewRouter()}
+	w := &world{t: t, file: article, dir: t.TempDir(), edge: mem.NewRouter(), core: mem.NewRouter(), log: slog.New(slog.DiscardHandler)}
 	return w
 }
 
@@ -128,7 +129,7 @@ func (w *world) start() {
 			return w.senses, nil
 		},
 
-		StateFile: filepath.Join(w.dir, "state.json"), Version: "test", Log: slog.New(slog.DiscardHandler),
+		StateFile: filepath.Join(w.dir, "state.json"), Version: "test", Log: w.log,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -586,6 +587,51 @@ func TestManyOrdersDoNotPutOffTheNextTry(t *testing.T) {
 		}
 		if retry := w.status().Routers[0].Retry; time.Until(retry) > 2*time.Second {
 			t.Errorf("the next try is in %s", time.Until(retry))
+		}
+	})
+}
+
+// A stuckLog is a log whose reader has stopped reading.
+type stuckLog struct {
+	slog.Handler
+	reads chan struct{} // closed when it reads again
+}
+
+func (stuckLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l stuckLog) Handle(context.Context, slog.Record) error {
+	<-l.reads
+	return nil
+}
+
+func TestAStuckLogHoldsUpNobody(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		reads := make(chan struct{})
+		defer close(reads)
+		w.log = slog.New(stuckLog{slog.DiscardHandler, reads})
+		w.start()
+		defer w.stop()
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.wantRoutes("edge", w.edge, "web2 web2")
+	})
+}
+
+func TestTheLogTellsEveryEventAlsoTheLast(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		var text strings.Builder
+		w.log = slog.New(slog.NewTextHandler(&text, nil))
+		w.start()
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.stop()
+		for _, want := range []string{
+			`msg=controller to=running`, `msg=verdict server=web1 prefix=203.0.113.32/27 from=up to=down reason="connection refused"`,
+			`msg=assignment prefix=203.0.113.32/27 from=web1 to=web2`, `msg=route prefix=203.0.113.32/27 router=edge from=web1 to=web2`, `msg=controller to=stopped`,
+		} {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("the log lacks %s:\n%s", want, &text)
+			}
 		}
 	})
 }

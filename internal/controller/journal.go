@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -81,4 +82,55 @@ func (j *journal) follow(ctx context.Context, since uint64, follow bool) iter.Se
 			}
 		}
 	}
+}
+
+// logLimit is how long the end waits for a log that takes no more.
+const logLimit = time.Second
+
+// writeTo writes every event to the log, one line each, in a goroutine of its
+// own: whoever reads the log may be slow, or stuck, and steering must not be.
+// The function it returns writes what is left, and ends it.
+func (j *journal) writeTo(log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		last := uint64(0)
+		for _, follow := range []bool{true, false} {
+			for event := range j.follow(ctx, last, follow) {
+				write(log, event)
+				last = event.Seq
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		limit := time.NewTimer(logLimit)
+		defer limit.Stop()
+		select {
+		case <-done:
+		case <-limit.C:
+		}
+	}
+}
+
+// write writes an event to the log with the time at which it happened.
+func write(log *slog.Logger, event api.Event) {
+	ctx := context.Background()
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	record := slog.NewRecord(event.Time, slog.LevelInfo, event.Kind, 0)
+	for _, a := range []struct{ key, value string }{
+		{"server", event.Server}, {"prefix", event.VIP}, {"router", event.Router},
+		{"from", event.From}, {"to", event.To}, {"by", event.By}, {"reason", event.Reason},
+	} {
+		if a.value != "" {
+			record.AddAttrs(slog.String(a.key, a.value))
+		}
+	}
+	if event.TookMs > 0 {
+		record.AddAttrs(slog.Float64("took_ms", event.TookMs))
+	}
+	_ = log.Handler().Handle(ctx, record) // as slog's own methods do: a log that cannot be written cannot be told of
 }
