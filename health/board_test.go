@@ -195,7 +195,10 @@ func TestALinkThatIsBackEndsALossWithoutEcho(t *testing.T) {
 	if flips := b.Observe(health.Loss{Server: "web1", Address: nic2, At: noon.Add(9 * time.Second), Failure: "link lan1 is down"}); len(flips) != 0 {
 		t.Errorf("flips %+v though the first address is back", flips)
 	}
-	if got := b.Echo("web1"); got != health.EchoNever {
+	alone := health.NewBoard(newSite(web1))
+	alone.Observe(health.Loss{Server: "web1", Address: web1, At: noon, Failure: "link lan0 is down"})
+	alone.Observe(health.Found{Server: "web1", Address: web1, At: noon.Add(time.Second), ByLink: true})
+	if got := alone.Echo("web1"); got != health.EchoNever {
 		t.Errorf("echo is %q, want never answered", got)
 	}
 }

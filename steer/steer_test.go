@@ -243,6 +243,19 @@ func TestDesired(t *testing.T) {
 	}
 }
 
+func TestAReasonEndsWhenTheVIPIsHome(t *testing.T) {
+	s := site(t, article)
+	believed, _ := believe(t, s, "web1 down")
+	previous := routed(s, "web2 web2 web3 web4")
+	for i := range 2 {
+		previous[s.VIPs[i].Prefix] = steer.Want{Servers: []topology.ServerName{"web2"}, Cause: steer.Failover, Why: "what moved it"}
+	}
+	got := steer.Desired(steer.Input{Site: s, Health: believed, Previous: previous, Now: noon})
+	if away, home := got[s.VIPs[0].Prefix].Why, got[s.VIPs[1].Prefix].Why; away != "what moved it" || home != "web2 is primary" {
+		t.Errorf("away from home: %q, at home: %q; want what moved it, web2 is primary", away, home)
+	}
+}
+
 func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 	for _, policy := range []string{"manual", "never"} {
 		s := site(t, article+"policy: {failback: "+policy+"}\n")

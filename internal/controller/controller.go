@@ -303,18 +303,14 @@ func (c *Controller) drainNews(first health.News) []health.News {
 
 // alone waits until nobody else changes operators' intent or the site, and
 // makes others wait until the function it returns is called. Whoever gives up
-// waiting changes nothing later.
+// waiting changes nothing later: do would refuse, even if the turn came.
 func (c *Controller) alone(ctx context.Context) (release func(), err error) {
 	select {
 	case c.changing <- struct{}{}:
+		return func() { <-c.changing }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
-		<-c.changing
-		return nil, err
-	}
-	return func() { <-c.changing }, nil
 }
 
 // do runs f in the loop and waits for it. It does not begin what ctx no longer
