@@ -499,6 +499,20 @@ func TestWhoeverGivesUpChangesNothingLater(t *testing.T) {
 	})
 }
 
+func TestNothingIsBegunForAnOperatorWhoHasGone(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 50 { // by chance it would be begun every other time
+			if _, err := w.control.Status(ctx); !errors.Is(err, context.Canceled) {
+				t.Fatalf("got %v, want that it was cancelled", err)
+			}
+		}
+	})
+}
+
 func TestUndrainReturnsTrafficThoughFailbackIsManual(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = article + "policy: {failback: manual}\n"
@@ -575,6 +589,7 @@ func TestTheRouteThatGetsThePacketsIsShown(t *testing.T) {
 
 func TestManyOrdersDoNotPutOffTheNextTry(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
+		w.file = article + "policy: {failback: immediate}\n"
 		w.start()
 		defer w.stop()
 		w.core.Cut()
