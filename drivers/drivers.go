@@ -29,9 +29,9 @@ type Driver interface {
 	// now, never from a cache, sorted as steer.SortRoutes sorts. A prefix without
 	// a route is absent; a prefix may have a route of ours and foreign ones.
 	Routes(ctx context.Context) ([]steer.Route, error)
-	// Apply makes the changes in order and returns how many took effect. err
-	// joins a *ChangeError for each change that did not, or says why Apply had to
-	// stop. The caller reads the routes back; Apply need not.
+	// Apply makes the changes in order and returns for how many prefixes they took
+	// effect. err joins *ChangeErrors for the prefixes for which one did not, or
+	// says why Apply had to stop. The caller reads the routes back; Apply need not.
 	Apply(ctx context.Context, changes []steer.Change) (n int, err error)
 	io.Closer
 }
@@ -52,9 +52,9 @@ type Watcher interface {
 	Changed() <-chan struct{}
 }
 
-// A ChangeError says why one change did not take effect.
+// A ChangeError says why a change did not take effect for some of its prefixes.
 type ChangeError struct {
-	Change steer.Change
+	Change steer.Change // narrowed to those prefixes
 	Err    error
 }
 

@@ -8,7 +8,7 @@ import (
 // A Plan is what makes a router's routes equal an Assignment. The zero Plan
 // has nothing to do.
 type Plan struct {
-	Changes []Change // sorted by prefix
+	Changes []Change // sorted by their first prefix
 	Foreign []Route  // routes in the way that are not ours to touch, sorted
 }
 
@@ -22,26 +22,27 @@ func Diff(want Assignment, have []Route, adopt bool) Plan {
 	for prefix, want := range want {
 		mine, exists := ours[prefix]
 		blocked, isBlocked := foreign[prefix]
+		one := []netip.Prefix{prefix}
 		switch {
 		case want.Withdraw && exists:
-			plan.Changes = append(plan.Changes, Change{Op: Remove, Prefix: prefix, From: mine.NextHops, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Remove, Prefixes: one, From: mine.NextHops, Reason: want.Why})
 		case len(want.NextHops) == 0:
 		case !exists && isBlocked && !adopt:
 			plan.Foreign = append(plan.Foreign, blocked)
 		case !exists && isBlocked:
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefix: prefix, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
 		case !exists:
-			plan.Changes = append(plan.Changes, Change{Op: Add, Prefix: prefix, To: want.NextHops, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Add, Prefixes: one, To: want.NextHops, Reason: want.Why})
 		case mine.Stray || !slices.Equal(mine.NextHops, want.NextHops):
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefix: prefix, From: mine.NextHops, To: want.NextHops, Adopt: isBlocked && adopt, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: mine.NextHops, To: want.NextHops, Adopt: isBlocked && adopt, Reason: want.Why})
 		case isBlocked && adopt:
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefix: prefix, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
 		}
 		if exists && isBlocked && !adopt {
 			plan.Foreign = append(plan.Foreign, blocked)
 		}
 	}
-	slices.SortFunc(plan.Changes, func(a, b Change) int { return ComparePrefix(a.Prefix, b.Prefix) })
+	slices.SortFunc(plan.Changes, func(a, b Change) int { return ComparePrefix(a.Prefixes[0], b.Prefixes[0]) })
 	SortRoutes(plan.Foreign)
 	return plan
 }

@@ -301,9 +301,9 @@ func TestApplyingADiffLeavesNothingToDo(t *testing.T) {
 		}
 		for _, change := range steer.Diff(want, have, false).Changes {
 			if change.Op == steer.Remove {
-				delete(table, change.Prefix)
+				delete(table, change.Prefixes[0])
 			} else {
-				table[change.Prefix] = steer.Route{Prefix: change.Prefix, NextHops: change.To}
+				table[change.Prefixes[0]] = steer.Route{Prefix: change.Prefixes[0], NextHops: change.To}
 			}
 		}
 		if left := steer.Diff(want, slices.Collect(maps.Values(table)), false); len(left.Changes) > 0 {

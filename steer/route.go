@@ -68,21 +68,42 @@ const (
 	Remove  Op = "remove"  // it has one, and none is wanted
 )
 
-// A Change makes one prefix's route on a router what it should be.
+// A Change makes the routes of one or more prefixes on a router what they
+// should be. Whoever gets one changes none of its slices, which are shared.
 type Change struct {
-	Op     Op
-	Prefix netip.Prefix
-	From   []NextHop // what the router has; nil for Add
-	To     []NextHop // what it should have; nil for Remove
-	Adopt  bool      // take over the foreign route that stands in the way
-	Reason string    // why, for people
+	Op       Op
+	Prefixes []netip.Prefix // at least one, sorted, all of one family
+	Cohort   string         // names the VIPs that always move together, to which these belong; "" for none
+	From     []NextHop      // what the router has for each of them; nil for Add
+	To       []NextHop      // what it should have; nil for Remove
+	Adopt    bool           // take over the foreign routes that stand in the way
+	Reason   string         // why, for people
+}
+
+// For is the change narrowed to some of its prefixes.
+func (c Change) For(prefixes ...netip.Prefix) Change {
+	c.Prefixes = prefixes
+	return c
+}
+
+// Prefixes counts the prefixes of the changes.
+func Prefixes(changes []Change) int {
+	n := 0
+	for _, c := range changes {
+		n += len(c.Prefixes)
+	}
+	return n
 }
 
 // String writes the change as an operator reads it:
-// "replace 203.0.113.32/27 via 192.0.2.11 -> 192.0.2.12".
+// "replace 203.0.113.32/27 via 192.0.2.11 -> 192.0.2.12", or, for several
+// prefixes, "replace 203.0.113.32/27 and 2 more via 192.0.2.11 -> 192.0.2.12".
 func (c Change) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", c.Op, c.Prefix)
+	fmt.Fprintf(&b, "%s %s", c.Op, c.Prefixes[0])
+	if more := len(c.Prefixes) - 1; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
 	if len(c.From)+len(c.To) > 0 {
 		b.WriteString(" via ")
 	}

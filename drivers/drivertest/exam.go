@@ -30,6 +30,7 @@ func Exam(t *testing.T, router Bench) {
 		{"a route is added, moved and removed", addMoveRemove},
 		{"from every state to every other without a gap", everyTransition},
 		{"many prefixes change in one call", manyAtOnce},
+		{"many prefixes change in one change", manyInOne},
 		{"a change that is already true is no error", idempotence},
 		{"a change that expects another state still gives the right one", staleExpectation},
 		{"two changes of one prefix in one call happen in order", inOrder},
@@ -39,6 +40,7 @@ func Exam(t *testing.T, router Bench) {
 		{"a foreign route in the place of ours is told and left alone", foreignIntrudes},
 		{"a foreign route is adopted when we may", foreignAdopted},
 		{"a refused change is named and does not stop the others", refusal},
+		{"a change refused for some of its prefixes is made for the others", partRefused},
 		{"a half-done plan converges", halfDone},
 		{"a route taken behind our back is noticed and repaired", taken},
 		{"a route bent behind our back is noticed and repaired", bent},
@@ -160,8 +162,8 @@ func (s *seat) routes() []steer.Route {
 func (s *seat) apply(changes ...steer.Change) {
 	s.Helper()
 	n, err := s.try(changes...)
-	if err != nil || n != len(changes) {
-		s.Fatalf("Apply took %d of %d changes: %v", n, len(changes), err)
+	if want := steer.Prefixes(changes); err != nil || n != want {
+		s.Fatalf("Apply changed %d of %d prefixes: %v", n, want, err)
 	}
 }
 
@@ -216,7 +218,12 @@ func route(p netip.Prefix, hops []steer.NextHop) string {
 
 // change is the step from one state of a prefix to another; nil is no route.
 func change(p netip.Prefix, from, to []steer.NextHop) steer.Change {
-	c := steer.Change{Op: steer.Replace, Prefix: p, From: from, To: to, Reason: "examined"}
+	return changeAll([]netip.Prefix{p}, from, to)
+}
+
+// changeAll is the same for several prefixes in one change.
+func changeAll(prefixes []netip.Prefix, from, to []steer.NextHop) steer.Change {
+	c := steer.Change{Op: steer.Replace, Prefixes: prefixes, From: from, To: to, Reason: "examined"}
 	switch {
 	case from == nil:
 		c.Op = steer.Add

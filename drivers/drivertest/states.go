@@ -78,6 +78,25 @@ func manyAtOnce(t *testing.T, e *exam, f family) {
 	}
 }
 
+func manyInOne(t *testing.T, e *exam, f family) {
+	prefixes := e.prefixes(f, 300)
+	slices.SortFunc(prefixes, steer.ComparePrefix)
+	s := e.sit(t, prefixes...)
+	for _, step := range [][2][]steer.NextHop{{nil, f.to(0)}, {f.to(0), f.to(1)}, {f.to(1), nil}} {
+		c := changeAll(prefixes, step[0], step[1])
+		c.Cohort = "examined"
+		s.apply(c)
+		s.apply(c) // which is true already
+		var want []string
+		for _, p := range prefixes {
+			if step[1] != nil {
+				want = append(want, route(p, step[1]))
+			}
+		}
+		s.want(want...)
+	}
+}
+
 func idempotence(t *testing.T, e *exam, f family) {
 	p := e.prefixes(f, 1)[0]
 	s := e.sit(t, p)

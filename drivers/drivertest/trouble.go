@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ func (s *seat) refused(err error, prefixes ...netip.Prefix) {
 	s.Helper()
 	got := map[netip.Prefix]bool{}
 	for _, e := range changeErrors(err) {
-		got[e.Change.Prefix] = true
+		for _, p := range e.Change.Prefixes {
+			got[p] = true
+		}
 	}
 	if len(got) != len(prefixes) {
 		s.Errorf("Apply's error has a ChangeError for %d prefixes, want %d: %v", len(got), len(prefixes), err)
@@ -66,7 +69,7 @@ func noNextHops(t *testing.T, e *exam, f family) {
 	p := e.prefixes(f, 1)[0]
 	s := e.sit(t, p)
 	s.apply(change(p, nil, f.to(0)))
-	_, err := s.try(steer.Change{Op: steer.Replace, Prefix: p, From: f.to(0)})
+	_, err := s.try(steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{p}, From: f.to(0)})
 	s.refused(err, p)
 	s.want(route(p, f.to(0)))
 	s.apply(change(p, f.to(0), nil))
@@ -122,7 +125,7 @@ func foreignAdopted(t *testing.T, e *exam, f family) {
 		e.Plant(t, p, f.to(0))
 		s := e.sit(t, p)
 		gaps := e.Guard(t, p)
-		s.apply(steer.Change{Op: op, Prefix: p, To: f.to(1), Adopt: true})
+		s.apply(steer.Change{Op: op, Prefixes: []netip.Prefix{p}, To: f.to(1), Adopt: true})
 		s.want(route(p, f.to(1)))
 		if got := gaps(); len(got) > 0 {
 			t.Errorf("%s went without a route while it was adopted:\n%s", p, list(got))
@@ -153,6 +156,21 @@ func refusal(t *testing.T, e *exam, f family) {
 	s.refused(err, ps[1], ps[2])
 	s.want(route(ps[0], f.to(0)), route(ps[1], f.to(0)), route(ps[3], f.to(0)))
 	s.apply(change(ps[0], f.to(0), nil), change(ps[1], f.to(0), nil), change(ps[3], f.to(0), nil))
+}
+
+func partRefused(t *testing.T, e *exam, f family) {
+	ps := e.prefixes(f, 5)
+	slices.SortFunc(ps, steer.ComparePrefix)
+	s := e.sit(t, ps[0], ps[2], ps[4])
+	c := changeAll(ps, nil, f.to(0))
+	c.Cohort = "examined"
+	n, err := s.try(c)
+	if n != 3 {
+		t.Errorf("Apply changed %d prefixes, want 3", n)
+	}
+	s.refused(err, ps[1], ps[3])
+	s.want(route(ps[0], f.to(0)), route(ps[2], f.to(0)), route(ps[4], f.to(0)))
+	s.apply(changeAll([]netip.Prefix{ps[0], ps[2], ps[4]}, f.to(0), nil))
 }
 
 func halfDone(t *testing.T, e *exam, f family) {

@@ -26,6 +26,7 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 		done int
 		errs []error
 	)
+	changes = singly(changes)
 	for len(changes) > 0 {
 		n := distinct(changes)
 		count, failed, err := d.applyDistinct(ctx, changes[:n])
@@ -39,20 +40,31 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	return done, errors.Join(errs...)
 }
 
-// distinct counts the changes up to one for a prefix that had one before,
+// singly splits the changes into such of one prefix each.
+func singly(changes []steer.Change) []steer.Change {
+	var single []steer.Change
+	for _, c := range changes {
+		for i := range c.Prefixes {
+			single = append(single, c.For(c.Prefixes[i:i+1]...))
+		}
+	}
+	return single
+}
+
+// distinct counts the changes (of one prefix each) up to one for a prefix that had one before,
 // which has to wait for a fresh look.
 func distinct(changes []steer.Change) int {
 	seen := make(map[netip.Prefix]bool, len(changes))
 	for i, c := range changes {
-		if seen[c.Prefix] {
+		if seen[c.Prefixes[0]] {
 			return i
 		}
-		seen[c.Prefix] = true
+		seen[c.Prefixes[0]] = true
 	}
 	return len(changes)
 }
 
-// applyDistinct makes changes of as many prefixes. failed has a
+// applyDistinct makes changes of as many prefixes, one each. failed has a
 // *drivers.ChangeError for each that did not take effect; err says why it had
 // to stop.
 func (d *Driver) applyDistinct(ctx context.Context, changes []steer.Change) (done int, failed []error, err error) {
@@ -62,7 +74,7 @@ func (d *Driver) applyDistinct(ctx context.Context, changes []steer.Change) (don
 	}
 	steps := make([]step, len(changes))
 	for i, c := range changes {
-		steps[i] = d.plan(c, have[c.Prefix])
+		steps[i] = d.plan(c, have[c.Prefixes[0]])
 	}
 	err = d.requests.during(ctx, func() error {
 		if err := d.run(steps, func(s *step) []message { return s.make }); err != nil {
@@ -130,7 +142,7 @@ func (s *step) settle(m message, result error) {
 	}
 }
 
-// plan says what to do for one change, given what the kernel has for its
+// plan says what to do for one change of one prefix, given what the kernel has for its
 // prefix.
 func (d *Driver) plan(c steer.Change, have []entry) step {
 	s := step{change: c}
@@ -153,7 +165,7 @@ func (d *Driver) plan(c steer.Change, have []entry) step {
 
 // check refuses changes that no kernel should see.
 func (d *Driver) check(c steer.Change) error {
-	if !d.prefixes[c.Prefix] {
+	if !d.prefixes[c.Prefixes[0]] {
 		return errors.New("the prefix is not one of the site's VIPs: refusing to touch its routes")
 	}
 	switch c.Op {
@@ -175,7 +187,7 @@ func checkNextHops(c steer.Change) error {
 		switch {
 		case !h.Address.IsValid() || h.Address.IsUnspecified() || h.Address.Is4In6() || h.Address.Zone() != "":
 			return fmt.Errorf("%q cannot be a next hop", h.Address)
-		case c.Prefix.Addr().Is6() && h.Address.Is4():
+		case c.Prefixes[0].Addr().Is6() && h.Address.Is4():
 			return fmt.Errorf("an IPv6 prefix cannot have the IPv4 next hop %s", h.Address)
 		case h.Weight < 1 || h.Weight > 256:
 			return fmt.Errorf("next hop %s has weight %d; Linux knows 1 to 256", h.Address, h.Weight)
@@ -206,12 +218,12 @@ func (d *Driver) planWrite(s *step, have []entry) {
 	case standing >= 0:
 	case at >= 0:
 		replaced = at
-		s.make = []message{d.writeRoute(c.Prefix, c.To, unix.NLM_F_REPLACE)}
+		s.make = []message{d.writeRoute(c.Prefixes[0], c.To, unix.NLM_F_REPLACE)}
 	default:
-		s.make = []message{d.writeRoute(c.Prefix, c.To, unix.NLM_F_EXCL)}
+		s.make = []message{d.writeRoute(c.Prefixes[0], c.To, unix.NLM_F_EXCL)}
 	}
 	for i, e := range have {
-		adopted := c.Adopt && !d.ours(e) && e.metric <= d.metric(c.Prefix)
+		adopted := c.Adopt && !d.ours(e) && e.metric <= d.metric(c.Prefixes[0])
 		if adopted && e.protocol == unix.RTPROT_KERNEL {
 			s.err = fmt.Errorf("the prefix is a connected network of this machine (%s), which cannot be adopted; "+
 				"remove its address from the interface", d.words(e))

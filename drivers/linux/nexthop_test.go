@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestRoutesByNexthopObjectsAreReadAndNotOverwritten(t *testing.T) {
 			wantLines(t, d, want...)
 			for _, op := range []steer.Op{steer.Add, steer.Replace} {
 				changes := []steer.Change{
-					{Op: op, Prefix: vip4, To: hops(t, "192.0.2.13")}, {Op: op, Prefix: vip6, To: hops(t, "2001:db8:1::13")},
+					{Op: op, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.13")}, {Op: op, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::13")},
 				}
 				if n, err := d.Apply(t.Context(), changes); n != 0 || err == nil || !strings.Contains(err.Error(), "nhid 3") {
 					t.Errorf("%s took %d changes: %v", op, n, err)
@@ -35,8 +36,8 @@ func TestRoutesByNexthopObjectsAreReadAndNotOverwritten(t *testing.T) {
 			wantLines(t, d, want...)
 
 			adopt := []steer.Change{
-				{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.13"), Adopt: true},
-				{Op: steer.Replace, Prefix: vip6, To: hops(t, "2001:db8:1::13"), Adopt: true},
+				{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.13"), Adopt: true},
+				{Op: steer.Replace, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::13"), Adopt: true},
 			}
 			mustApply(t, d, adopt...)
 			wantLines(t, d,
@@ -63,8 +64,8 @@ func TestOurRoutesByNexthopObjectsAreStrayAndReplaced(t *testing.T) {
 				"203.0.113.32/27 via 192.0.2.11 STRAY | proto 82 metric 0 nhid 1 dev lan0",
 				"2001:db8:64::/64 via 2001:db8:1::11 STRAY | proto 82 metric 7 nhid 6 dev lan0")
 			mustApply(t, d,
-				steer.Change{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.11")},
-				steer.Change{Op: steer.Replace, Prefix: vip6, To: hops(t, "2001:db8:1::11")})
+				steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")},
+				steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11")})
 			wantLines(t, d,
 				"203.0.113.32/27 via 192.0.2.11 | proto 82 metric 0 dev lan0",
 				"2001:db8:64::/64 via 2001:db8:1::11 | proto 82 metric 1024 dev lan0")

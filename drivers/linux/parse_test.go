@@ -56,7 +56,7 @@ func FuzzParseRoute(f *testing.F) {
 		d := &Driver{cfg: defaults}
 		d.cfg.Table, d.cfg.Metric, d.cfg.Protocol = int(e.table), int(e.metric), e.protocol
 		to := e.nextHops()
-		if !d.proper(e) || checkNextHops(steer.Change{Prefix: p, To: to}) != nil {
+		if !d.proper(e) || checkNextHops(steer.Change{Prefixes: []netip.Prefix{p}, To: to}) != nil {
 			return
 		}
 		again, err := parseRoute(d.writeRoute(p, to, 0).payload)
@@ -109,7 +109,7 @@ func TestKernelsWordsAreFoundInShortAndLongErrors(t *testing.T) {
 }
 
 func TestLackOfRightsIsExplained(t *testing.T) {
-	c := steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}
+	c := steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}
 	err := explain(c, &refusal{errno: unix.EPERM})
 	if !strings.Contains(err.Error(), "needs CAP_NET_ADMIN") || !errors.Is(err, unix.EPERM) {
 		t.Error(err)

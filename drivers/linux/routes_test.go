@@ -150,7 +150,7 @@ func TestStraysGiveWayToTheRightRouteWithoutAGap(t *testing.T) {
 				t.Errorf("nothing stray was told:\n%s", before)
 			}
 			news := listen(t, r)
-			mustApply(t, d, steer.Change{Op: steer.Replace, Prefix: test.prefix, To: hops(t, to)})
+			mustApply(t, d, steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{test.prefix}, To: hops(t, to)})
 			wantLines(t, d, want)
 			if first := pending(t, news)[0]; !test.stands && first.kind != unix.RTM_NEWROUTE {
 				t.Error("a stray entry was removed before the right route was written")
@@ -170,7 +170,7 @@ func TestRemoveTakesAllOfOursAndNothingElse(t *testing.T) {
 	r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto 82 metric 9")
 	r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto static metric 10")
 	r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto 82 table 99")
-	mustApply(t, d, steer.Change{Op: steer.Remove, Prefix: vip4})
+	mustApply(t, d, steer.Change{Op: steer.Remove, Prefixes: []netip.Prefix{vip4}})
 	if got, want := squeeze(r.ip("route show 203.0.113.32/27 table all")),
 		"203.0.113.32/27 via 192.0.2.11 dev lan0 table 99 proto 82\n203.0.113.32/27 via 192.0.2.11 dev lan0 proto static metric 10"; got != want {
 		t.Errorf("left are\n%s\nwant\n%s", got, want)
@@ -194,8 +194,8 @@ func TestAdoptTakesThePlaceOfEveryRouteInTheWay(t *testing.T) {
 	r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto zebra metric 20")
 	r.ip("route add 203.0.113.32/27 via 192.0.2.14 proto static metric 500")
 	r.ip("-6 route add 2001:db8:64::/64 via 2001:db8:1::11 proto bird metric 20")
-	add4 := steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.12")}
-	add6 := steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::12")}
+	add4 := steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.12")}
+	add6 := steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::12")}
 
 	n, err := d.Apply(t.Context(), []steer.Change{add4})
 	if n != 0 || err == nil || !strings.Contains(err.Error(), "a foreign route stands there: via 192.0.2.11 proto static metric 50 dev lan0") {
@@ -215,14 +215,14 @@ func TestRouteOfALowerMetricDoesNotKeepOursFromBeingWritten(t *testing.T) {
 	r := newRouter(t)
 	d := r.open(topology.Linux{Table: 254, Metric: 50, Protocol: 82}, vip4)
 	r.ip("route add 203.0.113.32/27 via 192.0.2.11 proto zebra metric 20")
-	mustApply(t, d, steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.12")})
+	mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.12")})
 	wantLines(t, d,
 		"203.0.113.32/27 via 192.0.2.12 | proto 82 metric 50 dev lan0",
 		"203.0.113.32/27 via 192.0.2.11 FOREIGN | proto zebra metric 20 dev lan0")
 }
 
 func TestForeignRouteOfTheSameKeyIsNotReplacedByMistake(t *testing.T) {
-	replace := steer.Change{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.13")}
+	replace := steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.13")}
 	t.Run("behind ours", func(t *testing.T) {
 		r := newRouter(t)
 		d := r.open(defaults, vip4)
@@ -255,8 +255,8 @@ func TestForeignRouteThatAppearsAfterTheLookIsNotTouched(t *testing.T) {
 	r := newRouter(t)
 	d := r.open(defaults, vip4, vip6)
 	steps := []step{ // planned on an empty table
-		d.plan(steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}, nil),
-		d.plan(steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::11 2001:db8:1::12")}, nil),
+		d.plan(steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}, nil),
+		d.plan(steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11 2001:db8:1::12")}, nil),
 	}
 	r.ip("route add 203.0.113.32/27 via 192.0.2.13 proto static")
 	r.ip("-6 route add 2001:db8:64::/64 via 2001:db8:1::13 proto static")
@@ -277,7 +277,7 @@ func TestConnectedNetworkIsNeverAdopted(t *testing.T) {
 	r := newRouter(t)
 	lan := netip.MustParsePrefix("192.0.2.0/24")
 	d := r.open(defaults, lan)
-	n, err := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefix: lan, To: hops(t, "198.51.100.13"), Adopt: true}})
+	n, err := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefixes: []netip.Prefix{lan}, To: hops(t, "198.51.100.13"), Adopt: true}})
 	if n != 0 || err == nil || !strings.Contains(err.Error(), "is a connected network of this machine") {
 		t.Errorf("Apply took %d changes: %v", n, err)
 	}
@@ -292,21 +292,21 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		c    steer.Change
 		want string
 	}{
-		{"not connected", steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "10.9.9.9")},
+		{"not connected", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "10.9.9.9")},
 			"10.9.9.9 is not on a connected network of this machine"},
-		{"one of two not connected", steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "10.9.9.9 192.0.2.11")},
+		{"one of two not connected", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "10.9.9.9 192.0.2.11")},
 			"not all of 10.9.9.9, 192.0.2.11 are on connected networks"},
-		{"not connected, IPv6", steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:9::9")},
+		{"not connected, IPv6", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:9::9")},
 			"2001:db8:9::9 is not on a connected network of this machine"},
-		{"own address", steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::1")},
+		{"own address", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::1")},
 			"is 2001:db8:1::1 an address of a server, not of this machine?"},
-		{"given twice", steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11 192.0.2.11")},
+		{"given twice", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11 192.0.2.11")},
 			"next hop 192.0.2.11 is given twice; use a weight"},
-		{"too heavy", steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11*257 192.0.2.12")},
+		{"too heavy", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11*257 192.0.2.12")},
 			"next hop 192.0.2.11 has weight 257; Linux knows 1 to 256"},
-		{"wrong family", steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "192.0.2.11")},
+		{"wrong family", steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "192.0.2.11")},
 			"an IPv6 prefix cannot have the IPv4 next hop 192.0.2.11"},
-		{"no such operation", steer.Change{Op: "paint", Prefix: vip4}, `no such operation: "paint"`},
+		{"no such operation", steer.Change{Op: "paint", Prefixes: []netip.Prefix{vip4}}, `no such operation: "paint"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n, err := d.Apply(t.Context(), []steer.Change{test.c})
@@ -325,12 +325,12 @@ func TestRenderedCommandsDoWhatApplyDoes(t *testing.T) {
 	byHand, byDriver := newRouter(t), newRouter(t)
 	hand, driver := byHand.open(cfg, both...), byDriver.open(cfg, both...)
 	for _, step := range [][]steer.Change{
-		{{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}, {Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::11")}},
-		{{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.11*3 198.51.100.13")},
-			{Op: steer.Replace, Prefix: vip6, To: hops(t, "2001:db8:1::11 2001:db8:2::13*2")}},
-		{{Op: steer.Replace, Prefix: vip4, To: hops(t, "192.0.2.12")}, {Op: steer.Add, Adopt: true, Prefix: vip6, To: hops(t, "2001:db8:1::12")}},
-		{{Op: steer.Replace, Prefix: vip4, To: hops(t, "2001:db8:1::12")}},
-		{{Op: steer.Remove, Prefix: vip4}, {Op: steer.Remove, Prefix: vip6}},
+		{{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}, {Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11")}},
+		{{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11*3 198.51.100.13")},
+			{Op: steer.Replace, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11 2001:db8:2::13*2")}},
+		{{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.12")}, {Op: steer.Add, Adopt: true, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::12")}},
+		{{Op: steer.Replace, Prefixes: []netip.Prefix{vip4}, To: hops(t, "2001:db8:1::12")}},
+		{{Op: steer.Remove, Prefixes: []netip.Prefix{vip4}}, {Op: steer.Remove, Prefixes: []netip.Prefix{vip6}}},
 	} {
 		mustApply(t, driver, step...)
 		for _, command := range hand.Render(step) {
@@ -352,7 +352,7 @@ func TestOpenWorksInTheCallersNamespaceAndStaysThere(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	mustApply(t, d, steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")})
+	mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")})
 	for range 2 {
 		if err := d.Close(); err != nil {
 			t.Error(err)
@@ -381,13 +381,13 @@ func TestWaitEndsWithTheContextAndTheSocketGoesOn(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the wait ended with %v", err)
 	}
-	mustApply(t, d, steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")})
+	mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")})
 }
 
 func TestAbandonedDumpDoesNotSpoilTheNext(t *testing.T) {
 	r := newRouter(t)
 	d := r.open(defaults, vip4)
-	mustApply(t, d, steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")})
+	mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")})
 	var many strings.Builder
 	for i := range 3000 { // more than one datagram of a dump
 		many.WriteString("route add 10." + octets(i) + "/32 via 192.0.2.12\n")

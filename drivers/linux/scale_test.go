@@ -29,7 +29,7 @@ func many(n int, six bool) []netip.Prefix {
 func all(op steer.Op, prefixes []netip.Prefix, to []steer.NextHop) []steer.Change {
 	var changes []steer.Change
 	for _, p := range prefixes {
-		changes = append(changes, steer.Change{Op: op, Prefix: p, To: to})
+		changes = append(changes, steer.Change{Op: op, Prefixes: []netip.Prefix{p}, To: to})
 	}
 	return changes
 }

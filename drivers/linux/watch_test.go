@@ -50,8 +50,8 @@ func TestLostCarrierIsToldAndSignalled(t *testing.T) {
 	r.sysctl("ipv4/conf/all/ignore_routes_with_linkdown", "1")
 	d := r.open(defaults, vip4, vip6)
 	mustApply(t, d,
-		steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")},
-		steer.Change{Op: steer.Add, Prefix: vip6, To: hops(t, "2001:db8:1::11")})
+		steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")},
+		steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11")})
 	waitQuiet(t, d)
 	told := func(want string) func() bool {
 		return func() bool { return strings.Join(lines(t, d), "\n") == want }
@@ -68,13 +68,13 @@ func TestLostCarrierIsToldAndSignalled(t *testing.T) {
 
 	r.ip("link set lan0 down")
 	waitUntil(t, d, "lan0 going down, which takes the routes away", told(""))
-	_, err := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}})
+	_, err := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}})
 	if err == nil {
 		t.Error("a route over a link that is down was taken")
 	}
 	r.ip("link set lan0 up")
 	waitUntil(t, d, "lan0 coming up", func() bool {
-		n, _ := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")}})
+		n, _ := d.Apply(t.Context(), []steer.Change{{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}})
 		return n == 1
 	})
 }
@@ -126,8 +126,8 @@ func TestCloseEndsTheWatchWhileNewsCome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mustApply(t, d, steer.Change{Op: steer.Add, Prefix: vip4, To: hops(t, "192.0.2.11")},
-			steer.Change{Op: steer.Remove, Prefix: vip4})
+		mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")},
+			steer.Change{Op: steer.Remove, Prefixes: []netip.Prefix{vip4}})
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -60,14 +60,16 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 		errs []error
 	)
 	for _, c := range changes {
-		if err := d.reachable(); err != nil {
-			return done, errors.Join(append(errs, fmt.Errorf("change routes: %w", err))...)
+		for _, p := range c.Prefixes {
+			if err := d.reachable(); err != nil {
+				return done, errors.Join(append(errs, fmt.Errorf("change routes: %w", err))...)
+			}
+			if err := d.apply(p, c); err != nil {
+				errs = append(errs, &drivers.ChangeError{Change: c.For(p), Err: err})
+				continue
+			}
+			done++
 		}
-		if err := d.apply(c); err != nil {
-			errs = append(errs, &drivers.ChangeError{Change: c, Err: err})
-			continue
-		}
-		done++
 	}
 	return done, errors.Join(errs...)
 }
@@ -122,11 +124,11 @@ func (d *Driver) reachable() error {
 	return r.lost
 }
 
-// apply makes one change. The router's mu is held.
-func (d *Driver) apply(c steer.Change) error {
+// apply makes a change of one of its prefixes. The router's mu is held.
+func (d *Driver) apply(p netip.Prefix, c steer.Change) error {
 	r := d.router
-	have := r.routes[c.Prefix]
-	want, err := d.after(have, c)
+	have := r.routes[p]
+	want, err := d.after(p, have, c)
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (d *Driver) apply(c steer.Change) error {
 	if c.Op != steer.Remove && len(want) == 0 {
 		panic("mem: " + c.String() + " would leave the prefix without a route")
 	}
-	r.set(c.Prefix, want)
+	r.set(p, want)
 	r.changes++
 	if r.budget > 0 {
 		r.budget--
@@ -145,10 +147,10 @@ func (d *Driver) apply(c steer.Change) error {
 }
 
 // after is what the prefix has once the change is made.
-func (d *Driver) after(have []steer.Route, c steer.Change) ([]steer.Route, error) {
+func (d *Driver) after(p netip.Prefix, have []steer.Route, c steer.Change) ([]steer.Route, error) {
 	foreign := slices.DeleteFunc(slices.Clone(have), func(r steer.Route) bool { return !r.Foreign })
 	switch {
-	case !d.prefixes[c.Prefix]:
+	case !d.prefixes[p]:
 		return nil, errors.New("the prefix is not one of the site's VIPs: refusing to touch its routes")
 	case c.Op == steer.Remove:
 		return foreign, nil
@@ -159,20 +161,20 @@ func (d *Driver) after(have []steer.Route, c steer.Change) ([]steer.Route, error
 	case len(foreign) > 0 && !c.Adopt:
 		return nil, fmt.Errorf("a foreign route stands there: %s; remove it, or let the router adopt it (adopt: true)", foreign[0].Detail)
 	}
-	if err := d.acceptable(c); err != nil {
+	if err := d.acceptable(p, c); err != nil {
 		return nil, err
 	}
-	ours := steer.Route{Prefix: c.Prefix, NextHops: normal(c.To)}
+	ours := steer.Route{Prefix: p, NextHops: normal(c.To)}
 	ours.Detail = detail(ours)
 	return []steer.Route{ours}, nil
 }
 
-func (d *Driver) acceptable(c steer.Change) error {
+func (d *Driver) acceptable(p netip.Prefix, c steer.Change) error {
 	seen := map[netip.Addr]bool{}
 	for _, h := range c.To {
 		switch {
-		case !h.Address.IsValid() || c.Prefix.Addr().Is6() && h.Address.Is4():
-			return fmt.Errorf("%s cannot be a next hop of %s", h.Address, c.Prefix)
+		case !h.Address.IsValid() || p.Addr().Is6() && h.Address.Is4():
+			return fmt.Errorf("%s cannot be a next hop of %s", h.Address, p)
 		case h.Weight < 1 || h.Weight > 256:
 			return fmt.Errorf("next hop %s has weight %d; 1 to 256 are known", h.Address, h.Weight)
 		case seen[h.Address]:

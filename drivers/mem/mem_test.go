@@ -34,7 +34,7 @@ func to(addresses ...netip.Addr) []steer.NextHop {
 }
 
 func add(p netip.Prefix, hops ...netip.Addr) steer.Change {
-	return steer.Change{Op: steer.Add, Prefix: p, To: to(hops...)}
+	return steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{p}, To: to(hops...)}
 }
 
 func TestMemPassesTheExam(t *testing.T) {
@@ -111,7 +111,7 @@ func TestStrayRoutesGoWhenTheRightOneIsWritten(t *testing.T) {
 	d := router.Open([]netip.Prefix{vipA})
 	router.Plant(steer.Route{Prefix: vipA, NextHops: to(web1)})
 	router.Append(steer.Route{Prefix: vipA, NextHops: to(web1), Stray: true})
-	change := steer.Change{Op: steer.Replace, Prefix: vipA, From: to(web1), To: to(web1)}
+	change := steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{vipA}, From: to(web1), To: to(web1)}
 	if n, err := d.Apply(t.Context(), []steer.Change{change}); n != 1 || err != nil {
 		t.Fatalf("Apply took %d changes: %v", n, err)
 	}

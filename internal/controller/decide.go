@@ -151,10 +151,10 @@ func (c *Controller) see(seen sighting) {
 	}
 	if len(seen.made) > 0 {
 		r.changed = seen.applied
-		r.changes += uint64(len(seen.made))
+		r.changes += uint64(steer.Prefixes(seen.made))
 	}
 	if seen.repair {
-		r.repairs += uint64(len(seen.made))
+		r.repairs += uint64(steer.Prefixes(seen.made))
 	}
 	if seen.err == nil {
 		r.confirmed = seen.seq
@@ -208,7 +208,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 	owner := steer.Owners(c.site)
 	for _, change := range seen.made {
 		event := api.Event{
-			Time: seen.applied, Kind: "route", Router: name, VIP: change.Prefix.String(), Reason: change.Reason,
+			Time: seen.applied, Kind: "route", Router: name, Reason: change.Reason,
 			From: via(owner, change.From), To: via(owner, change.To),
 		}
 		if seen.repair {
@@ -216,7 +216,10 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		} else if was.seq != seen.seq && !seen.ordered.IsZero() {
 			event.TookMs = milliseconds(seen.applied.Sub(seen.ordered))
 		}
-		c.record(event)
+		for _, prefix := range change.Prefixes {
+			event.VIP = prefix.String()
+			c.record(event)
+		}
 	}
 	if text := message(seen.err); text != message(was.err) {
 		event := api.Event{Kind: "router", Router: name, To: "in sync", Reason: text}

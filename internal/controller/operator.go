@@ -334,10 +334,12 @@ func (c *Controller) Plan(ctx context.Context) (*api.Plan, error) {
 
 func addPlan(answer *api.Plan, router string, reply lookReply) {
 	for _, change := range reply.plan.Changes {
-		answer.Changes = append(answer.Changes, api.Change{
-			Router: router, Op: string(change.Op), Prefix: change.Prefix.String(),
-			From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
-		})
+		for _, prefix := range change.Prefixes {
+			answer.Changes = append(answer.Changes, api.Change{
+				Router: router, Op: string(change.Op), Prefix: prefix.String(),
+				From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
+			})
+		}
 	}
 	for _, route := range reply.plan.Foreign {
 		answer.Foreign = append(answer.Foreign, router+": "+foreignText(route))

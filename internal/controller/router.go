@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/drivers"
@@ -225,7 +227,7 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 		case refused != nil:
 			return refused
 		case round == rounds:
-			return fmt.Errorf("%d changes were accepted and yet do not show, the first: %s", len(seen.left.Changes), seen.left.Changes[0])
+			return fmt.Errorf("%d changes were accepted and yet do not show, the first: %s", steer.Prefixes(seen.left.Changes), seen.left.Changes[0])
 		case len(seen.left.Changes) > 0:
 			refused = w.act(ctx, seen)
 		}
@@ -272,20 +274,26 @@ func (w *worker) act(ctx context.Context, seen *sighting) error {
 	return nil
 }
 
-// effective returns the changes that err does not say were refused.
+// effective returns what of the changes err does not say was refused.
 func effective(changes []steer.Change, err error) []steer.Change {
-	refused := map[string]bool{}
+	if err == nil {
+		return changes
+	}
+	refused := map[netip.Prefix]bool{}
 	for _, e := range unjoin(err) {
 		var change *drivers.ChangeError
 		if !errors.As(e, &change) {
 			return nil // it stopped for another reason: the look will tell
 		}
-		refused[change.Change.Prefix.String()] = true
+		for _, prefix := range change.Change.Prefixes {
+			refused[prefix] = true
+		}
 	}
 	var made []steer.Change
 	for _, change := range changes {
-		if !refused[change.Prefix.String()] {
-			made = append(made, change)
+		rest := slices.DeleteFunc(slices.Clone(change.Prefixes), func(p netip.Prefix) bool { return refused[p] })
+		if len(rest) > 0 {
+			made = append(made, change.For(rest...))
 		}
 	}
 	return made
