@@ -30,21 +30,22 @@ func SortRoutes(routes []Route) {
 		return cmp.Or(
 			ComparePrefix(a.Prefix, b.Prefix),
 			compareBool(a.Foreign, b.Foreign),
-			slices.CompareFunc(a.NextHops, b.NextHops, compareNextHop),
+			slices.CompareFunc(a.NextHops, b.NextHops, CompareNextHop),
 			cmp.Compare(a.Detail, b.Detail),
 		)
 	})
 }
 
 // SortNextHops sorts by address, then weight.
-func SortNextHops(hops []NextHop) { slices.SortFunc(hops, compareNextHop) }
+func SortNextHops(hops []NextHop) { slices.SortFunc(hops, CompareNextHop) }
 
 // ComparePrefix orders prefixes by family, address and length.
 func ComparePrefix(a, b netip.Prefix) int {
 	return a.Compare(b)
 }
 
-func compareNextHop(a, b NextHop) int {
+// CompareNextHop orders next hops by address, then weight.
+func CompareNextHop(a, b NextHop) int {
 	return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Weight, b.Weight))
 }
 

@@ -1,0 +1,209 @@
+package flows
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/routesteer/routesteer/steer"
+)
+
+// Transitions returns what is under way, sorted by prefix, with the flows that
+// are not where the route goes now. It mends what a link that went down took
+// away, and cleans up after prefixes whose time has run out.
+func (k *Keeper) Transitions() ([]steer.Transition, error) {
+	var all []steer.Transition
+	for _, h := range k.halves {
+		under, err := h.transitions()
+		if err != nil {
+			return nil, fmt.Errorf("keep connections by nftables: %w", err)
+		}
+		found, err := k.count(h, under)
+		if err != nil {
+			return nil, fmt.Errorf("keep connections by nftables: %w", err)
+		}
+		all = append(all, found...)
+	}
+	return all, k.tidy()
+}
+
+// count says of each prefix which flows are left.
+func (k *Keeper) count(h *half, under map[netip.Prefix]element) ([]steer.Transition, error) {
+	if len(under) == 0 {
+		return nil, nil
+	}
+	left := map[netip.Prefix]map[uint32]int{}
+	finder := newFinder(under)
+	err := k.dumper.flows(h.family, h.sets.flows.Name, func(n noted) {
+		prefix, is := finder.find(h.family.vip(n.key))
+		// How long it has been silent shows in when it will be forgotten. One that
+		// ends will be soon, and does not count.
+		if is && n.mark != under[prefix].next && h.sets.flows.Timeout-n.expires < h.options.Idle {
+			if left[prefix] == nil {
+				left[prefix] = map[uint32]int{}
+			}
+			left[prefix][n.mark]++
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	overflow, err := k.overflow(h, finder)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]steer.Transition, 0, len(under))
+	for prefix, e := range under {
+		t := steer.Transition{
+			Prefix: prefix, To: k.ways.hops(e.next), From: k.ways.hops(e.base),
+			Since: e.since, Until: e.until, Overflow: overflow[prefix],
+		}
+		for mark, flows := range left[prefix] {
+			t.Left = append(t.Left, steer.Left{At: k.ways.hops(mark), Flows: flows})
+		}
+		slices.SortFunc(t.Left, func(a, b steer.Left) int { return slices.CompareFunc(a.At, b.At, steer.CompareNextHop) })
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b steer.Transition) int { return steer.ComparePrefix(a.Prefix, b.Prefix) })
+	return all, nil
+}
+
+// overflow counts the flows that there was no room to note.
+func (k *Keeper) overflow(h *half, finder *finder) (map[netip.Prefix]uint64, error) {
+	raw, err := h.conn.GetSetElements(h.sets.full)
+	if err != nil {
+		return nil, fmt.Errorf("read the nftables set %s: %w", h.sets.full.Name, err)
+	}
+	overflow := map[netip.Prefix]uint64{}
+	for _, e := range raw {
+		address, _ := netip.AddrFromSlice(e.Key)
+		if prefix, is := finder.find(address); is && e.Counter != nil {
+			overflow[prefix] += e.Counter.Packets
+		}
+	}
+	return overflow, nil
+}
+
+// Release gives up the flows of prefixes at next hops that are lost: what is
+// still said on them goes where the route goes now, whose server resets them,
+// so that clients need not wait for an answer.
+func (k *Keeper) Release(lost map[netip.Prefix][]netip.Addr) error {
+	for _, h := range k.halves {
+		under, err := h.transitions()
+		if err != nil {
+			return fmt.Errorf("release connections: %w", err)
+		}
+		if err := k.release(h, under, lost); err != nil {
+			return fmt.Errorf("release connections: %w", err)
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) release(h *half, under map[netip.Prefix]element, lost map[netip.Prefix][]netip.Addr) error {
+	isLost := func(prefix netip.Prefix, mark uint32) bool {
+		return slices.ContainsFunc(k.ways.hops(mark), func(hop steer.NextHop) bool { return slices.Contains(lost[prefix], hop.Address) })
+	}
+	var steps []step
+	for prefix, e := range under {
+		if e.base != e.next && isLost(prefix, e.base) {
+			steps = append(steps, step{prefix: prefix, was: e, base: e.next, from: e.next, next: e.next})
+		}
+	}
+	if err := h.redirect(steps); err != nil {
+		return err
+	}
+	finder := newFinder(under)
+	var gone, moved []nftables.SetElement
+	err := k.dumper.flows(h.family, h.sets.flows.Name, func(n noted) {
+		prefix, is := finder.find(h.family.vip(n.key))
+		if is && n.mark != under[prefix].next && isLost(prefix, n.mark) {
+			key := slices.Clone(n.key)
+			gone = append(gone, nftables.SetElement{Key: key, Val: putMark(n.mark)})
+			moved = append(moved, nftables.SetElement{Key: key, Val: putMark(under[prefix].next), Timeout: closingFor})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return h.rewrite(gone, moved)
+}
+
+// End ends transitions: all flows of the prefixes follow the route from here
+// on.
+func (k *Keeper) End(prefixes []netip.Prefix) error {
+	var failed []error
+	for _, h := range k.halves {
+		mine := slices.DeleteFunc(slices.Clone(prefixes), func(p netip.Prefix) bool { return !h.family.has(p) })
+		failed = append(failed, k.end(h, mine))
+	}
+	if err := errors.Join(append(failed, k.tidy())...); err != nil {
+		return fmt.Errorf("end moves: %w", err)
+	}
+	return nil
+}
+
+func (k *Keeper) end(h *half, prefixes []netip.Prefix) error {
+	under, err := h.transitions()
+	if err != nil {
+		return err
+	}
+	var steps []step
+	for _, p := range prefixes {
+		if e, is := under[p]; is {
+			steps = append(steps, step{prefix: p, was: e})
+		}
+	}
+	if len(steps) == len(under) { // the table goes, and all flows with it
+		return h.drop()
+	}
+	if err := h.inParts(steps, h.remove); err != nil {
+		return err
+	}
+	return k.forget(h, prefixes)
+}
+
+// forget removes the flows of prefixes that are not in transition: what was
+// noted once is not true any more when the next transition begins.
+func (k *Keeper) forget(h *half, prefixes []netip.Prefix) error {
+	if !h.loaded || len(prefixes) == 0 {
+		return nil
+	}
+	of := map[netip.Prefix]element{}
+	for _, p := range prefixes {
+		of[p] = element{}
+	}
+	finder := newFinder(of)
+	var gone []nftables.SetElement
+	err := k.dumper.flows(h.family, h.sets.flows.Name, func(n noted) {
+		if _, is := finder.find(h.family.vip(n.key)); is {
+			gone = append(gone, nftables.SetElement{Key: slices.Clone(n.key), Val: putMark(n.mark)})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return h.rewrite(gone, nil)
+}
+
+// tidy removes tables in which nothing is under way, and then the ways.
+func (k *Keeper) tidy() error {
+	var failed []error
+	loaded := false
+	for _, h := range k.halves {
+		under, err := h.transitions()
+		switch {
+		case err != nil:
+			failed = append(failed, err)
+		case h.loaded && len(under) == 0:
+			failed = append(failed, h.drop())
+		}
+		loaded = loaded || h.loaded
+	}
+	if !loaded && len(k.ways.all) > 0 {
+		failed = append(failed, k.ways.drop())
+	}
+	return errors.Join(failed...)
+}

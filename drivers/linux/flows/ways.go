@@ -1,0 +1,218 @@
+package flows
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/routesteer/routesteer/steer"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Numbers of ours in the kernel. A way's index is added to the mark and the
+// table.
+const (
+	firstMark    = 0x5253f000
+	firstTable   = 51000
+	rulePriority = 5100
+	maxWays      = 1000
+)
+
+// A way leads marked packets to next hops: a policy rule for the mark, and a
+// table with one route. Packets of a way whose route has gone, because a link
+// is down, follow the prefix's own route.
+type way struct {
+	index  int
+	family int // AF_INET, AF_INET6: of the packets
+	hops   []steer.NextHop
+}
+
+func (w way) mark() uint32 { return firstMark + uint32(w.index) }
+func (w way) table() int   { return firstTable + w.index }
+
+// ways are those that the kernel has; one for the same next hops and family.
+type ways struct {
+	nl       *netlink.Handle
+	protocol uint8
+	all      map[int]way // by index
+}
+
+func newWays(nl *netlink.Handle, protocol uint8) *ways {
+	return &ways{nl: nl, protocol: protocol, all: map[int]way{}}
+}
+
+// load reads the ways that the kernel has.
+func (w *ways) load() error {
+	w.all = map[int]way{}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		rules, err := w.rules(family)
+		if err != nil {
+			return err
+		}
+		for _, rule := range rules {
+			found := way{index: rule.Table - firstTable, family: family}
+			if found.hops, err = w.read(found); err != nil {
+				return err
+			}
+			w.all[found.index] = found
+		}
+	}
+	return nil
+}
+
+// rules are the policy rules of ours.
+func (w *ways) rules(family int) ([]netlink.Rule, error) {
+	all, err := w.nl.RuleList(family)
+	if err != nil {
+		return nil, fmt.Errorf("read policy rules: %w", err)
+	}
+	return slices.DeleteFunc(all, func(rule netlink.Rule) bool {
+		index := rule.Table - firstTable
+		return rule.Priority != rulePriority || rule.Protocol != w.protocol || index < 0 || index >= maxWays ||
+			rule.Mark != firstMark+uint32(index)
+	}), nil
+}
+
+// read returns the next hops that the kernel has for a way, none if its route
+// has gone.
+func (w *ways) read(a way) ([]steer.NextHop, error) {
+	routes, err := w.nl.RouteListFiltered(a.family, &netlink.Route{Table: a.table()}, netlink.RT_FILTER_TABLE)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return nil, fmt.Errorf("read routing table %d: %w", a.table(), err)
+	}
+	for _, route := range routes {
+		if hops := hopsOf(route); len(hops) > 0 {
+			return hops, nil
+		}
+	}
+	return nil, nil
+}
+
+func hopsOf(route netlink.Route) []steer.NextHop {
+	infos := route.MultiPath
+	if len(infos) == 0 {
+		infos = []*netlink.NexthopInfo{{Gw: route.Gw, Via: route.Via}}
+	}
+	var hops []steer.NextHop
+	for _, info := range infos {
+		address, ok := netip.AddrFromSlice(info.Gw)
+		if via, is := info.Via.(*netlink.Via); is {
+			address, ok = netip.AddrFromSlice(via.Addr)
+		}
+		if ok {
+			hops = append(hops, steer.NextHop{Address: address.Unmap(), Weight: info.Hops + 1})
+		}
+	}
+	steer.SortNextHops(hops)
+	return hops
+}
+
+// to returns the mark that leads the prefix's packets to the next hops, and
+// makes the way if it is not there.
+func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
+	family := unix.AF_INET
+	if prefix.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	if len(hops) == 1 { // weight means nothing then, and reads back as 1
+		hops = []steer.NextHop{{Address: hops[0].Address, Weight: 1}}
+	}
+	for _, known := range w.all {
+		if known.family == family && slices.Equal(known.hops, hops) {
+			return known.mark(), w.restore(known)
+		}
+	}
+	for index := range maxWays {
+		if _, taken := w.all[index]; !taken {
+			made := way{index: index, family: family, hops: hops}
+			if err := w.make(made); err != nil {
+				return 0, err
+			}
+			w.all[index] = made
+			return made.mark(), nil
+		}
+	}
+	return 0, fmt.Errorf("moves to more than %d different sets of next hops are under way", maxWays)
+}
+
+// restore makes a way's route again if it has gone with a link.
+func (w *ways) restore(known way) error {
+	hops, err := w.read(known)
+	if err != nil || slices.Equal(hops, known.hops) {
+		return err
+	}
+	return w.route(known)
+}
+
+// make brings a way into the kernel, its route before its rule. A table that
+// somebody else uses is not touched.
+func (w *ways) make(a way) error {
+	if err := w.route(a); err != nil {
+		return err
+	}
+	rule := netlink.NewRule()
+	rule.Family, rule.Priority, rule.Table = a.family, rulePriority, a.table()
+	rule.Mark, rule.Protocol = a.mark(), w.protocol
+	if err := w.nl.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add the policy rule %d for mark %#x: %w", rulePriority, a.mark(), err)
+	}
+	return nil
+}
+
+func (w *ways) route(a way) error {
+	route := &netlink.Route{Family: a.family, Table: a.table(), Protocol: netlink.RouteProtocol(w.protocol), Dst: everything(a.family)}
+	for _, hop := range a.hops {
+		info := &netlink.NexthopInfo{Hops: hop.Weight - 1, Gw: hop.Address.AsSlice()}
+		if hop.Address.Is6() && a.family == unix.AF_INET {
+			info.Gw, info.Via = nil, &netlink.Via{AddrFamily: unix.AF_INET6, Addr: hop.Address.AsSlice()}
+		}
+		route.MultiPath = append(route.MultiPath, info)
+	}
+	if len(a.hops) == 1 {
+		route.Gw, route.MultiPath = route.MultiPath[0].Gw, nil
+		if a.hops[0].Address.Is6() && a.family == unix.AF_INET {
+			route.Via = &netlink.Via{AddrFamily: unix.AF_INET6, Addr: a.hops[0].Address.AsSlice()}
+		}
+	}
+	if err := w.nl.RouteReplace(route); err != nil {
+		return fmt.Errorf("make the route via %s in table %d: %w", steer.FormatNextHops(a.hops), a.table(), err)
+	}
+	return nil
+}
+
+// hops returns the next hops that a mark leads to.
+func (w *ways) hops(mark uint32) []steer.NextHop { return w.all[int(mark-firstMark)].hops }
+
+// drop removes all ways, rules first.
+func (w *ways) drop() error {
+	var failed []error
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		rules, err := w.rules(family)
+		failed = append(failed, err)
+		for _, rule := range rules {
+			rule.Family = family
+			if err := w.nl.RuleDel(&rule); err != nil && !errors.Is(err, unix.ENOENT) {
+				failed = append(failed, fmt.Errorf("remove the policy rule for mark %#x: %w", rule.Mark, err))
+			}
+		}
+	}
+	for _, a := range w.all {
+		route := &netlink.Route{Family: a.family, Table: a.table(), Protocol: netlink.RouteProtocol(w.protocol), Dst: everything(a.family)}
+		if err := w.nl.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
+			failed = append(failed, fmt.Errorf("remove the route of table %d: %w", a.table(), err))
+		}
+	}
+	w.all = map[int]way{}
+	return errors.Join(failed...)
+}
+
+// everything is the default route's destination.
+func everything(family int) *net.IPNet {
+	if family == unix.AF_INET {
+		return &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
+	}
+	return &net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
+}
