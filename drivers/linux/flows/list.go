@@ -26,7 +26,7 @@ func (k *Keeper) Transitions() ([]steer.Transition, error) {
 		}
 		all = append(all, found...)
 	}
-	return all, k.tidy()
+	return all, errors.Join(k.tidy(), k.ways.mend())
 }
 
 // count says of each prefix which flows are left.
@@ -72,9 +72,9 @@ func (k *Keeper) count(h *half, under map[netip.Prefix]element) ([]steer.Transit
 
 // overflow counts the flows that there was no room to note.
 func (k *Keeper) overflow(h *half, finder *finder) (map[netip.Prefix]uint64, error) {
-	raw, err := h.conn.GetSetElements(h.sets.full)
+	raw, err := h.conn.GetSetElements(h.sets.missed)
 	if err != nil {
-		return nil, fmt.Errorf("read the nftables set %s: %w", h.sets.full.Name, err)
+		return nil, fmt.Errorf("read the nftables set %s: %w", h.sets.missed.Name, err)
 	}
 	overflow := map[netip.Prefix]uint64{}
 	for _, e := range raw {

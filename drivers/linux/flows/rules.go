@@ -51,11 +51,12 @@ type sets struct {
 	flows   *nftables.Set // TCP flow → mark
 	closing *nftables.Set // TCP flows whose client ends them
 	udp     *nftables.Set // UDP flow → mark
-	full    *nftables.Set // VIP address → how many new flows could not be noted
+	full    *nftables.Set // VIP addresses with new flows that could not be noted
+	missed  *nftables.Set // VIP address → how many; apart, because the kernel counts at each look-up
 }
 
 func (s *sets) all() []*nftables.Set {
-	return []*nftables.Set{s.base, s.next, s.learn, s.flows, s.closing, s.udp, s.full}
+	return []*nftables.Set{s.base, s.next, s.learn, s.flows, s.closing, s.udp, s.full, s.missed}
 }
 
 func newSets(f *family, table *nftables.Table, o Options) *sets {
@@ -70,10 +71,13 @@ func newSets(f *family, table *nftables.Table, o Options) *sets {
 	noted := func(name string, timeout time.Duration) *nftables.Set {
 		return &nftables.Set{Table: table, Name: name, KeyType: key, Concatenation: true, Dynamic: true, HasTimeout: true, Timeout: timeout, Size: limit}
 	}
+	vips := func(name string) *nftables.Set {
+		return &nftables.Set{Table: table, Name: name, KeyType: f.address, Dynamic: true, HasTimeout: true, Timeout: o.Timeout, Size: limit}
+	}
 	s := &sets{
 		base: prefixes("base"), next: prefixes("next"), learn: prefixes("learn"),
 		flows: noted("flows", o.Timeout+o.Idle), closing: noted("closing", closingFor), udp: noted("udp", udpSilence),
-		full: &nftables.Set{Table: table, Name: "full", KeyType: f.address, Dynamic: true, HasTimeout: true, Timeout: o.Timeout, Size: limit},
+		full: vips("full"), missed: vips("missed"),
 	}
 	for _, m := range []*nftables.Set{s.flows, s.udp} {
 		m.IsMap, m.DataType = true, nftables.TypeMark
@@ -127,8 +131,11 @@ func (w *writer) rules(sticky bool) {
 	add(tcp, accept())
 
 	add(begin, w.key(), w.unnote(w.sets.closing))
+	// A port that is used again is noted anew: an update would keep its old mark.
+	add(begin, w.lookUp(w.sets.next), w.key(), w.unnote(w.sets.flows))
 	add(begin, w.lookUp(w.sets.next), w.key(), w.note(w.sets.flows, forget), w.setMark(), accept())
-	add(begin, w.noteFull())
+	add(begin, w.noteVIP(w.sets.full))
+	add(begin, w.noteVIP(w.sets.missed, &expr.Counter{}))
 	add(begin, w.lookUp(w.sets.next), w.setMark(), accept())
 	add(begin, accept())
 }
@@ -229,25 +236,28 @@ func (w *writer) isIn(set *nftables.Set) []expr.Any {
 // note puts the flow into a set, or into a map with the loaded mark, or renews
 // it there. It ends the rule if there is no room.
 func (w *writer) note(set *nftables.Set, timeout time.Duration) []expr.Any {
-	e := &expr.Dynset{SrcRegKey: keyRegister, SetName: set.Name, SetID: set.ID, Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: timeout}
+	return w.change(set, unix.NFT_DYNSET_OP_UPDATE, timeout)
+}
+
+// unnote removes the flow from a set or map, and ends the rule if it is not
+// there. A map asks for a loaded mark even so.
+func (w *writer) unnote(set *nftables.Set) []expr.Any { return w.change(set, dynsetDelete, 0) }
+
+func (w *writer) change(set *nftables.Set, operation uint32, timeout time.Duration) []expr.Any {
+	e := &expr.Dynset{SrcRegKey: keyRegister, SetName: set.Name, SetID: set.ID, Operation: operation, Timeout: timeout}
 	if set.IsMap {
 		e.SrcRegData = markRegister
 	}
 	return []expr.Any{e}
 }
 
-func (w *writer) unnote(set *nftables.Set) []expr.Any {
-	return []expr.Any{&expr.Dynset{SrcRegKey: keyRegister, SetName: set.Name, SetID: set.ID, Operation: dynsetDelete}}
-}
-
-// noteFull counts a new flow that there is no room for.
-func (w *writer) noteFull() []expr.Any {
-	full := w.sets.full
+// noteVIP puts the destination into a set, and runs what is given for it there.
+func (w *writer) noteVIP(set *nftables.Set, run ...expr.Any) []expr.Any {
 	return []expr.Any{
 		network(keyRegister, w.family.dest, w.family.size),
 		&expr.Dynset{
-			SrcRegKey: keyRegister, SetName: full.Name, SetID: full.ID,
-			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: full.Timeout, Exprs: []expr.Any{&expr.Counter{}},
+			SrcRegKey: keyRegister, SetName: set.Name, SetID: set.ID,
+			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: set.Timeout, Exprs: run,
 		},
 	}
 }

@@ -107,6 +107,10 @@ func namespace(t *testing.T, name string) *netns.Namespace {
 			t.Error(err)
 		}
 	})
+	// Addresses are not looked for elsewhere first, which takes a second or two.
+	if err := n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0) }); err != nil {
+		t.Fatal(err)
+	}
 	return n
 }
 
@@ -332,4 +336,50 @@ func (w *world) isClean() {
 			w.t.Errorf("routes are left:\n%s", left)
 		}
 	}
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// eventually waits until what holds, asking again and again.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	over := time.After(3 * patience)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for !holds() {
+		select {
+		case <-again.C:
+		case <-over:
+			w.t.Fatalf("it does not come true that %s", what)
+		}
+	}
+}
+
+// reset ends the connection with an RST.
+func (p *peer) reset() {
+	p.t.Helper()
+	if err := p.Conn.(*net.TCPConn).SetLinger(0); err != nil {
+		p.t.Fatal(err)
+	}
+	_ = p.Close()
+}
+
+// dialFrom connects from an address and port.
+func (w *world) dialFrom(from string, vip netip.Prefix) *peer {
+	w.t.Helper()
+	local, err := net.ResolveTCPAddr("tcp", from)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var conn net.Conn
+	dialer := net.Dialer{LocalAddr: local, Timeout: patience}
+	err = w.client.Do(func() (err error) {
+		conn, err = dialer.Dial("tcp", net.JoinHostPort(address(vip).String(), port))
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = conn.Close() })
+	return &peer{conn, w.t, bufio.NewReader(conn)}
 }

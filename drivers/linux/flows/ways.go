@@ -138,6 +138,15 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	return 0, fmt.Errorf("moves to more than %d different sets of next hops are under way", maxWays)
 }
 
+// mend makes the routes again that have gone.
+func (w *ways) mend() error {
+	var failed []error
+	for _, known := range w.all {
+		failed = append(failed, w.restore(known))
+	}
+	return errors.Join(failed...)
+}
+
 // restore makes a way's route again if it has gone with a link.
 func (w *ways) restore(known way) error {
 	hops, err := w.read(known)
