@@ -56,7 +56,11 @@ func defaultFailback() Failback {
 }
 
 func defaultPolicy() Policy {
-	return Policy{Failback: defaultFailback(), OnAllDown: Keep}
+	return Policy{Failback: defaultFailback(), OnAllDown: Keep, Drain: defaultDrain()}
+}
+
+func defaultDrain() Drain {
+	return Drain{Timeout: 10 * time.Minute, Idle: time.Minute, UDP: UDPNew}
 }
 
 func defaultPaths() Paths {
@@ -64,7 +68,7 @@ func defaultPaths() Paths {
 }
 
 func defaultLinux() *Linux {
-	return &Linux{Table: tableMain, Protocol: 82}
+	return &Linux{Table: tableMain, Protocol: 82, FlowLimit: 1 << 18}
 }
 
 // defaultVIP is a VIP of which the file gives no more than the prefix; its

@@ -50,9 +50,9 @@ func (o object) keys() []string {
 	case routerObject:
 		return []string{"linux"}
 	case linuxObject:
-		return []string{"table", "metric", "protocol", "adopt"}
+		return []string{"table", "metric", "protocol", "adopt", "flow_limit"}
 	case policyObject:
-		return []string{"failback", "on_all_down", "max_unavailable"}
+		return []string{"failback", "on_all_down", "max_unavailable", "drain_timeout", "drain_idle", "drain_udp"}
 	case pathsObject:
 		return []string{"mark", "table", "priority"}
 	default:

@@ -41,9 +41,9 @@ func TestShortestFile(t *testing.T) {
 			Failback:  Failback{Mode: FailbackAfter, After: time.Minute},
 			OnAllDown: Keep,
 		}},
-		Routers: []Router{{Name: "edge", Linux: &Linux{Table: 254, Protocol: 82}}},
+		Routers: []Router{{Name: "edge", Linux: &Linux{Table: 254, Protocol: 82, FlowLimit: 262144}}},
 		Alive:   Alive{Interval: 200 * time.Millisecond, Fall: 3},
-		Policy:  Policy{Failback: Failback{Mode: FailbackAfter, After: time.Minute}, OnAllDown: Keep},
+		Policy:  Policy{Failback: Failback{Mode: FailbackAfter, After: time.Minute}, OnAllDown: Keep, Drain: Drain{Timeout: 10 * time.Minute, Idle: time.Minute, UDP: UDPNew}},
 		Paths:   Paths{Mark: 0x52530000, Table: 52000, Priority: 5200},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -163,10 +163,10 @@ func TestPolicies(t *testing.T) {
 	site := mustParse(t, []byte(`
 servers: {web1: 192.0.2.11}
 routers:
-  edge: {linux: {table: default, metric: 20, protocol: 83, adopt: true}}
+  edge: {linux: {table: default, metric: 20, protocol: 83, adopt: true, flow_limit: 0}}
   core: {linux: {table: 4294967295}}
 alive: off
-policy: {failback: never, on_all_down: withdraw, max_unavailable: 2}
+policy: {failback: never, on_all_down: withdraw, max_unavailable: 2, drain_timeout: 30s, drain_udp: sticky}
 paths: {mark: 0x10, table: 1000, priority: 100}
 vips:
   - 203.0.113.3
@@ -189,13 +189,16 @@ vips:
 	if want := (Share{Count: 2}); site.Policy.MaxUnavailable != want {
 		t.Errorf("max_unavailable: got %v, want %v", site.Policy.MaxUnavailable, want)
 	}
+	if want := (Drain{Timeout: 30 * time.Second, Idle: 30 * time.Second, UDP: UDPSticky}); site.Policy.Drain != want {
+		t.Errorf("drain: got %v, want %v; without drain_idle it is at most drain_timeout", site.Policy.Drain, want)
+	}
 	if !site.Alive.Off {
 		t.Error("alive is not off")
 	}
 	if want := (Paths{Mark: 16, Table: 1000, Priority: 100}); site.Paths != want {
 		t.Errorf("paths: got %v, want %v", site.Paths, want)
 	}
-	if want := (Linux{Table: 4294967295, Protocol: 82}); *site.Routers[0].Linux != want {
+	if want := (Linux{Table: 4294967295, Protocol: 82, FlowLimit: 262144}); *site.Routers[0].Linux != want {
 		t.Errorf("core: got %v, want %v", *site.Routers[0].Linux, want)
 	}
 	if want := (Linux{Table: 253, Metric: 20, Protocol: 83, Adopt: true}); *site.Routers[1].Linux != want {

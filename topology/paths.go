@@ -55,6 +55,9 @@ func (r *reader) pathsFit(c cursor, paths Paths) bool {
 			paths.Table, lastTable, tableDefault, tableLocal)
 		ok = false
 	}
+	ok = offFlows(c, "marks", uint64(paths.Mark), count, FlowMark, FlowPaths) && ok
+	ok = offFlows(c, "tables", uint64(paths.Table), count, FlowTable, FlowPaths) && ok
+	ok = offFlows(c, "priorities", uint64(paths.Priority), count, FlowPriority, 1) && ok
 	for _, router := range r.site.Routers {
 		table := router.Linux.Table
 		if inside(table) && table < tableDefault || inside(table) && table > tableLocal {
@@ -64,4 +67,14 @@ func (r *reader) pathsFit(c cursor, paths Paths) bool {
 		}
 	}
 	return ok
+}
+
+// offFlows notes numbers that moves under way need.
+func offFlows(c cursor, what string, first, count, flows, many uint64) bool {
+	if first+count <= flows || flows+many <= first {
+		return true
+	}
+	c.problem("%s %d to %d, one for each server address, run into %d to %d, which routesteer needs while it moves connections",
+		what, first, first+count-1, flows, flows+many-1)
+	return false
 }

@@ -6,20 +6,34 @@ import (
 	"time"
 )
 
+// maxDrain bounds drain_timeout: connections that last longer than a day
+// outlast any patience.
+const maxDrain = 24 * time.Hour
+
 // maxFailback bounds failback.after. Who wants to wait longer wants manual.
 const maxFailback = 24 * time.Hour
 
 // readPolicy reads the section policy.
 func readPolicy(c cursor) (Policy, bool) {
 	policy := defaultPolicy()
-	f, ok := c.fields(policyObject, "a mapping with failback, on_all_down, max_unavailable")
+	f, ok := c.fields(policyObject, "a mapping with failback, on_all_down, max_unavailable, drain_timeout, …")
 	if !ok {
 		return policy, false
 	}
 	ok = set(f, "failback", &policy.Failback, readFailback)
 	ok = setChoice(f, "on_all_down", &policy.OnAllDown, Keep, Withdraw) && ok
 	ok = set(f, "max_unavailable", &policy.MaxUnavailable, readShare) && ok
-	return policy, ok
+	return policy, readDrain(f, &policy.Drain) && ok
+}
+
+// readDrain reads the drain_ keys.
+func readDrain(f fields, drain *Drain) bool {
+	ok := setDuration(f, "drain_timeout", &drain.Timeout, time.Second, maxDrain)
+	if _, given := f.get("drain_idle"); !given {
+		drain.Idle = min(drain.Idle, drain.Timeout)
+	}
+	ok = setDuration(f, "drain_idle", &drain.Idle, time.Second, drain.Timeout) && ok
+	return setChoice(f, "drain_udp", &drain.UDP, UDPNew, UDPSticky) && ok
 }
 
 // readFailback reads {after: 60s}, or a word.

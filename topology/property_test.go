@@ -173,6 +173,8 @@ func drawSite(t *rapid.T) *Site {
 			Metric:   rapid.IntRange(0, math.MaxUint32).Draw(t, "metric"),
 			Protocol: rapid.SampledFrom([]uint8{21, 82, 255}).Draw(t, "protocol"),
 			Adopt:    rapid.Bool().Draw(t, "adopt"),
+
+			FlowLimit: rapid.SampledFrom([]int{0, 1, maxFlows}).Draw(t, "flow limit"),
 		}})
 	}
 	for i := range site.Routers {
@@ -186,11 +188,14 @@ func drawSite(t *rapid.T) *Site {
 		site.Alive.Off = true
 	}
 	site.Policy = Policy{Failback: drawFailback(t), OnAllDown: drawOnAllDown(t)}
+	site.Policy.Drain.Timeout = rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Minute, 24 * time.Hour}).Draw(t, "drain timeout")
+	site.Policy.Drain.Idle = min(site.Policy.Drain.Timeout, rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "drain idle"))
+	site.Policy.Drain.UDP = rapid.SampledFrom([]UDPDrain{UDPNew, UDPSticky}).Draw(t, "drain udp")
 	site.Policy.MaxUnavailable = rapid.SampledFrom([]Share{{}, {Count: 2}, {Percent: 1}, {Percent: 100}}).Draw(t, "share")
 	site.Paths = Paths{
 		Mark:     rapid.Uint32Range(1, math.MaxUint32-100).Draw(t, "mark"),
-		Table:    rapid.IntRange(10_000, 1<<30).Draw(t, "paths table"),
-		Priority: rapid.IntRange(1, 32765).Draw(t, "priority"),
+		Table:    rapid.IntRange(FlowTable+FlowPaths, 1<<30).Draw(t, "paths table"),
+		Priority: rapid.IntRange(FlowPriority+1, 32765).Draw(t, "priority"),
 	}
 	return site
 }

@@ -16,6 +16,9 @@ const (
 // maxUint32 bounds the kernel's 32-bit numbers, as far as an int holds them.
 const maxUint32 = min(math.MaxInt, math.MaxUint32)
 
+// maxFlows bounds flow_limit: ten million take 2 GB of the kernel's memory.
+const maxFlows = 10_000_000
+
 // readRouters reads the section routers.
 func (r *reader) readRouters(f fields) {
 	tables := map[int]RouterName{}
@@ -86,6 +89,7 @@ func readLinux(c cursor) (*Linux, bool) {
 	ok = setInt(f, "metric", &linux.Metric, 0, maxUint32) && ok
 	ok = set(f, "protocol", &linux.Protocol, readProtocol) && ok
 	ok = setBool(f, "adopt", &linux.Adopt) && ok
+	ok = setInt(f, "flow_limit", &linux.FlowLimit, 0, maxFlows) && ok
 	return linux, ok
 }
 
@@ -101,6 +105,10 @@ func readTable(c cursor) (int, bool) {
 		return 0, false
 	}
 	n, ok := c.integer(1, maxUint32)
+	if ok && FlowTable <= n && n < FlowTable+FlowPaths {
+		c.problem("tables %d to %d are those that routesteer needs while it moves connections: choose another", FlowTable, FlowTable+FlowPaths-1)
+		return 0, false
+	}
 	return int(n), ok
 }
 

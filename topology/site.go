@@ -162,7 +162,26 @@ type Policy struct {
 	Failback       Failback
 	OnAllDown      OnAllDown
 	MaxUnavailable Share // more servers drained or down than this freezes failure-driven moves; zero value: no limit
+	Drain          Drain
 }
+
+// Drain is how connections are treated that exist when traffic moves away
+// from a server that is not at fault: in a drain, an undrain, a failback.
+// Routers whose driver can keep them do so.
+type Drain struct {
+	Timeout time.Duration // how long they may stay where they are; default 10m
+	Idle    time.Duration // one that has been silent so long counts as ended; default 1m, at most Timeout
+	UDP     UDPDrain      // default new
+}
+
+// UDPDrain says what UDP does when traffic moves: nothing in it says which
+// packet is the first of a flow.
+type UDPDrain string
+
+const (
+	UDPNew    UDPDrain = "new"    // follows the route at once
+	UDPSticky UDPDrain = "sticky" // what speaks within 5 s of the move stays until it is silent for 2 min
+)
 
 // A Share is a number of servers, absolute or in per cent of all.
 type Share struct {
@@ -179,6 +198,16 @@ type Paths struct {
 	Priority int    // of the policy rules; default 5200
 }
 
+// Numbers that routesteer uses on a Linux router while a planned move is under
+// way, as many of marks and tables as FlowPaths, and one policy rule priority.
+// Paths and routers must keep off them.
+const (
+	FlowMark     = 0x5253f000
+	FlowTable    = 51000
+	FlowPriority = 5100
+	FlowPaths    = 1000
+)
+
 // A Router is a device whose routes are ours to steer, through one driver.
 // Exactly one of the driver fields is set.
 type Router struct {
@@ -193,6 +222,11 @@ type Linux struct {
 	Metric   int   // route metric (priority); default 0 for IPv4, which the kernel turns into 1024 for IPv6
 	Protocol uint8 // route protocol number that marks our routes; default 82
 	Adopt    bool  // take over foreign routes for our VIPs; default false
+
+	// FlowLimit is the most connections, for each IP version, that a planned move
+	// can tell apart, in some 200 bytes of kernel memory each; default 262144.
+	// With 0 planned moves cut connections.
+	FlowLimit int
 }
 
 // Server returns the server of that name.

@@ -31,6 +31,7 @@ func write(site *Site) string {
 		w.line(3, "metric: %d", router.Linux.Metric)
 		w.line(3, "protocol: %d", router.Linux.Protocol)
 		w.line(3, "adopt: %v", router.Linux.Adopt)
+		w.line(3, "flow_limit: %d", router.Linux.FlowLimit)
 	}
 	w.line(0, "policy:")
 	w.failback(1, site.Policy.Failback)
@@ -41,6 +42,9 @@ func write(site *Site) string {
 	case share.Count > 0:
 		w.line(1, "max_unavailable: %d", share.Count)
 	}
+	w.line(1, "drain_timeout: %s", site.Policy.Drain.Timeout)
+	w.line(1, "drain_idle: %s", site.Policy.Drain.Idle)
+	w.line(1, "drain_udp: %s", site.Policy.Drain.UDP)
 	w.line(0, "paths:")
 	w.line(1, "mark: 0x%x", site.Paths.Mark)
 	w.line(1, "table: %d", site.Paths.Table)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -15,10 +16,10 @@ import (
 // Numbers of ours in the kernel. A way's index is added to the mark and the
 // table.
 const (
-	firstMark    = 0x5253f000
-	firstTable   = 51000
-	rulePriority = 5100
-	maxWays      = 1000
+	firstMark    = topology.FlowMark
+	firstTable   = topology.FlowTable
+	rulePriority = topology.FlowPriority
+	maxWays      = topology.FlowPaths
 )
 
 // A way leads marked packets to next hops: a policy rule for the mark, and a
