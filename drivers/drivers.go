@@ -6,6 +6,7 @@ package drivers
 import (
 	"context"
 	"io"
+	"net/netip"
 
 	"github.com/routesteer/routesteer/steer"
 )
@@ -50,6 +51,25 @@ type Watcher interface {
 	// prefixes has changed; several changes may give one receive. It is never
 	// closed while the driver is open. A receive means only: look again.
 	Changed() <-chan struct{}
+}
+
+// A Drainer is a Driver that can leave established connections where they are
+// when it makes a Change that is Graceful: new ones go to its To, those that
+// exist stay at its From until they end, or the transition does. The router
+// keeps what is needed for that, also while no controller runs. Used by the
+// goroutine that uses the Driver.
+type Drainer interface {
+	// Transitions returns the moves whose connections are still ending, sorted by
+	// prefix.
+	Transitions(ctx context.Context) ([]steer.Transition, error)
+	// Release gives up connections of prefixes in transition at addresses that are
+	// lost: they go where the route goes, whose server resets them.
+	Release(ctx context.Context, lost map[netip.Prefix][]netip.Addr) error
+	// End ends transitions: connections that are left go where the route goes.
+	End(ctx context.Context, prefixes []netip.Prefix) error
+	// Cuts says why a Graceful Change would cut connections, or has; nil when it
+	// keeps them.
+	Cuts() error
 }
 
 // A ChangeError says why a change did not take effect for some of its prefixes.

@@ -25,6 +25,7 @@ func (d *decision) set(vip topology.VIP, want Want) {
 	previous := d.Previous[vip.Prefix]
 	slices.Sort(want.Servers)
 	want.NextHops = d.nextHops(want.Servers, vip)
+	want.Keep, want.Gone = d.soundness(vip)
 	want.Since = d.Now
 	if slices.Equal(want.Servers, previous.Servers) && want.Withdraw == previous.Withdraw {
 		want.Since = previous.Since
@@ -41,6 +42,27 @@ func (d *decision) set(vip topology.VIP, want Want) {
 	if vip.Mode == topology.Single {
 		d.load.add(want.Servers)
 	}
+}
+
+// soundness sorts the addresses of the VIP's servers: connections may stay at
+// those that nothing is known against but an operator's word, and are gone with
+// those that are lost. What only fails its checks ends its connections itself,
+// if they do not go on.
+func (d *decision) soundness(vip topology.VIP) (keep, gone []netip.Addr) {
+	for _, name := range vip.Servers() {
+		server, _ := d.Site.Server(name)
+		for _, address := range server.Addresses {
+			switch {
+			case d.Health.Lost(address):
+				gone = append(gone, address)
+			case d.verdict(name, vip) != health.Down:
+				keep = append(keep, address)
+			}
+		}
+	}
+	slices.SortFunc(keep, netip.Addr.Compare)
+	slices.SortFunc(gone, netip.Addr.Compare)
+	return keep, gone
 }
 
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }

@@ -34,7 +34,7 @@ func Diff(want Assignment, have []Route, adopt bool) Plan {
 		case !exists:
 			plan.Changes = append(plan.Changes, Change{Op: Add, Prefixes: one, To: want.NextHops, Reason: want.Why})
 		case mine.Stray || !slices.Equal(mine.NextHops, want.NextHops):
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: mine.NextHops, To: want.NextHops, Adopt: isBlocked && adopt, Reason: want.Why})
+			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: mine.NextHops, To: want.NextHops, Adopt: isBlocked && adopt, Graceful: !isBlocked && want.keeps(mine.NextHops), Reason: want.Why})
 		case isBlocked && adopt:
 			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
 		}

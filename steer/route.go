@@ -78,6 +78,7 @@ type Change struct {
 	From     []NextHop      // what the router has for each of them; nil for Add
 	To       []NextHop      // what it should have; nil for Remove
 	Adopt    bool           // take over the foreign routes that stand in the way
+	Graceful bool           // the move is not for a fault: connections at From may stay there until they end
 	Reason   string         // why, for people
 }
 

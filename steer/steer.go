@@ -56,6 +56,17 @@ type Want struct {
 	Since    time.Time // when Servers last changed; zero if they were found so
 	Next     time.Time // when to decide again though nothing happens; zero for never
 	Frozen   bool      // a move was called for and withheld
+
+	// Of the addresses of the VIP's servers, sorted: those at which connections
+	// may stay though the traffic moves away, and those that are lost with all
+	// connections. One that is in neither leaves connections where they are, if
+	// they are left there already.
+	Keep, Gone []netip.Addr
+}
+
+// keeps reports whether connections at all of the next hops may stay.
+func (w Want) keeps(hops []NextHop) bool {
+	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h NextHop) bool { return !slices.Contains(w.Keep, h.Address) })
 }
 
 // A Cause is the kind of reason for a Want.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/linux"
@@ -16,11 +17,25 @@ func openDriver(log *slog.Logger) func(topology.Router, *topology.Site) (drivers
 		log := log.With("router", string(router.Name))
 		switch {
 		case router.Linux != nil:
-			return linux.Open(*router.Linux, prefixes(site), log)
+			return openLinux(router, site, log)
 		default:
 			return nil, fmt.Errorf("router %s has no driver that this program knows", router.Name)
 		}
 	}
+}
+
+// openLinux reaches this machine's kernel. The first of the site's Linux
+// routers keeps connections for all of them.
+func openLinux(router topology.Router, site *topology.Site, log *slog.Logger) (drivers.Driver, error) {
+	driver, err := linux.Open(*router.Linux, prefixes(site), log)
+	if err != nil {
+		return nil, err
+	}
+	first := slices.IndexFunc(site.Routers, func(r topology.Router) bool { return r.Linux != nil })
+	if site.Routers[first].Name == router.Name {
+		driver.KeepFlows(-1, site.Policy.Drain)
+	}
+	return driver, nil
 }
 
 func prefixes(site *topology.Site) []netip.Prefix {

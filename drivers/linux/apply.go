@@ -76,6 +76,7 @@ func (d *Driver) applyDistinct(ctx context.Context, changes []steer.Change) (don
 	for i, c := range changes {
 		steps[i] = d.plan(c, have[c.Prefixes[0]])
 	}
+	d.prepareFlows(steps)
 	err = d.requests.during(ctx, func() error {
 		if err := d.run(steps, func(s *step) []message { return s.make }); err != nil {
 			return err

@@ -54,6 +54,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"github.com/routesteer/routesteer/drivers/linux/flows"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 	"golang.org/x/sys/unix"
@@ -70,6 +71,10 @@ type Driver struct {
 	families []uint8               // AF_INET, AF_INET6: those that prefixes has
 	requests *socket
 	watch    *watch
+	log      *slog.Logger
+
+	flows *flows.Keeper // of KeepFlows; nil when changes cut connections
+	cuts  error         // why they do, or the last graceful one did
 }
 
 // Open opens the kernel of the calling thread's network namespace for the
@@ -87,7 +92,7 @@ func OpenAt(ns int, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logge
 }
 
 func open(in opener, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger, buffer int) (*Driver, error) {
-	d := &Driver{cfg: cfg, prefixes: make(map[netip.Prefix]bool, len(prefixes))}
+	d := &Driver{cfg: cfg, prefixes: make(map[netip.Prefix]bool, len(prefixes)), log: log}
 	for _, p := range prefixes {
 		if p != p.Masked() || !p.IsValid() {
 			return nil, fmt.Errorf("open the kernel's routes: %s is not a prefix without host bits", p)
@@ -132,10 +137,14 @@ func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 // its buffer could hold.
 func (d *Driver) Changed() <-chan struct{} { return d.watch.changed }
 
-// Close leaves the routes in place. It returns when the watching has ended.
-// A second Close does nothing.
+// Close leaves the routes, and connections, in place. It returns when the
+// watching has ended. A second Close does nothing.
 func (d *Driver) Close() error {
-	return errors.Join(d.watch.close(), d.requests.close())
+	var err error
+	if d.flows != nil {
+		err = d.flows.Close()
+	}
+	return errors.Join(d.watch.close(), d.requests.close(), err)
 }
 
 // metric is the metric that our routes of the prefix's family have in the

@@ -176,6 +176,11 @@ func (k *Keeper) Redirect(moves []Move) error {
 	})
 }
 
+// Active reports whether anything may be in transition.
+func (k *Keeper) Active() bool {
+	return slices.ContainsFunc(k.halves, func(h *half) bool { return h.loaded })
+}
+
 // each calls f for the moves of each family, if there are any.
 func (k *Keeper) each(moves []Move, f func(*half, []Move) error) error {
 	var failed []error
