@@ -19,7 +19,7 @@ const proofTimeout = 30 * time.Second
 const statusTimeout = 10 * time.Second
 
 func (a *app) drainCommand() *cobra.Command {
-	request, timeout := api.DrainRequest{}, time.Duration(0)
+	request, timeout, wait := api.DrainRequest{}, time.Duration(0), false
 	command := &cobra.Command{
 		Use:   "drain SERVER",
 		Short: "Move a server's traffic away",
@@ -28,19 +28,27 @@ others can carry its VIPs; if not, nothing is touched and the VIPs are named.
 The drain is kept across restarts until undrain. It returns when every router
 has confirmed, and says where each VIP went.
 
-Exit code 0 when the server carries nothing any more, also if it was drained
-before; 1 when the drain is refused or a router has not confirmed in time.`,
+New connections go elsewhere from then on. Where the router can, connections
+that exist stay on the server until they end, at most for drain_timeout; with
+--wait the command returns only then.
+
+Exit code 0 when the server gets no new traffic any more, also if it was
+drained before; 1 when the drain is refused or a router has not confirmed in
+time. With --wait: 0 idle, no connection is left; 3 timed out, some were left
+after drain_timeout, and are cut; 4 forced, some were cut before, because their
+server was lost or somebody ended the move.`,
 		Example: `  routesteer drain web1 --reason "kernel update"
-  routesteer drain web1 && ssh web1 reboot`,
+  routesteer drain web1 --wait && ssh web1 reboot`,
 		Args:              oneServer,
 		ValidArgsFunction: a.completeServer,
 		RunE: func(command *cobra.Command, args []string) error {
 			request.Server, request.TimeoutMs = args[0], timeout.Milliseconds()
-			return a.drain(command.Context(), request)
+			return a.drain(command.Context(), request, wait)
 		},
 	}
 	command.Flags().StringVar(&request.Reason, "reason", "", "why, for colleagues")
 	command.Flags().BoolVar(&request.Force, "force", false, "even if a VIP is left without a server")
+	command.Flags().BoolVar(&wait, "wait", false, "until no connection is left")
 	addTimeout(command, &timeout)
 	return command
 }
@@ -74,14 +82,30 @@ func addTimeout(command *cobra.Command, timeout *time.Duration) {
 	}
 }
 
-func (a *app) drain(ctx context.Context, request api.DrainRequest) error {
-	ctx, cancel := context.WithTimeout(ctx, milliseconds(request.TimeoutMs)+proofTimeout)
-	defer cancel()
-	moved, err := a.client().Drain(ctx, request)
+func (a *app) drain(ctx context.Context, request api.DrainRequest, wait bool) error {
+	since := time.Now()
+	moved, err := a.askDrain(ctx, request)
 	if err != nil {
 		return err
 	}
-	return a.printMoved(ctx, moved)
+	wait = wait && moved.Confirmed
+	if !wait || a.output != asJSON { // JSON is one answer, at the end
+		err = a.printMoved(ctx, moved)
+	}
+	if err != nil || !wait {
+		return err
+	}
+	if moved.Unchanged {
+		admin, _ := a.adminOf(ctx, moved.Server)
+		since = admin.Since
+	}
+	return a.await(ctx, moved, since)
+}
+
+func (a *app) askDrain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
+	ctx, cancel := context.WithTimeout(ctx, milliseconds(request.TimeoutMs)+proofTimeout)
+	defer cancel()
+	return a.client().Drain(ctx, request)
 }
 
 func (a *app) undrain(ctx context.Context, request api.UndrainRequest) error {

@@ -26,6 +26,8 @@ type fakeController struct {
 	plan    []api.Change  // what is to change
 	foreign []string      // routes in the way
 	live    chan struct{} // if set, an event for each receive
+	ends    string        // how the transition of a drain ends
+	looks   int           // at it
 }
 
 func (f *fakeController) Status(context.Context) (*api.Status, error) {
@@ -87,6 +89,30 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 	return moved, nil
 }
 
+// Transitions tells of a drain of web1 whose last connections end while they
+// are asked for: three, then one, then as ends says.
+func (f *fakeController) Transitions(_ context.Context, server string) ([]api.Transition, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if server != "web1" || f.admin.State != "drain" {
+		return nil, nil
+	}
+	now := time.Now()
+	t := api.Transition{Router: "edge", VIP: "203.0.113.32/27", Name: "shop", From: []string{"web1"}, To: []string{"web2"}, Since: now, Until: now.Add(time.Minute), State: api.Ending}
+	f.looks++
+	left := 4 - 2*f.looks + 1
+	if left <= 0 {
+		t.State, t.Ended, left = f.ends, now.Add(time.Second), 0
+		if f.ends != "idle" {
+			left = 1
+		}
+	}
+	if left > 0 {
+		t.Left = []api.Left{{Servers: []string{"web1"}, Connections: left}}
+	}
+	return []api.Transition{t}, nil
+}
+
 func (f *fakeController) Check(_ context.Context, server string) ([]api.CheckResult, error) {
 	results := []api.CheckResult{{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 1}}
 	if server == "" {
@@ -127,16 +153,20 @@ func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) 
 	}
 }
 
-// cmdController is the scripts' command `controller [failing|changes|foreign]`.
+// cmdController is the scripts' command `controller [failing|changes|foreign|timed-out|forced]`.
 func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: controller [failing|changes|foreign]")
+		ts.Fatalf("usage: controller [failing|changes|foreign|timed-out|forced]")
 	}
-	fake := &fakeController{admin: api.Admin{State: "ready"}}
+	fake := &fakeController{admin: api.Admin{State: "ready"}, ends: "idle"}
 	for _, arg := range args {
 		switch arg {
 		case "failing":
 			fake.failing = true
+		case "timed-out":
+			fake.ends = "timed out"
+		case "forced":
+			fake.ends = "forced"
 		case "foreign":
 			fake.failing, fake.foreign = true, []string{"foreign route 203.0.113.32/27 via 192.0.2.99 (proto static)"}
 		case "changes":

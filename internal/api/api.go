@@ -10,6 +10,7 @@ package api
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,10 @@ type Operator interface {
 	Undrain(ctx context.Context, request UndrainRequest) (*Moved, error)
 	// Check probes a server's VIPs once, now; "" probes all servers.
 	Check(ctx context.Context, server string) ([]CheckResult, error)
+	// Transitions returns the moves of VIPs whose connections are still ending,
+	// and of each VIP how its last one ended; with a server only those that leave,
+	// or left, connections there.
+	Transitions(ctx context.Context, server string) ([]Transition, error)
 	// Reload reads the configuration again. A bad file changes nothing.
 	Reload(ctx context.Context, request ReloadRequest) (*Reloaded, error)
 	// Events yields the events kept after sequence number since, oldest first,
@@ -71,6 +76,7 @@ type Moved struct {
 	VIPs      []Move   `json:"vips"`      // the VIPs that the request concerned; never null
 	Routers   []Router `json:"routers"`   // what each router confirmed; never null
 	Confirmed bool     `json:"confirmed"` // every router has
+	Cut       []string `json:"cut"`       // routers that could not keep connections where they were, and why; never null
 }
 
 // A Move says where one VIP's traffic went.
@@ -84,15 +90,17 @@ type Move struct {
 
 // Status is the state of the site.
 type Status struct {
-	Version  string    `json:"version"`
-	Time     time.Time `json:"time"`
-	Started  time.Time `json:"started"`
-	Config   Config    `json:"config"`
-	Servers  []Server  `json:"servers"`
-	VIPs     []VIP     `json:"vips"`
-	Routers  []Router  `json:"routers"`
-	Frozen   string    `json:"frozen,omitempty"` // why failure-driven moves are withheld; "" when they are not
-	Warnings []string  `json:"warnings"`         // what an operator should look at, most urgent first; never null
+	Version string    `json:"version"`
+	Time    time.Time `json:"time"`
+	Started time.Time `json:"started"`
+	Config  Config    `json:"config"`
+	Servers []Server  `json:"servers"`
+	VIPs    []VIP     `json:"vips"`
+	Routers []Router  `json:"routers"`
+	// Transitions are the moves whose connections are still ending; never null.
+	Transitions []Transition `json:"transitions"`
+	Frozen      string       `json:"frozen,omitempty"` // why failure-driven moves are withheld; "" when they are not
+	Warnings    []string     `json:"warnings"`         // what an operator should look at, most urgent first; never null
 }
 
 // Config says which configuration runs.
@@ -183,7 +191,47 @@ type Router struct {
 	Repairs    uint64    `json:"repairs"`              // of them, drift put right
 	Foreign    []string  `json:"foreign"`              // foreign routes in the way; never null
 	Error      string    `json:"error,omitempty"`      // what keeps it out of sync
+	Cuts       string    `json:"cuts,omitempty"`       // why planned moves cut connections; "" when they do not, as far as is known
 	Retry      time.Time `json:"retry,omitzero"`       // when it is tried again
+}
+
+// A Transition is a planned move of one VIP on one router, from the moment
+// that new connections go elsewhere until those that existed have ended.
+type Transition struct {
+	Router   string    `json:"router"`
+	VIP      string    `json:"vip"`
+	Name     string    `json:"name,omitempty"`
+	From     []string  `json:"from"`               // servers, never null
+	To       []string  `json:"to"`                 // servers, never null
+	State    string    `json:"state"`              // Ending, or how it ended: "idle", "timed out", "forced"
+	Left     []Left    `json:"left"`               // connections that are elsewhere than at To; never null
+	Since    time.Time `json:"since"`              // its last move began
+	Until    time.Time `json:"until"`              // it ends, whoever is left
+	Ended    time.Time `json:"ended,omitzero"`     // it has
+	Overflow uint64    `json:"overflow,omitempty"` // connections past the router's limit: they may have been cut
+}
+
+// Ending is the State of a Transition that is under way.
+const Ending = "ending"
+
+// Left are connections at servers that new ones do not go to.
+type Left struct {
+	Servers     []string `json:"servers"` // never null
+	Connections int      `json:"connections"`
+}
+
+// Concerns reports whether the move leaves, or left, connections at a server.
+func (t Transition) Concerns(server string) bool {
+	return slices.Contains(t.From, server) || slices.ContainsFunc(t.Left, func(l Left) bool { return slices.Contains(l.Servers, server) })
+}
+
+// Connections counts those that are left.
+func (t Transition) Connections() int {
+	count := 0
+	for _, left := range t.Left {
+		count += left.Connections
+	}
+	return count
 }
 
 // A Plan is what would change now.

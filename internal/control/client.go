@@ -67,6 +67,19 @@ func (c *Client) Undrain(ctx context.Context, request api.UndrainRequest) (*api.
 	return moved, perhapsKept(err)
 }
 
+// Transitions implements api.Operator.
+func (c *Client) Transitions(ctx context.Context, server string) ([]api.Transition, error) {
+	path := movesPath
+	if server != "" {
+		path += "?" + url.Values{"server": {server}}.Encode()
+	}
+	all, err := ask[[]api.Transition](ctx, c, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return *all, nil
+}
+
 // Check implements api.Operator.
 func (c *Client) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
 	results, err := ask[[]api.CheckResult](ctx, c, http.MethodPost, checkPath, checkRequest{Server: server})

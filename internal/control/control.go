@@ -9,6 +9,7 @@
 //	GET  /v1/plan                       api.Plan
 //	POST /v1/drain    api.DrainRequest    api.Moved
 //	POST /v1/undrain  api.UndrainRequest  api.Moved
+//	GET  /v1/transitions?server=NAME    [api.Transition], of all servers without a name
 //	POST /v1/check    {"server": NAME}    [api.CheckResult], of all servers without a name
 //	POST /v1/reload   api.ReloadRequest   api.Reloaded
 //	GET  /v1/events?since=N&follow=true   api.Event, one a line
@@ -35,6 +36,7 @@ const (
 	drainPath   = "/v1/drain"
 	undrainPath = "/v1/undrain"
 	checkPath   = "/v1/check"
+	movesPath   = "/v1/transitions"
 	reloadPath  = "/v1/reload"
 	eventsPath  = "/v1/events"
 )

@@ -66,6 +66,10 @@ func (f *fakeOperator) Undrain(_ context.Context, request api.UndrainRequest) (*
 	return &api.Moved{Server: request.Server, Admin: "ready"}, f.note(request)
 }
 
+func (f *fakeOperator) Transitions(_ context.Context, server string) ([]api.Transition, error) {
+	return []api.Transition{{VIP: "203.0.113.32/27", From: []string{server}, State: api.Ending}}, f.note("transitions " + server)
+}
+
 func (f *fakeOperator) Check(_ context.Context, server string) ([]api.CheckResult, error) {
 	return []api.CheckResult{{Server: server, OK: true}}, f.note("check " + server)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/routesteer/routesteer/internal/api"
 )
@@ -61,6 +62,7 @@ func newHandler(operator api.Operator) http.Handler {
 		checkPath:   answer(http.MethodPost, s.check),
 		reloadPath:  answer(http.MethodPost, s.reload),
 		eventsPath:  s.events,
+		movesPath:   s.transitions,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handle, ok := handlers[r.URL.Path]
@@ -130,6 +132,27 @@ func (s *server) check(ctx context.Context, body []byte) (any, error) {
 		results = []api.CheckResult{} // never null
 	}
 	return results, err
+}
+
+// transitions reads ?server=NAME.
+func (s *server) transitions(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	for key := range query {
+		if key != "server" {
+			err = fmt.Errorf("unknown parameter %q", key)
+		}
+	}
+	if err != nil {
+		writeError(w, badRequest("the query is not as expected: %v", err))
+		return
+	}
+	answer(http.MethodGet, func(ctx context.Context, _ []byte) (any, error) {
+		all, err := s.operator.Transitions(ctx, query.Get("server"))
+		if all == nil {
+			all = []api.Transition{} // never null
+		}
+		return all, err
+	})(w, r)
 }
 
 func (s *server) reload(ctx context.Context, body []byte) (any, error) {

@@ -65,6 +65,7 @@ type Controller struct {
 	news     chan health.News
 	commands chan func()
 	sighted  chan sighting
+	tended   chan tending
 	running  chan struct{} // closed when Run has begun to take commands
 	stopped  chan struct{} // closed when Run has ended
 	changing chan struct{} // has room for one: who changes operators' intent, or the site
@@ -99,6 +100,11 @@ type router struct {
 	confirmed uint64
 	changes   uint64
 	repairs   uint64
+
+	under    []steer.Transition       // moves whose connections are still ending
+	outcomes map[netip.Prefix]outcome // of moves that are over; replaced, never changed
+	cuts     error                    // why planned moves cut connections
+	tendErr  error                    // why under is not known
 }
 
 // New reads the configuration and the operators' intent. It starts nothing.
@@ -114,6 +120,7 @@ func New(options Options) (*Controller, error) {
 		news:     make(chan health.News, newsAtOnce),
 		commands: make(chan func()),
 		sighted:  make(chan sighting),
+		tended:   make(chan tending),
 		running:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 		changing: make(chan struct{}, 1),
@@ -206,9 +213,10 @@ func (c *Controller) startRouters() {
 		if old := former[r.Name]; old != nil {
 			predecessor = old.worker
 			next.changes, next.repairs, next.changed = old.changes, old.repairs, old.changed
+			next.under, next.outcomes, next.cuts = old.under, old.outcomes, old.cuts
 		}
 		open := func() (drivers.Driver, error) { return c.options.Open(r, site) }
-		next.worker = startWorker(r, open, c.sighted, predecessor)
+		next.worker = startWorker(r, open, c.sighted, &tender{drain: site.Policy.Drain, tended: c.tended}, predecessor)
 		c.routers[r.Name] = next
 	}
 }
@@ -271,6 +279,8 @@ func (c *Controller) loop(ctx context.Context) {
 			command()
 		case seen := <-c.sighted:
 			c.see(seen)
+		case report := <-c.tended:
+			c.tend(report)
 		case <-after(c.due()):
 			c.decide(time.Now())
 		}

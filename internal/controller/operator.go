@@ -226,6 +226,7 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 			c.recalled = server
 			defer func() { c.recalled = "" }()
 		}
+		c.warnOfCuts()
 		c.decide(time.Now(), event)
 		taken.confirmed = c.confirmation()
 	})
@@ -235,7 +236,7 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 // moved says what became of the VIPs that the server carried before or
 // carries now, and which routers have confirmed the order seq.
 func (c *Controller) moved(server topology.ServerName, before steer.Assignment, seq uint64) *api.Moved {
-	moved := &api.Moved{Server: string(server), Admin: c.view().admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Confirmed: true}
+	moved := &api.Moved{Server: string(server), Admin: c.view().admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Cut: []string{}, Confirmed: true}
 	for _, vip := range c.site.VIPs {
 		was, want := before[vip.Prefix], c.want[vip.Prefix]
 		if !slices.Contains(was.Servers, server) && !slices.Contains(want.Servers, server) {
@@ -247,6 +248,11 @@ func (c *Controller) moved(server topology.ServerName, before steer.Assignment, 
 		moved.Confirmed = moved.Confirmed && !c.blocked(vip)
 	}
 	moved.Routers = c.view().routerStatus()
+	for _, router := range moved.Routers {
+		if router.Cuts != "" {
+			moved.Cut = append(moved.Cut, router.Name+": "+router.Cuts)
+		}
+	}
 	moved.Confirmed = moved.Confirmed && c.confirmed(seq)
 	return moved
 }

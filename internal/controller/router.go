@@ -54,6 +54,7 @@ type worker struct {
 	done    chan struct{}
 	stop    context.CancelFunc
 
+	tender  *tender
 	driver  drivers.Driver // nil until open succeeds
 	current order
 	have    []steer.Route // as of the last good look
@@ -77,7 +78,7 @@ type lookReply struct {
 
 // startWorker starts the goroutine that drives a router, once its predecessor,
 // if any, has ended. It reports every pass to sighted until it is stopped.
-func startWorker(router topology.Router, open func() (drivers.Driver, error), sighted chan<- sighting, predecessor *worker) *worker {
+func startWorker(router topology.Router, open func() (drivers.Driver, error), sighted chan<- sighting, tender *tender, predecessor *worker) *worker {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &worker{
 		router:  router,
@@ -85,6 +86,7 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), si
 		orders:  make(chan order, 1),
 		asks:    make(chan lookRequest),
 		sighted: sighted,
+		tender:  tender,
 		done:    make(chan struct{}),
 		stop:    stop,
 	}
@@ -128,6 +130,8 @@ func (w *worker) run(ctx context.Context) {
 			w.pass(ctx, true)
 		case <-after(w.retryAt):
 			w.pass(ctx, true)
+		case <-after(w.tender.due):
+			w.tend(ctx)
 		}
 	}
 }
@@ -184,6 +188,7 @@ func (w *worker) pass(ctx context.Context, lookFirst bool) {
 	seen.err = w.work(ctx, lookFirst, &seen)
 	w.synced = seen.err == nil
 	w.plan(&seen)
+	w.tendAfter(ctx, seen)
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return // stopped: nobody listens any more
 	}

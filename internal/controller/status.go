@@ -53,6 +53,7 @@ func (v view) status(now time.Time) *api.Status {
 			return routeStatus(owner, r, routes[routeKey{r, vip.Prefix.String()}])
 		}))
 	}
+	status.Transitions = slices.DeleteFunc(v.transitions(""), func(row api.Transition) bool { return row.State != api.Ending })
 	status.Warnings = v.warn(status)
 	return status
 }
@@ -175,7 +176,7 @@ func (v view) routerStatus() []api.Router {
 		s := api.Router{
 			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0,
 			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
-			Foreign: []string{}, Error: message(r.last.err), Retry: r.last.retry,
+			Foreign: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
 		}
 		for _, route := range r.routes {
 			if !route.Foreign {
@@ -215,6 +216,9 @@ func (v view) warn(status *api.Status) []string {
 	for _, router := range status.Routers {
 		if router.Error != "" {
 			add("router %s is out of sync: %s", router.Name, router.Error)
+		}
+		if router.Cuts != "" {
+			add("router %s: planned moves cut connections: %s", router.Name, router.Cuts)
 		}
 		for _, foreign := range router.Foreign {
 			add("router %s: %s", router.Name, foreign)

@@ -28,6 +28,9 @@ func Moved(m *api.Moved, style Style) string {
 	}
 	t.write(&b, style, "  ")
 	writeConfirmations(&b, m, style)
+	for _, cut := range m.Cut {
+		style.line(&b, "", fmt.Sprintf("%s by %s", style.paint(doubtful, "connections are cut"), clean(cut)))
+	}
 	return b.String()
 }
 

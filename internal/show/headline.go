@@ -54,6 +54,9 @@ func findTrouble(s *api.Status) []string {
 func findNotes(s *api.Status) []string {
 	var found []string
 	found = appendNamed(found, "server", "drained", serversWhere(s, func(v api.Server) bool { return v.Admin.State == "drain" }))
+	if n := len(s.Transitions); n > 0 {
+		found = append(found, Plural(n, "move")+" with connections that may stay")
+	}
 	found = appendNamed(found, "server", "not known yet", serversWhere(s, func(v api.Server) bool { return v.Health == "unknown" }))
 	found = appendNamed(found, "router", "not looked at yet", routersWhere(s, func(r api.Router) bool { return r.Error == "" && r.LastLook.IsZero() }))
 	return found

@@ -19,6 +19,10 @@ func Status(s *api.Status, style Style) string {
 	b.WriteByte('\n')
 	vipTable(s).write(&b, style, "")
 	b.WriteByte('\n')
+	if len(s.Transitions) > 0 {
+		transitionTable(s).write(&b, style, "")
+		b.WriteByte('\n')
+	}
 	routerTable(s.Routers, s.Time).write(&b, style, "")
 	writeWarnings(&b, s, style)
 	return b.String()
