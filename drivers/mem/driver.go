@@ -138,6 +138,7 @@ func (d *Driver) apply(p netip.Prefix, c steer.Change) error {
 	if c.Op != steer.Remove && len(want) == 0 {
 		panic("mem: " + c.String() + " would leave the prefix without a route")
 	}
+	r.begin(p, c)
 	r.set(p, want)
 	r.changes++
 	if r.budget > 0 {

@@ -33,6 +33,7 @@ type Router struct {
 	changes  int
 	gaps     map[netip.Prefix]int
 	watchers map[*Driver]bool
+	keeping  keeping
 }
 
 // NewRouter returns a router without routes.
@@ -43,6 +44,11 @@ func NewRouter() *Router {
 		budget:   -1,
 		gaps:     map[netip.Prefix]int{},
 		watchers: map[*Driver]bool{},
+		keeping: keeping{
+			connections: map[netip.Prefix]map[netip.Addr]int{},
+			under:       map[netip.Prefix]steer.Transition{},
+			released:    map[netip.Prefix][]netip.Addr{},
+		},
 	}
 }
 

@@ -92,7 +92,7 @@ func (c *Controller) decide(now time.Time, events ...api.Event) {
 	for prefix := range c.pending {
 		c.want[prefix] = steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
 	}
-	if routesDiffer(before, c.want) {
+	if routesDiffer(before, c.want) || c.transitionsConcerned(before) {
 		c.order(now)
 	}
 	for _, event := range events {

@@ -188,7 +188,7 @@ func (w *worker) pass(ctx context.Context, lookFirst bool) {
 	seen.err = w.work(ctx, lookFirst, &seen)
 	w.synced = seen.err == nil
 	w.plan(&seen)
-	w.tendAfter(ctx, seen)
+	w.tendAfter(ctx, seen, !lookFirst)
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return // stopped: nobody listens any more
 	}

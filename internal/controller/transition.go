@@ -62,8 +62,10 @@ func (w *worker) tend(ctx context.Context) {
 	report.under, report.err = drainer.Transitions(ctx)
 	if report.err == nil {
 		report.ended = t.vanished(report.under, began)
-		settled := t.settle(ctx, drainer, w.current.want, &report)
-		report.err = settled
+		report.err = t.settle(ctx, drainer, w.current.want, &report)
+		for i, tr := range report.under {
+			report.under[i] = t.recall(tr)
+		}
 		t.note(report.under)
 	}
 	report.cuts = drainer.Cuts()
@@ -77,14 +79,23 @@ func (w *worker) tend(ctx context.Context) {
 // tendAfter looks at the transitions that a pass began, before it is reported:
 // whoever waits for a move then knows of the connections that it left. What a
 // predecessor began is looked at once.
-func (w *worker) tendAfter(ctx context.Context, seen sighting) {
+func (w *worker) tendAfter(ctx context.Context, seen sighting, ordered bool) {
 	switch {
 	case w.driver == nil:
 	case isGraceful(seen.made) || w.tender.under == nil:
 		w.tend(ctx)
-	case len(w.tender.under) > 0 && len(seen.made) > 0:
+	case ordered && len(w.tender.under) > 0:
 		w.tender.due = time.Now() // a server may be lost
 	}
+}
+
+// recall says whose connections a transition was for, where the router has
+// given them up.
+func (t *tender) recall(tr steer.Transition) steer.Transition {
+	if before, known := t.under[tr.Prefix]; known && t.forced[tr.Prefix] {
+		tr.From = before.From
+	}
+	return tr
 }
 
 // settle does what steer says of the transitions, and takes those that are
@@ -108,7 +119,7 @@ func (t *tender) settle(ctx context.Context, drainer drivers.Drainer, want steer
 	report.under = slices.DeleteFunc(report.under, func(tr steer.Transition) bool {
 		outcome, over := s.Over[tr.Prefix]
 		if over {
-			report.ended = append(report.ended, ended{tr, t.outcome(tr.Prefix, outcome)})
+			report.ended = append(report.ended, ended{t.recall(tr), t.outcome(tr.Prefix, outcome)})
 		}
 		return over
 	})
@@ -207,6 +218,19 @@ func (c *Controller) tend(report tending) {
 	r.outcomes = outcomes
 }
 
+// transitionsConcerned reports whether a server is lost, or back, at which a
+// transition may have left connections.
+func (c *Controller) transitionsConcerned(before steer.Assignment) bool {
+	for _, r := range c.routers {
+		for _, tr := range r.under {
+			if !slices.Equal(before[tr.Prefix].Gone, c.want[tr.Prefix].Gone) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // warnOfCuts says, before an operator's move, on which routers it cuts
 // connections.
 func (c *Controller) warnOfCuts() {
@@ -231,9 +255,7 @@ func (c *Controller) recordTransitions(report tending, was []steer.Transition) {
 			return old.Prefix == tr.Prefix && !tr.Since.After(old.Since.Add(nearEnd))
 		})
 	})
-	c.recordAlike(report, began, func(tr steer.Transition) (to, why string) {
-		return "began", fmt.Sprintf("connections may stay until %s", tr.Until.Format(time.TimeOnly))
-	})
+	c.recordAlike(report, began, "connections may stay until "+report.at.Add(report.worker.tender.drain.Timeout).Format(time.TimeOnly))
 	for _, how := range []steer.Outcome{steer.Idle, steer.TimedOut, steer.Forced} {
 		var over []steer.Transition
 		for _, e := range report.ended {
@@ -241,7 +263,7 @@ func (c *Controller) recordTransitions(report tending, was []steer.Transition) {
 				over = append(over, e.Transition)
 			}
 		}
-		c.recordAlike(report, over, func(steer.Transition) (to, why string) { return string(how), endText(over) })
+		c.recordAlike(report, over, string(how)+": "+endText(over))
 	}
 }
 
@@ -257,7 +279,7 @@ func endText(over []steer.Transition) string {
 	return fmt.Sprintf("%d connections were left and are cut", left)
 }
 
-func (c *Controller) recordAlike(report tending, all []steer.Transition, words func(steer.Transition) (to, why string)) {
+func (c *Controller) recordAlike(report tending, all []steer.Transition, why string) {
 	owner := steer.Owners(c.site)
 	alike := map[string][]steer.Transition{}
 	for _, tr := range all {
@@ -266,10 +288,9 @@ func (c *Controller) recordAlike(report tending, all []steer.Transition, words f
 	}
 	for _, key := range slices.Sorted(maps.Keys(alike)) {
 		first := alike[key][0]
-		to, why := words(first)
 		event := api.Event{
 			Kind: "transition", Router: string(report.worker.router.Name), VIP: first.Prefix.String(),
-			From: via(owner, first.From), To: to, Reason: why,
+			From: via(owner, first.From), To: via(owner, first.To), Reason: why,
 		}
 		if more := len(alike[key]) - 1; more > 0 {
 			event.Reason = fmt.Sprintf("and %d more: %s", more, why)
