@@ -111,12 +111,14 @@ func (b *Board) SetSite(site *topology.Site) {
 		siblings: map[netip.Addr][]netip.Addr{},
 	}
 	moved := readdressed(old.site, site)
-	for _, vip := range site.VIPs {
-		check, _ := site.Check(vip.Check)
-		same := sameProbe(old.site, vip, check)
-		for _, server := range vip.Servers() {
-			target := Target{server, vip.Prefix}
-			if known := old.targets[target]; known != nil && same && !moved[server] {
+	former := formerJudges(old.site)
+	for _, judge := range site.Judges() {
+		check, _ := site.Check(judge.VIP.Check)
+		was := former[askedOf(judge.VIP, check)]
+		same := sameProbe(old.site, was, judge.VIP, check)
+		for _, server := range judge.Servers {
+			target := Target{server, judge.VIP.Prefix}
+			if known := old.targets[Target{server, was}]; known != nil && same && !moved[server] {
 				b.targets[target] = known
 				continue
 			}
@@ -154,17 +156,46 @@ func readdressed(old, site *topology.Site) map[topology.ServerName]bool {
 	return moved
 }
 
-// sameProbe reports whether the VIP was probed in the same way in the old
-// site.
-func sameProbe(old *topology.Site, vip topology.VIP, check topology.Check) bool {
+// A question is what tells judges apart: a check goes to one VIP, or, through
+// the servers' own addresses, to all VIPs of a family alike.
+type question struct {
+	vip    netip.Prefix // zero through the servers' addresses
+	check  topology.CheckName
+	family bool // Is4
+}
+
+func askedOf(vip topology.VIP, check topology.Check) question {
+	if check.Through == topology.ThroughAddress {
+		return question{check: check.Name, family: vip.Prefix.Addr().Is4()}
+	}
+	return question{vip: vip.Prefix}
+}
+
+// formerJudges finds the judges of the old site by their questions: one whose
+// VIP has gone may live on as another VIP's.
+func formerJudges(old *topology.Site) map[question]netip.Prefix {
+	former := map[question]netip.Prefix{}
+	if old == nil {
+		return former
+	}
+	for _, judge := range old.Judges() {
+		check, _ := old.Check(judge.VIP.Check)
+		former[askedOf(judge.VIP, check)] = judge.VIP.Prefix
+	}
+	return former
+}
+
+// sameProbe reports whether the judge was probed in the same way in the old
+// site, as was.
+func sameProbe(old *topology.Site, was netip.Prefix, vip topology.VIP, check topology.Check) bool {
 	if old == nil {
 		return false
 	}
-	was, known := old.VIP(vip.Prefix)
-	if !known || !slices.Equal(was.Addresses, vip.Addresses) {
+	before, known := old.VIP(was)
+	if !known || check.Through != topology.ThroughAddress && !slices.Equal(before.Addresses, vip.Addresses) {
 		return false
 	}
-	former, known := old.Check(was.Check)
+	former, known := old.Check(before.Check)
 	return known && reflect.DeepEqual(former, check)
 }
 

@@ -25,7 +25,7 @@ func newSite(addresses ...netip.Addr) *topology.Site {
 		Servers: []topology.Server{{Name: "web1", Addresses: addresses, Weight: 1}},
 		Checks:  []topology.Check{{Name: "web", Rise: 2, Fall: 3}},
 		VIPs: []topology.VIP{{
-			Prefix: vip, Check: "web", Addresses: []netip.Addr{vip.Addr().Next()},
+			Prefix: vip, Entry: vip, Judge: vip, Check: "web", Addresses: []netip.Addr{vip.Addr().Next()},
 			Tiers: []topology.Tier{{Name: "primary", Servers: []topology.ServerName{"web1"}}},
 		}},
 	}

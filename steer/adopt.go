@@ -8,25 +8,39 @@ import (
 )
 
 // Adopt turns routes as they were found on routers into the Assignment to
-// start from, so that a start moves nothing that is well. Each VIP is taken
-// from the first router, in the order given, with a route to known servers for
-// it, whoever made it: that is where its traffic is. Routes to anything else
-// claim nothing.
-func Adopt(site *topology.Site, found ...[]Route) Assignment {
-	owner := Owners(site)
-	adopted := Assignment{}
-	for _, routes := range found {
-		for _, route := range routes {
-			vip, known := site.VIP(route.Prefix)
-			if _, done := adopted[route.Prefix]; done || !known {
+// start from, so that a start moves nothing that is well. Each cohort is taken
+// from the first router, in the order given, with routes to known servers for
+// it, whoever made them: that is where its traffic is. Routes to anything else
+// claim nothing. Where its prefixes are with several servers, the cohort is with
+// those that have most of them.
+func Adopt(cohorts *Cohorts, found ...*Table) Assignment {
+	owner := Owners(cohorts.site)
+	return Assign(cohorts, func(cohort *Cohort) Want {
+		for _, table := range found {
+			if want := table.traffic(cohort, owner); len(want.Servers) > 0 {
+				return want
+			}
+		}
+		return Want{}
+	})
+}
+
+// traffic finds where a router sends a cohort; the zero Want for nowhere known.
+func (t *Table) traffic(cohort *Cohort, owner map[netip.Addr]topology.ServerName) Want {
+	var found poll
+	for _, part := range t.Parts(cohort) {
+		for _, route := range []*Route{part.Ours, part.Foreign} {
+			if route == nil {
 				continue
 			}
-			if servers := ServersOf(owner, route.NextHops); len(servers) > 0 && len(servers) == len(route.NextHops) {
-				adopted[vip.Prefix] = Want{Servers: servers, NextHops: route.NextHops, Cause: Settled, Why: "found so"}
+			servers := ServersOf(owner, route.NextHops)
+			if len(servers) > 0 && len(servers) == len(route.NextHops) {
+				found.vote(Want{Servers: servers, NextHops: route.NextHops, Cause: Settled, Why: "found so"}, len(part.Prefixes))
+				break
 			}
 		}
 	}
-	return adopted
+	return found.winner()
 }
 
 // Owners maps every server address of the site to its server.

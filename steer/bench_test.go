@@ -16,14 +16,12 @@ func BenchmarkDecide(b *testing.B) {
 	for _, size := range []struct{ servers, vips int }{{4, 4}, {50, 1000}, {50, 10000}} {
 		b.Run(fmt.Sprintf("servers=%d/vips=%d", size.servers, size.vips), func(b *testing.B) {
 			in := largeSite(size.servers, size.vips)
+			in.Cohorts = steer.NewCohorts(in.Site)
 			well := steer.Desired(in)
-			var have []steer.Route
-			for prefix, want := range well {
-				have = append(have, steer.Route{Prefix: prefix, NextHops: want.NextHops})
-			}
+			have := steer.NewTable(in.Cohorts, routesOf(in.Site, well))
 			in.Previous = well
 			for _, vip := range in.Site.VIPs {
-				in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Prefix}] = health.State{Verdict: health.Down, Why: "connection refused"}
+				in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Judge}] = health.State{Verdict: health.Down, Why: "connection refused"}
 			}
 			for b.Loop() {
 				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
@@ -44,14 +42,15 @@ func largeSite(servers, vips int) steer.Input {
 	}
 	b := beliefs{states: map[health.Target]health.State{}}
 	for i := range vips {
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, byte(i >> 8), byte(i)}), 32)
 		vip := topology.VIP{
-			Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, byte(i >> 8), byte(i)}), 32), Mode: topology.Single,
+			Prefix: prefix, Entry: prefix, Judge: prefix, Mode: topology.Single,
 			Tiers:    []topology.Tier{{Name: "primary", Servers: all[i%servers : i%servers+1]}, {Name: "backup", Servers: append(append([]topology.ServerName{}, all[:i%servers]...), all[i%servers+1:]...)}},
 			Failback: topology.Failback{Mode: topology.FailbackNever},
 		}
 		s.VIPs = append(s.VIPs, vip)
 		for _, name := range all {
-			b.states[health.Target{Server: name, VIP: vip.Prefix}] = health.State{Verdict: health.Up, Since: noon}
+			b.states[health.Target{Server: name, VIP: vip.Judge}] = health.State{Verdict: health.Up, Since: noon}
 		}
 	}
 	return steer.Input{Site: s, Health: b, Now: noon}

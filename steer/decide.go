@@ -14,15 +14,29 @@ import (
 // A decision is one run of Desired.
 type decision struct {
 	Input
-	want   Assignment
-	homes  map[netip.Prefix]topology.ServerName
-	load   *load
-	frozen string // why failure-driven moves are withheld, or ""
+	previous []Want // of each cohort
+	want     Assignment
+	load     *load
+	frozen   string // why failure-driven moves are withheld, or ""
 }
 
-// set records what is wanted for the VIP.
-func (d *decision) set(vip topology.VIP, want Want) {
-	previous := d.Previous[vip.Prefix]
+func newDecision(in Input) *decision {
+	d := &decision{
+		Input:    in,
+		previous: in.Previous.wants,
+		want:     Assignment{cohorts: in.Cohorts, wants: make([]Want, len(in.Cohorts.all))},
+		load:     newLoad(in),
+		frozen:   in.Frozen(),
+	}
+	if in.Previous.cohorts != in.Cohorts {
+		d.previous = Assign(in.Cohorts, in.Previous.For).wants
+	}
+	return d
+}
+
+// set records what is wanted for the cohort.
+func (d *decision) set(vip *Cohort, want Want) {
+	previous := d.previous[vip.index]
 	slices.Sort(want.Servers)
 	want.NextHops = d.nextHops(want.Servers, vip)
 	want.Keep, want.Gone = d.soundness(vip)
@@ -38,9 +52,9 @@ func (d *decision) set(vip topology.VIP, want Want) {
 			want.NextHops = previous.NextHops
 		}
 	}
-	d.want[vip.Prefix] = want
+	d.want.wants[vip.index] = want
 	if vip.Mode == topology.Single {
-		d.load.add(want.Servers)
+		d.load.add(want.Servers, len(vip.Prefixes))
 	}
 }
 
@@ -48,7 +62,7 @@ func (d *decision) set(vip topology.VIP, want Want) {
 // those that nothing is known against but an operator's word, and are gone with
 // those that are lost. What only fails its checks ends its connections itself,
 // if they do not go on.
-func (d *decision) soundness(vip topology.VIP) (keep, gone []netip.Addr) {
+func (d *decision) soundness(vip *Cohort) (keep, gone []netip.Addr) {
 	for _, name := range vip.Servers() {
 		server, _ := d.Site.Server(name)
 		for _, address := range server.Addresses {
@@ -68,21 +82,21 @@ func (d *decision) soundness(vip topology.VIP) (keep, gone []netip.Addr) {
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }
 
 // atHome reports whether the VIP is where it belongs when all are well.
-func (d *decision) atHome(vip topology.VIP, servers []topology.ServerName) bool {
+func (d *decision) atHome(vip *Cohort, servers []topology.ServerName) bool {
 	if vip.Mode == topology.ECMP {
 		return slices.Equal(servers, vip.Tiers[0].Servers)
 	}
-	return len(servers) == 1 && servers[0] == d.homes[vip.Prefix]
+	return len(servers) == 1 && servers[0] == vip.home
 }
 
-func (d *decision) anyUnknown(vip topology.VIP, servers []topology.ServerName) bool {
+func (d *decision) anyUnknown(vip *Cohort, servers []topology.ServerName) bool {
 	return slices.ContainsFunc(servers, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Unknown })
 }
 
 // stay decides for a VIP whose traffic need not be spread anew, and reports
 // whether that is so.
-func (d *decision) stay(vip topology.VIP) (Want, bool) {
-	current := d.Previous[vip.Prefix].Servers
+func (d *decision) stay(vip *Cohort) (Want, bool) {
+	current := d.previous[vip.index].Servers
 	holding := d.holding(current, vip)
 	if len(holding) > 0 {
 		return d.keepHolding(vip, current, holding)
@@ -108,8 +122,8 @@ func (d *decision) stay(vip topology.VIP) (Want, bool) {
 // left when nobody was eligible: the outage was common to all, and the first to
 // be seen well again is not better for that. It stays until a check of the
 // servers that have it, later than the first recovery, has failed.
-func (d *decision) comingBack(vip topology.VIP, current, eligible []topology.ServerName) bool {
-	if d.Previous[vip.Prefix].Cause != KeptDown || len(current) == 0 {
+func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerName) bool {
+	if d.previous[vip.index].Cause != KeptDown || len(current) == 0 {
 		return false
 	}
 	first := d.state(eligible[0], vip).Since
@@ -121,14 +135,14 @@ func (d *decision) comingBack(vip topology.VIP, current, eligible []topology.Ser
 	return slices.ContainsFunc(current, func(name topology.ServerName) bool {
 		state := d.state(name, vip)
 		passing := state.Verdict == health.Down && state.Streak > 0
-		return !d.Drained[name] && slices.Contains(vip.Servers(), name) && (passing || state.LastCheck.Before(first))
+		return !d.Drained[name] && vip.has(name) && (passing || state.LastCheck.Before(first))
 	})
 }
 
 // holding returns those of the servers that traffic may stay with. More than
 // one of different tiers, or in single mode, is left over from something else
 // than us: the best of them count.
-func (d *decision) holding(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
+func (d *decision) holding(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
 	best := len(vip.Tiers)
 	for _, name := range servers {
 		if d.holds(name, vip) {
@@ -142,7 +156,7 @@ func (d *decision) holding(servers []topology.ServerName, vip topology.VIP) []to
 		}
 	}
 	if vip.Mode == topology.Single && len(holding) > 1 {
-		if home := d.homes[vip.Prefix]; slices.Contains(holding, home) {
+		if home := vip.home; slices.Contains(holding, home) {
 			return []topology.ServerName{home}
 		}
 		return holding[:1]
@@ -152,7 +166,7 @@ func (d *decision) holding(servers []topology.ServerName, vip topology.VIP) []to
 
 // keepHolding decides for a VIP with servers that traffic may stay with: it
 // stays, but for what the failback policy and lost companions change.
-func (d *decision) keepHolding(vip topology.VIP, current, holding []topology.ServerName) (Want, bool) {
+func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerName) (Want, bool) {
 	back, later := d.failback(vip, holding)
 	switch {
 	case len(back) > 0:
@@ -176,7 +190,7 @@ type wait struct {
 
 // failback returns the servers that traffic should be with instead of
 // holding, nil to leave it, and what is waited for.
-func (d *decision) failback(vip topology.VIP, holding []topology.ServerName) ([]topology.ServerName, wait) {
+func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topology.ServerName, wait) {
 	better := d.better(vip, holding)
 	var ripe []topology.ServerName
 	var waiting wait
@@ -202,7 +216,7 @@ func (d *decision) failback(vip topology.VIP, holding []topology.ServerName) ([]
 
 // better returns the eligible servers that traffic would rather be with than
 // where it is: in single mode one at most.
-func (d *decision) better(vip topology.VIP, holding []topology.ServerName) []topology.ServerName {
+func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology.ServerName {
 	tier, eligible := d.bestTier(vip)
 	now := tierOf(vip, holding[0])
 	if tier < 0 || tier > now {
@@ -212,7 +226,7 @@ func (d *decision) better(vip topology.VIP, holding []topology.ServerName) []top
 	if vip.Mode == topology.ECMP || len(eligible) == 0 {
 		return eligible
 	}
-	home := d.homes[vip.Prefix]
+	home := vip.home
 	switch {
 	case slices.Contains(eligible, home):
 		return []topology.ServerName{home}
@@ -228,7 +242,7 @@ func (d *decision) better(vip topology.VIP, holding []topology.ServerName) []top
 //
 // Joining the others of an ecmp tier is no failback: no connection needs to
 // move for it but those of the new share, and no operator is asked.
-func (d *decision) due(vip topology.VIP, name topology.ServerName, joins bool) (time.Time, bool) {
+func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.Time, bool) {
 	byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
 	if byHand && (joins || d.Recalled[name]) {
 		return d.Now, true
@@ -247,23 +261,23 @@ func (d *decision) due(vip topology.VIP, name topology.ServerName, joins bool) (
 
 // withheld reports whether leaving these servers is driven by failures that
 // are too many to believe. An operator's drain is always obeyed.
-func (d *decision) withheld(servers []topology.ServerName, vip topology.VIP) bool {
+func (d *decision) withheld(servers []topology.ServerName, vip *Cohort) bool {
 	if d.frozen == "" || len(servers) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(servers, func(name topology.ServerName) bool {
-		return d.Drained[name] || !slices.Contains(vip.Servers(), name)
+		return d.Drained[name] || !vip.has(name)
 	})
 }
 
-func (d *decision) lost(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
+func (d *decision) lost(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
 	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return d.holds(name, vip) })
 }
 
 // undecided reports whether checks that would name a better or equal server
 // have not been decided yet. A VIP that has no route can wait for them;
 // otherwise it would go to whoever answers first, and move again.
-func (d *decision) undecided(vip topology.VIP, tier int) bool {
+func (d *decision) undecided(vip *Cohort, tier int) bool {
 	for _, better := range vip.Tiers[:tier+1] {
 		for _, name := range better.Servers {
 			if !d.Drained[name] && d.verdict(name, vip) == health.Unknown {
@@ -275,7 +289,7 @@ func (d *decision) undecided(vip topology.VIP, tier int) bool {
 }
 
 // nobody decides for a VIP without any eligible server.
-func (d *decision) nobody(vip topology.VIP, current []topology.ServerName) Want {
+func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 	for _, name := range vip.Servers() {
 		if d.verdict(name, vip) == health.Unknown && !d.Drained[name] {
 			return Want{Servers: d.known(current, vip), Cause: Unclaimed, Why: "no server is known to be up yet"}
@@ -288,21 +302,21 @@ func (d *decision) nobody(vip topology.VIP, current []topology.ServerName) Want 
 }
 
 // known returns those of the servers that the VIP still has.
-func (d *decision) known(servers []topology.ServerName, vip topology.VIP) []topology.ServerName {
-	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return !slices.Contains(vip.Servers(), name) })
+func (d *decision) known(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
+	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return !vip.has(name) })
 }
 
 // move decides for a VIP in single mode that has to go somewhere else.
-func (d *decision) move(vip topology.VIP) Want {
+func (d *decision) move(vip *Cohort) Want {
 	tier, eligible := d.bestTier(vip)
 	to := d.load.peek(vip, eligible)
-	if home := d.homes[vip.Prefix]; slices.Contains(eligible, home) {
+	if home := vip.home; slices.Contains(eligible, home) {
 		to = home
 	}
-	return d.moved(vip, d.Previous[vip.Prefix].Servers, []topology.ServerName{to}, tier)
+	return d.moved(vip, d.previous[vip.index].Servers, []topology.ServerName{to}, tier)
 }
 
-func (d *decision) moved(vip topology.VIP, from, to []topology.ServerName, tier int) Want {
+func (d *decision) moved(vip *Cohort, from, to []topology.ServerName, tier int) Want {
 	if len(from) == 0 {
 		return Want{Servers: to, Cause: Settled, Why: d.settledWhy(vip, to)}
 	}
@@ -313,7 +327,7 @@ func (d *decision) moved(vip topology.VIP, from, to []topology.ServerName, tier 
 	}
 }
 
-func (d *decision) causeOf(from []topology.ServerName, vip topology.VIP) Cause {
+func (d *decision) causeOf(from []topology.ServerName, vip *Cohort) Cause {
 	lost := d.lost(from, vip)
 	if slices.ContainsFunc(lost, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Down && !d.Drained[name] }) {
 		return Failover
@@ -322,7 +336,7 @@ func (d *decision) causeOf(from []topology.ServerName, vip topology.VIP) Cause {
 }
 
 // lossOf says what became of the servers that traffic must leave.
-func (d *decision) lossOf(servers []topology.ServerName, vip topology.VIP) string {
+func (d *decision) lossOf(servers []topology.ServerName, vip *Cohort) string {
 	var words []string
 	for _, name := range d.lost(servers, vip) {
 		words = append(words, d.plight(name, vip))
@@ -330,9 +344,9 @@ func (d *decision) lossOf(servers []topology.ServerName, vip topology.VIP) strin
 	return strings.Join(words, ", ")
 }
 
-func (d *decision) plight(name topology.ServerName, vip topology.VIP) string {
+func (d *decision) plight(name topology.ServerName, vip *Cohort) string {
 	switch {
-	case !slices.Contains(vip.Servers(), name):
+	case !vip.has(name):
 		return fmt.Sprintf("%s no longer serves it", name)
 	case d.Drained[name]:
 		return fmt.Sprintf("%s is drained", name)
@@ -341,7 +355,7 @@ func (d *decision) plight(name topology.ServerName, vip topology.VIP) string {
 	}
 }
 
-func (d *decision) allDown(vip topology.VIP) string {
+func (d *decision) allDown(vip *Cohort) string {
 	var words []string
 	for _, name := range vip.Servers() {
 		words = append(words, d.plight(name, vip))
@@ -349,12 +363,12 @@ func (d *decision) allDown(vip topology.VIP) string {
 	return strings.Join(words, "; ")
 }
 
-func (d *decision) returned(vip topology.VIP, to, from []topology.ServerName) string {
+func (d *decision) returned(vip *Cohort, to, from []topology.ServerName) string {
 	to = slices.DeleteFunc(slices.Clone(to), func(name topology.ServerName) bool { return slices.Contains(from, name) })
 	return fmt.Sprintf("%s back in service (%s)", names(to), vip.Tiers[tierOf(vip, to[0])].Name)
 }
 
-func (d *decision) settledWhy(vip topology.VIP, servers []topology.ServerName) string {
+func (d *decision) settledWhy(vip *Cohort, servers []topology.ServerName) string {
 	verb := "is"
 	if len(servers) > 1 {
 		verb = "are"

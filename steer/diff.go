@@ -1,9 +1,6 @@
 package steer
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
 // A Plan is what makes a router's routes equal an Assignment. The zero Plan
 // has nothing to do.
@@ -12,34 +9,25 @@ type Plan struct {
 	Foreign []Route  // routes in the way that are not ours to touch, sorted
 }
 
-// Diff compares what we want with what a router has. Prefixes that the
-// Assignment claims nothing for are left as they are. A foreign route in the
-// way is reported, and its prefix left alone, unless adopt says to take it
-// over; a route of ours beside it is still kept up to date.
-func Diff(want Assignment, have []Route, adopt bool) Plan {
-	ours, foreign := split(have)
+// Diff compares what we want with what a router has, a Table of the same
+// cohorts. Prefixes that the Assignment claims nothing for are left as they are.
+// A foreign route in the way is reported, and its prefix left alone, unless
+// adopt says to take it over; a route of ours beside it is still kept up to
+// date.
+//
+// It gives one change for each cohort, or for each part of it that is in the
+// same wrong state.
+func Diff(want Assignment, have *Table, adopt bool) Plan {
+	if want.cohorts == nil {
+		return Plan{}
+	}
+	if have.cohorts != want.cohorts {
+		panic("steer: an assignment is compared with a table of other cohorts")
+	}
 	var plan Plan
-	for prefix, want := range want {
-		mine, exists := ours[prefix]
-		blocked, isBlocked := foreign[prefix]
-		one := []netip.Prefix{prefix}
-		switch {
-		case want.Withdraw && exists:
-			plan.Changes = append(plan.Changes, Change{Op: Remove, Prefixes: one, From: mine.NextHops, Reason: want.Why})
-		case len(want.NextHops) == 0:
-		case !exists && isBlocked && !adopt:
-			plan.Foreign = append(plan.Foreign, blocked)
-		case !exists && isBlocked:
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
-		case !exists:
-			plan.Changes = append(plan.Changes, Change{Op: Add, Prefixes: one, To: want.NextHops, Reason: want.Why})
-		case mine.Stray || !slices.Equal(mine.NextHops, want.NextHops):
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: mine.NextHops, To: want.NextHops, Adopt: isBlocked && adopt, Graceful: !isBlocked && want.keeps(mine.NextHops), Reason: want.Why})
-		case isBlocked && adopt:
-			plan.Changes = append(plan.Changes, Change{Op: Replace, Prefixes: one, From: blocked.NextHops, To: want.NextHops, Adopt: true, Reason: want.Why})
-		}
-		if exists && isBlocked && !adopt {
-			plan.Foreign = append(plan.Foreign, blocked)
+	for i, want := range want.wants {
+		for _, part := range have.parts[i] {
+			plan.add(have.cohorts.all[i], want, part, adopt)
 		}
 	}
 	slices.SortFunc(plan.Changes, func(a, b Change) int { return ComparePrefix(a.Prefixes[0], b.Prefixes[0]) })
@@ -47,25 +35,26 @@ func Diff(want Assignment, have []Route, adopt bool) Plan {
 	return plan
 }
 
-// split sorts out a router's routes: ours by prefix, and the first foreign one
-// of each prefix. Several of ours for one prefix make it stray.
-func split(have []Route) (ours, foreign map[netip.Prefix]Route) {
-	ours, foreign = map[netip.Prefix]Route{}, map[netip.Prefix]Route{}
-	for _, route := range have {
-		if route.Foreign {
-			if _, seen := foreign[route.Prefix]; !seen {
-				foreign[route.Prefix] = route
-			}
-			continue
-		}
-		if first, seen := ours[route.Prefix]; seen {
-			if first.Stray && !route.Stray {
-				first = route
-			}
-			route = first
-			route.Stray = true
-		}
-		ours[route.Prefix] = route
+// add adds what is to be done for one part of a cohort.
+func (p *Plan) add(cohort *Cohort, want Want, part Part, adopt bool) {
+	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: want.NextHops, Reason: want.Why}
+	ours, blocked := part.Ours, part.Foreign != nil
+	switch {
+	case want.Withdraw && ours != nil:
+		c.Op, c.From, c.To = Remove, ours.NextHops, nil
+	case len(want.NextHops) == 0, ours == nil && blocked && !adopt:
+	case ours == nil && !blocked:
+		c.Op = Add
+	case ours != nil && (ours.Stray || !slices.Equal(ours.NextHops, want.NextHops)):
+		c.Op, c.From, c.Adopt = Replace, ours.NextHops, blocked && adopt
+		c.Graceful = !blocked && want.keeps(ours.NextHops)
+	case blocked && adopt:
+		c.Op, c.From, c.Adopt = Replace, part.Foreign.NextHops, true
 	}
-	return ours, foreign
+	if c.Op != "" {
+		p.Changes = append(p.Changes, c)
+	}
+	if blocked && !adopt && (ours != nil || len(want.NextHops) > 0) {
+		p.Foreign = append(p.Foreign, *part.Foreign)
+	}
 }

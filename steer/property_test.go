@@ -16,7 +16,8 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// drawSite draws a site of up to 8 servers and 24 VIPs, as Parse would give it.
+// drawSite draws a site of up to 8 servers and 24 entries of VIPs, as Parse
+// would give it: some of several prefixes, some that share their verdicts.
 func drawSite(t *rapid.T) *topology.Site {
 	s := &topology.Site{File: "drawn"}
 	for i := range rapid.IntRange(1, 8).Draw(t, "servers") {
@@ -26,16 +27,32 @@ func drawSite(t *rapid.T) *topology.Site {
 			Weight:    rapid.IntRange(1, 4).Draw(t, "weight"),
 		})
 	}
-	for i := range rapid.IntRange(1, 24).Draw(t, "vips") {
-		s.VIPs = append(s.VIPs, drawVIP(t, s, i))
+	s.Checks = []topology.Check{{Name: "address", Through: topology.ThroughAddress}, {Name: "vip", Through: topology.ThroughVIP}}
+	for i := range rapid.IntRange(1, 24).Draw(t, "entries") {
+		vip := drawVIP(t, s, i)
+		if rapid.Bool().Draw(t, "alike") && i > 0 && s.VIPs[0].Check == "address" {
+			entry := vip.Prefix
+			vip = s.VIPs[0]
+			vip.Prefix, vip.Entry = entry, entry
+		}
+		for j := range rapid.SampledFrom([]int{1, 1, 1, 2, 5}).Draw(t, "prefixes") {
+			vip.Prefix = numbered(i, j)
+			s.VIPs = append(s.VIPs, vip)
+		}
 	}
 	s.Policy.MaxUnavailable.Count = rapid.SampledFrom([]int{0, 0, 1, 2, 4}).Draw(t, "max_unavailable")
 	return s
 }
 
+// numbered is the j-th prefix of the i-th entry.
+func numbered(i, j int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i), byte(j)}), 32)
+}
+
 func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 	vip := topology.VIP{
-		Prefix:    netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 32),
+		Prefix: numbered(i, 0), Entry: numbered(i, 0), Judge: numbered(i, 0),
+		Check:     rapid.SampledFrom([]topology.CheckName{"vip", "address"}).Draw(t, "check"),
 		Mode:      rapid.SampledFrom([]topology.Mode{topology.Single, topology.ECMP}).Draw(t, "mode"),
 		OnAllDown: rapid.SampledFrom([]topology.OnAllDown{topology.Keep, topology.Withdraw}).Draw(t, "on_all_down"),
 		Failback: topology.Failback{
@@ -63,32 +80,33 @@ func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 // drawInput draws what is known at some moment, and what was wanted before.
 func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 	b := beliefs{states: map[health.Target]health.State{}, lost: map[netip.Addr]bool{}}
-	in := steer.Input{Site: s, Health: b, Drained: map[topology.ServerName]bool{}, Previous: steer.Assignment{}, Now: noon}
+	in := steer.Input{Site: s, Health: b, Drained: map[topology.ServerName]bool{}, Cohorts: steer.NewCohorts(s), Now: noon}
 	for _, server := range s.Servers {
 		in.Drained[server.Name] = rapid.IntRange(0, 4).Draw(t, "drained") == 0
 	}
-	for _, vip := range s.VIPs {
+	in.Previous = steer.Assign(in.Cohorts, func(vip *steer.Cohort) steer.Want {
 		all := vip.Servers()
 		for _, name := range all {
 			state := health.State{Verdict: rapid.SampledFrom([]health.Verdict{health.Up, health.Up, health.Down, health.Unknown}).Draw(t, "verdict")}
 			if state.Verdict != health.Unknown {
 				state.Since = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "since")) * time.Second)
 			}
-			b.states[health.Target{Server: name, VIP: vip.Prefix}] = state
+			b.states[health.Target{Server: name, VIP: vip.Judge}] = state
 		}
 		if was := rapid.SliceOfNDistinct(rapid.SampledFrom(all), 0, min(2, len(all)), rapid.ID).Draw(t, "was"); len(was) > 0 {
 			slices.Sort(was)
-			in.Previous[vip.Prefix] = steer.Want{Servers: was, Since: noon.Add(-time.Hour)}
+			return steer.Want{Servers: was, Since: noon.Add(-time.Hour)}
 		}
-	}
+		return steer.Want{}
+	})
 	return in
 }
 
-func verdict(in steer.Input, name topology.ServerName, vip topology.VIP) health.Verdict {
-	return in.Health.State(health.Target{Server: name, VIP: vip.Prefix}).Verdict
+func verdict(in steer.Input, name topology.ServerName, vip *steer.Cohort) health.Verdict {
+	return in.Health.State(health.Target{Server: name, VIP: vip.Judge}).Verdict
 }
 
-func anyEligible(in steer.Input, vip topology.VIP) bool {
+func anyEligible(in steer.Input, vip *steer.Cohort) bool {
 	return slices.ContainsFunc(vip.Servers(), func(name topology.ServerName) bool { return in.Eligible(name, vip) })
 }
 
@@ -101,7 +119,7 @@ func check(t *testing.T, property func(t *rapid.T, in steer.Input, want steer.As
 
 func TestSameInputSameOutput(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		before := maps.Clone(in.Previous)
+		before := steer.Assign(in.Cohorts, in.Previous.For)
 		if again := steer.Desired(in); !reflect.DeepEqual(again, want) {
 			t.Fatalf("the second time it says\n%s\nand the first\n%s", describe(in.Site, again), describe(in.Site, want))
 		}
@@ -115,8 +133,8 @@ func TestDecidingAgainMovesNothing(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
 		in.Previous = want
 		again := steer.Desired(in)
-		for _, vip := range in.Site.VIPs {
-			if !slices.Equal(again[vip.Prefix].Servers, want[vip.Prefix].Servers) || again[vip.Prefix].Withdraw != want[vip.Prefix].Withdraw {
+		for _, vip := range in.Cohorts.All() {
+			if !slices.Equal(again.Of(vip.Prefix).Servers, want.Of(vip.Prefix).Servers) || again.Of(vip.Prefix).Withdraw != want.Of(vip.Prefix).Withdraw {
 				t.Fatalf("%s moved again\nfirst:\n%s\nthen:\n%s", vip.Prefix, describe(in.Site, want), describe(in.Site, again))
 			}
 		}
@@ -125,9 +143,9 @@ func TestDecidingAgainMovesNothing(t *testing.T) {
 
 func TestTrafficGoesOnlyToWhoIsEligibleOrHasIt(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		for _, vip := range in.Site.VIPs {
-			for _, name := range want[vip.Prefix].Servers {
-				if !in.Eligible(name, vip) && !slices.Contains(in.Previous[vip.Prefix].Servers, name) {
+		for _, vip := range in.Cohorts.All() {
+			for _, name := range want.Of(vip.Prefix).Servers {
+				if !in.Eligible(name, vip) && !slices.Contains(in.Previous.Of(vip.Prefix).Servers, name) {
 					t.Fatalf("%s goes to %s, which is %s and did not have it", vip.Prefix, name, verdict(in, name, vip))
 				}
 			}
@@ -137,8 +155,8 @@ func TestTrafficGoesOnlyToWhoIsEligibleOrHasIt(t *testing.T) {
 
 func TestALostServerIsLeftWhenSomebodyIsEligible(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		for _, vip := range in.Site.VIPs {
-			w := want[vip.Prefix]
+		for _, vip := range in.Cohorts.All() {
+			w := want.Of(vip.Prefix)
 			if w.Frozen || !anyEligible(in, vip) {
 				continue
 			}
@@ -153,9 +171,9 @@ func TestALostServerIsLeftWhenSomebodyIsEligible(t *testing.T) {
 
 func TestNobodyLosesItsRouteUnlessTheFileSaysWithdraw(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		for _, vip := range in.Site.VIPs {
-			w := want[vip.Prefix]
-			if len(in.Previous[vip.Prefix].Servers) == 0 || len(w.Servers) > 0 {
+		for _, vip := range in.Cohorts.All() {
+			w := want.Of(vip.Prefix)
+			if len(in.Previous.Of(vip.Prefix).Servers) == 0 || len(w.Servers) > 0 {
 				continue
 			}
 			if !w.Withdraw || vip.OnAllDown != topology.Withdraw || anyEligible(in, vip) {
@@ -172,8 +190,8 @@ func TestNobodyLosesItsRouteUnlessTheFileSaysWithdraw(t *testing.T) {
 
 func TestTrafficLeavesAHealthyServerOnlyByFailback(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		for _, vip := range in.Site.VIPs {
-			was, w := in.Previous[vip.Prefix].Servers, want[vip.Prefix]
+		for _, vip := range in.Cohorts.All() {
+			was, w := in.Previous.Of(vip.Prefix).Servers, want.Of(vip.Prefix)
 			if len(was) != 1 || in.Drained[was[0]] || verdict(in, was[0], vip) == health.Down || slices.Contains(w.Servers, was[0]) {
 				continue
 			}
@@ -181,7 +199,7 @@ func TestTrafficLeavesAHealthyServerOnlyByFailback(t *testing.T) {
 				t.Fatalf("%s left %s, which is %s, with failback %s", vip.Prefix, was[0], verdict(in, was[0], vip), vip.Failback.Mode)
 			}
 			for _, name := range w.Servers {
-				since := in.Health.State(health.Target{Server: name, VIP: vip.Prefix}).Since
+				since := in.Health.State(health.Target{Server: name, VIP: vip.Judge}).Since
 				if vip.Failback.Mode == topology.FailbackAfter && in.Now.Sub(since) < vip.Failback.After {
 					t.Fatalf("%s went back to %s, healthy for %s only", vip.Prefix, name, in.Now.Sub(since))
 				}
@@ -195,15 +213,60 @@ func TestUnknownMovesNothing(t *testing.T) {
 		in := drawInput(t, drawSite(t))
 		in.Health, in.Drained = beliefs{}, nil
 		want := steer.Desired(in)
-		for _, vip := range in.Site.VIPs {
-			was := in.Previous[vip.Prefix].Servers
+		for _, vip := range in.Cohorts.All() {
+			was := in.Previous.Of(vip.Prefix).Servers
 			if vip.Mode == topology.Single && len(was) > 1 {
 				continue // routes that we did not make: one of the servers is kept
 			}
-			for _, name := range want[vip.Prefix].Servers {
+			for _, name := range want.Of(vip.Prefix).Servers {
 				if !slices.Contains(was, name) {
-					t.Fatalf("%s went from %v to %v while nothing is known", vip.Prefix, was, want[vip.Prefix].Servers)
+					t.Fatalf("%s went from %v to %v while nothing is known", vip.Prefix, was, want.Of(vip.Prefix).Servers)
 				}
+			}
+		}
+	})
+}
+
+// TestPrefixesOfACohortStayTogether holds that VIPs of one entry, and of one
+// cohort, always get the same, also when the site before was another one.
+func TestPrefixesOfACohortStayTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t, drawSite(t))
+		if rapid.Bool().Draw(t, "reloaded") {
+			in.Previous = drawInput(t, drawSite(t)).Previous
+		}
+		want := steer.Desired(in)
+		seen := map[netip.Prefix]bool{}
+		for _, cohort := range in.Cohorts.All() {
+			for _, prefix := range cohort.Prefixes {
+				if seen[prefix] || in.Cohorts.Of(prefix) != cohort || !reflect.DeepEqual(want.Of(prefix), want.For(cohort)) {
+					t.Fatalf("%s is not with its cohort %s", prefix, cohort.Prefix)
+				}
+				seen[prefix] = true
+			}
+		}
+		for _, vip := range in.Site.VIPs {
+			if in.Cohorts.Of(vip.Prefix) != in.Cohorts.Of(vip.Entry) || !seen[vip.Prefix] {
+				t.Fatalf("%s is not with %s, the first of its entry", vip.Prefix, vip.Entry)
+			}
+		}
+	})
+}
+
+// TestAChangeOfSiteMovesNothingElse adds a VIP to a site and takes one away:
+// the others stay where they were.
+func TestAChangeOfSiteMovesNothingElse(t *testing.T) {
+	check(t, func(t *rapid.T, in steer.Input, before steer.Assignment) {
+		site := *in.Site
+		added := site.VIPs[0]
+		added.Prefix, added.Entry = numbered(200, 0), numbered(200, 0)
+		gone := rapid.SampledFrom(site.VIPs).Draw(t, "gone").Entry
+		site.VIPs = slices.DeleteFunc(append(slices.Clone(site.VIPs), added), func(vip topology.VIP) bool { return vip.Entry == gone })
+		cohorts := steer.NewCohorts(&site)
+		for _, vip := range site.VIPs {
+			was := before.Of(vip.Prefix).Servers
+			if now := before.For(cohorts.Of(vip.Prefix)).Servers; vip.Entry != added.Entry && !slices.Equal(was, now) {
+				t.Fatalf("%s was with %v and starts with %v in the new site", vip.Prefix, was, now)
 			}
 		}
 	})
@@ -225,33 +288,40 @@ func TestOrphansSpread(t *testing.T) {
 		for _, server := range s.Servers {
 			all = append(all, server.Name)
 		}
-		for i := range rapid.IntRange(1, 300).Draw(t, "vips") {
-			s.VIPs = append(s.VIPs, topology.VIP{
-				Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32), Mode: topology.Single,
+		through := rapid.SampledFrom([]topology.Through{topology.ThroughVIP, topology.ThroughAddress}).Draw(t, "through")
+		s.Checks = []topology.Check{{Name: "web", Through: through}}
+		n := rapid.IntRange(1, 300).Draw(t, "vips")
+		for i := range n {
+			vip := topology.VIP{
+				Prefix: numbered(i>>8, i&255), Entry: numbered(i>>8, i&255), Judge: numbered(i>>8, i&255), Mode: topology.Single, Check: "web",
 				Tiers: []topology.Tier{{Name: "primary", Servers: all}}, Failback: topology.Failback{Mode: topology.FailbackImmediate},
-			})
+			}
+			if through == topology.ThroughAddress {
+				vip.Judge = numbered(0, 0)
+			}
+			s.VIPs = append(s.VIPs, vip)
 		}
 		b := beliefs{states: map[health.Target]health.State{}}
 		set := func(name topology.ServerName, verdict health.Verdict) {
 			for _, vip := range s.VIPs {
-				b.states[health.Target{Server: name, VIP: vip.Prefix}] = health.State{Verdict: verdict, Since: noon}
+				b.states[health.Target{Server: name, VIP: vip.Judge}] = health.State{Verdict: verdict, Since: noon}
 			}
 		}
 		for _, name := range all {
 			set(name, health.Up)
 		}
-		in := steer.Input{Site: s, Health: b, Now: noon}
+		in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: b, Now: noon}
 		well := steer.Desired(in)
-		bounded(t, s, well, "")
+		bounded(t, in, well, "")
 
 		gone := rapid.SampledFrom(all).Draw(t, "gone")
 		set(gone, health.Down)
 		in.Previous = well
 		without := steer.Desired(in)
-		bounded(t, s, without, gone)
+		bounded(t, in, without, gone)
 		for _, vip := range s.VIPs {
-			was := well[vip.Prefix].Servers[0]
-			if now := without[vip.Prefix].Servers[0]; was != gone && now != was {
+			was := well.Of(vip.Prefix).Servers[0]
+			if now := without.Of(vip.Prefix).Servers[0]; was != gone && now != was {
 				t.Fatalf("%s moved from %s to %s when %s was lost", vip.Prefix, was, now, gone)
 			}
 		}
@@ -260,54 +330,79 @@ func TestOrphansSpread(t *testing.T) {
 		in.Previous = without
 		back := steer.Desired(in)
 		for _, vip := range s.VIPs {
-			if !slices.Equal(back[vip.Prefix].Servers, well[vip.Prefix].Servers) {
-				t.Fatalf("%s is with %v after %s came back, and was with %v before", vip.Prefix, back[vip.Prefix].Servers, gone, well[vip.Prefix].Servers)
+			if !slices.Equal(back.Of(vip.Prefix).Servers, well.Of(vip.Prefix).Servers) {
+				t.Fatalf("%s is with %v after %s came back, and was with %v before", vip.Prefix, back.Of(vip.Prefix).Servers, gone, well.Of(vip.Prefix).Servers)
 			}
 		}
 	})
 }
 
-// bounded fails if a server has more than 1.25 times its share, and one.
-func bounded(t *rapid.T, s *topology.Site, a steer.Assignment, gone topology.ServerName) {
+// bounded fails if a server has more than 1.25 times its share, and one cohort.
+func bounded(t *rapid.T, in steer.Input, a steer.Assignment, gone topology.ServerName) {
 	count, total := map[topology.ServerName]int{}, 0
-	for _, server := range s.Servers {
+	for _, server := range in.Site.Servers {
 		if server.Name != gone {
 			total += server.Weight
 		}
 	}
-	for _, want := range a {
-		count[want.Servers[0]]++
+	largest := 0
+	for _, cohort := range in.Cohorts.All() {
+		count[a.For(cohort).Servers[0]] += len(cohort.Prefixes)
+		largest = max(largest, len(cohort.Prefixes))
 	}
-	for _, server := range s.Servers {
-		most := 1.25*float64(len(s.VIPs)*server.Weight)/float64(total) + 1
+	for _, server := range in.Site.Servers {
+		most := 1.25*float64(len(in.Site.VIPs)*server.Weight)/float64(total) + float64(largest)
 		if server.Name != gone && float64(count[server.Name]) > most {
 			t.Fatalf("%s carries %d VIPs, more than %.1f", server.Name, count[server.Name], most)
 		}
 	}
 }
 
+// routesOf is what a router has that does as it is told.
+func routesOf(s *topology.Site, a steer.Assignment) []steer.Route {
+	var routes []steer.Route
+	for _, vip := range s.VIPs {
+		if hops := a.Of(vip.Prefix).NextHops; len(hops) > 0 {
+			routes = append(routes, steer.Route{Prefix: vip.Prefix, NextHops: hops})
+		}
+	}
+	return routes
+}
+
 func TestApplyingADiffLeavesNothingToDo(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		in.Previous = nil
-		var have []steer.Route
-		for prefix, w := range steer.Desired(in) {
-			if len(w.NextHops) > 0 && rapid.Bool().Draw(t, "has") {
-				have = append(have, steer.Route{Prefix: prefix, NextHops: w.NextHops, Stray: rapid.Bool().Draw(t, "stray")})
-			}
-		}
+		in.Previous = steer.Assignment{}
 		table := map[netip.Prefix]steer.Route{}
-		for _, route := range have {
-			table[route.Prefix] = route
-		}
-		for _, change := range steer.Diff(want, have, false).Changes {
-			if change.Op == steer.Remove {
-				delete(table, change.Prefixes[0])
-			} else {
-				table[change.Prefixes[0]] = steer.Route{Prefix: change.Prefixes[0], NextHops: change.To}
+		for _, route := range routesOf(in.Site, steer.Desired(in)) {
+			if rapid.Bool().Draw(t, "has") {
+				route.Stray = rapid.Bool().Draw(t, "stray")
+				table[route.Prefix] = route
 			}
 		}
-		if left := steer.Diff(want, slices.Collect(maps.Values(table)), false); len(left.Changes) > 0 {
+		have := func() *steer.Table {
+			routes := slices.Collect(maps.Values(table))
+			steer.SortRoutes(routes)
+			return steer.NewTable(in.Cohorts, routes)
+		}
+		for _, change := range steer.Diff(want, have(), false).Changes {
+			for _, prefix := range change.Prefixes {
+				if was := table[prefix].NextHops; !slices.Equal(was, change.From) {
+					t.Fatalf("%s, but %s had %v", change, prefix, was)
+				}
+				if change.Op == steer.Remove {
+					delete(table, prefix)
+				} else {
+					table[prefix] = steer.Route{Prefix: prefix, NextHops: change.To}
+				}
+			}
+		}
+		if left := steer.Diff(want, have(), false); len(left.Changes) > 0 {
 			t.Fatalf("still to do: %v", left.Changes)
+		}
+		for _, vip := range in.Site.VIPs {
+			if got, want := table[vip.Prefix].NextHops, want.Of(vip.Prefix); len(want.NextHops) > 0 && !slices.Equal(got, want.NextHops) {
+				t.Fatalf("%s goes to %v, want %v", vip.Prefix, got, want.NextHops)
+			}
 		}
 	})
 }

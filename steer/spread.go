@@ -2,7 +2,6 @@ package steer
 
 import (
 	"cmp"
-	"hash/fnv"
 	"math"
 	"net/netip"
 	"slices"
@@ -27,20 +26,20 @@ type load struct {
 // newLoad prepares to hand out the site's VIPs to the servers that can take
 // any.
 func newLoad(in Input) *load {
-	return loadOf(in.Site, func(vip topology.VIP, name topology.ServerName) bool {
+	return loadOf(in.Cohorts, func(vip *Cohort, name topology.ServerName) bool {
 		return in.Eligible(name, vip) || in.holds(name, vip)
 	})
 }
 
-func loadOf(site *topology.Site, shares func(topology.VIP, topology.ServerName) bool) *load {
+func loadOf(cohorts *Cohorts, shares func(*Cohort, topology.ServerName) bool) *load {
 	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}}
-	for _, server := range site.Servers {
+	for _, server := range cohorts.site.Servers {
 		l.weight[server.Name] = server.Weight
 	}
 	sharing := map[topology.ServerName]bool{}
-	for _, vip := range site.VIPs {
+	for _, vip := range cohorts.all {
 		if vip.Mode == topology.Single {
-			l.vips++
+			l.vips += len(vip.Prefixes)
 		}
 		for _, tier := range vip.Tiers {
 			for _, name := range tier.Servers {
@@ -54,45 +53,47 @@ func loadOf(site *topology.Site, shares func(topology.VIP, topology.ServerName) 
 	return l
 }
 
-func (l *load) add(servers []topology.ServerName) {
+func (l *load) add(servers []topology.ServerName, vips int) {
 	for _, name := range servers {
-		l.count[name]++
+		l.count[name] += vips
 	}
 }
 
-// limit is the most VIPs a server takes while another has room.
+// limit is the most VIPs that a server has while it takes more and another has
+// room. It ends up with one cohort more than that at most.
 func (l *load) limit(name topology.ServerName) int {
-	return int(overload*float64(l.vips*l.weight[name])/float64(max(l.total, 1))) + 1
+	return int(overload * float64(l.vips*l.weight[name]) / float64(max(l.total, 1)))
 }
 
-// peek picks the server for a VIP: the first in the VIP's own order that has
-// room, or, if none has, the one with the least load for its weight. It does
-// not count it.
-func (l *load) peek(vip topology.VIP, candidates []topology.ServerName) topology.ServerName {
+// peek picks the server for a cohort: the first in the cohort's own order that
+// has room, or, if none has, the one with the least load for its weight. It
+// does not count it.
+func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.ServerName {
 	if len(candidates) == 1 {
 		return candidates[0]
 	}
-	ordered := l.order(vip.Prefix, candidates)
+	ordered := l.order(vip.seed, candidates)
 	for _, name := range ordered {
-		if l.count[name] < l.limit(name) {
+		if l.count[name] <= l.limit(name) {
 			return name
 		}
 	}
+	n := len(vip.Prefixes)
 	return slices.MinFunc(ordered, func(a, b topology.ServerName) int {
-		return cmp.Compare((l.count[a]+1)*l.weight[b], (l.count[b]+1)*l.weight[a])
+		return cmp.Compare((l.count[a]+n)*l.weight[b], (l.count[b]+n)*l.weight[a])
 	})
 }
 
-// order sorts servers by the VIP's preference: weighted rendezvous hashing, so
-// that a server that leaves changes no other VIP's choice.
-func (l *load) order(prefix netip.Prefix, servers []topology.ServerName) []topology.ServerName {
+// order sorts servers by the cohort's preference: weighted rendezvous hashing,
+// so that a server that leaves changes no other cohort's choice.
+func (l *load) order(seed uint64, servers []topology.ServerName) []topology.ServerName {
 	type scored struct {
 		name  topology.ServerName
 		score float64
 	}
 	all := make([]scored, len(servers))
 	for i, name := range servers {
-		all[i] = scored{name, score(prefix, name, l.weight[name])}
+		all[i] = scored{name, score(seed, name, l.weight[name])}
 	}
 	slices.SortFunc(all, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))
@@ -104,16 +105,28 @@ func (l *load) order(prefix netip.Prefix, servers []topology.ServerName) []topol
 	return ordered
 }
 
-// score is -weight / ln(u) with u uniform in (0,1): the chance to be a VIP's
+// score is -weight / ln(u) with u uniform in (0,1): the chance to be a cohort's
 // first choice is in proportion to weight (Schindelhauer, Schomaker 2005).
-func score(prefix netip.Prefix, name topology.ServerName, weight int) float64 {
-	h := fnv.New64a()
-	address := prefix.Addr().As16()
-	h.Write(address[:])
-	h.Write([]byte{byte(prefix.Bits())})
-	h.Write([]byte(name))
-	u := (float64(mix(h.Sum64())>>11) + 0.5) / (1 << 53)
+func score(seed uint64, name topology.ServerName, weight int) float64 {
+	u := (float64(mix(hash(seed, string(name)))>>11) + 0.5) / (1 << 53)
 	return -float64(weight) / math.Log(u)
+}
+
+// seedOf is the seed of a cohort that is not split.
+func seedOf(prefix netip.Prefix) uint64 {
+	address := prefix.Addr().As16()
+	return hash(hash(offset, string(address[:])), string([]byte{byte(prefix.Bits())}))
+}
+
+// offset is where hash begins: FNV-1a's.
+const offset = 14695981039346656037
+
+// hash goes on with a 64-bit FNV-1a hash.
+func hash(h uint64, text string) uint64 {
+	for i := range len(text) {
+		h = (h ^ uint64(text[i])) * 1099511628211
+	}
+	return h
 }
 
 // mix spreads FNV's weak upper bits (the finalizer of splitmix64).
@@ -121,25 +134,4 @@ func mix(x uint64) uint64 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9
 	x = (x ^ (x >> 27)) * 0x94d049bb133111eb
 	return x ^ (x >> 31)
-}
-
-// homes gives each VIP in single mode the server of its first tier that it
-// belongs to when all are well. It depends on the site alone.
-func homes(site *topology.Site) map[netip.Prefix]topology.ServerName {
-	l := loadOf(site, func(topology.VIP, topology.ServerName) bool { return true })
-	homes := make(map[netip.Prefix]topology.ServerName, len(site.VIPs))
-	give := func(vip topology.VIP) {
-		home := l.peek(vip, vip.Tiers[0].Servers)
-		homes[vip.Prefix] = home
-		l.count[home]++
-	}
-	// Those without a choice first: they are the load the others are spread over.
-	for _, choice := range []bool{false, true} {
-		for _, vip := range site.VIPs {
-			if vip.Mode == topology.Single && (len(vip.Tiers[0].Servers) > 1) == choice {
-				give(vip)
-			}
-		}
-	}
-	return homes
 }

@@ -8,6 +8,10 @@
 //	Adopt    routes as found                ─► Assignment to start from
 //	Desired  site, health, admin, the last  ─► Assignment and reasons
 //	Diff     Assignment, a router's routes  ─► Changes
+//
+// VIPs that always move together are a Cohort, and are decided, compared and
+// changed as one: Desired and Diff cost as much as there are cohorts. What costs
+// as much as there are prefixes, NewCohorts and NewTable, is done beforehand.
 package steer
 
 import (
@@ -22,9 +26,10 @@ import (
 // An Input is all that Desired looks at. It changes none of it.
 type Input struct {
 	Site     *topology.Site
+	Cohorts  *Cohorts // of Site; nil has them made anew, at a cost in proportion to the number of VIPs
 	Health   Health
 	Drained  map[topology.ServerName]bool // taken out of service by an operator
-	Previous Assignment                   // the last one, or what Adopt found; nil at the very first
+	Previous Assignment                   // the last one, or what Adopt found; zero at the very first
 	Now      time.Time
 
 	// Recalled servers were put back in service by an operator just now: their
@@ -41,11 +46,7 @@ type Health interface {
 
 var _ Health = (*health.Board)(nil)
 
-// An Assignment is what we want of every router: for each VIP's prefix, the
-// next hops and the reason. A nil Assignment wants nothing.
-type Assignment map[netip.Prefix]Want
-
-// A Want is what we want for one prefix. The zero Want claims nothing: routes
+// A Want is what we want for the prefixes of one cohort. The zero Want claims nothing: routes
 // stay as they are found.
 type Want struct {
 	Servers  []topology.ServerName // sorted; nil to claim nothing
@@ -91,39 +92,24 @@ const (
 // something no better. The VIPs of lost servers spread over the survivors in
 // proportion to weight, and only they move.
 func Desired(in Input) Assignment {
-	d := decision{
-		Input:  in,
-		want:   make(Assignment, len(in.Site.VIPs)),
-		homes:  homes(in.Site),
-		load:   newLoad(in),
-		frozen: in.Frozen(),
+	if in.Cohorts == nil {
+		in.Cohorts = NewCohorts(in.Site)
 	}
+	d := newDecision(in)
 	// First all that stay where they are: they are the load that the others are
 	// spread over.
-	var moving []topology.VIP
-	for _, vip := range in.Site.VIPs {
-		if want, stays := d.stay(vip); stays {
-			d.set(vip, want)
+	var moving []*Cohort
+	for _, cohort := range in.Cohorts.all {
+		if want, stays := d.stay(cohort); stays {
+			d.set(cohort, want)
 		} else {
-			moving = append(moving, vip)
+			moving = append(moving, cohort)
 		}
 	}
-	for _, vip := range moving {
-		d.set(vip, d.move(vip))
+	for _, cohort := range moving {
+		d.set(cohort, d.move(cohort))
 	}
 	return d.want
-}
-
-// NextDue is the earliest time at which Desired would decide anew though
-// nothing has happened; zero for never.
-func (a Assignment) NextDue() time.Time {
-	var due time.Time
-	for _, want := range a {
-		if !want.Next.IsZero() && (due.IsZero() || want.Next.Before(due)) {
-			due = want.Next
-		}
-	}
-	return due
 }
 
 // Frozen says why failure-driven moves are withheld, or "".
@@ -147,11 +133,13 @@ func (in Input) Frozen() string {
 // and those that are drained.
 func (in Input) unavailable() (lost, drained int) {
 	down := map[topology.ServerName]bool{}
-	for _, vip := range in.Site.VIPs {
-		for _, name := range vip.Servers() {
-			isDown := in.verdict(name, vip) == health.Down
-			if was, seen := down[name]; !seen || was {
-				down[name] = isDown
+	for _, vip := range in.cohorts() {
+		for _, tier := range vip.Tiers {
+			for _, name := range tier.Servers {
+				isDown := in.verdict(name, vip) == health.Down
+				if was, seen := down[name]; !seen || was {
+					down[name] = isDown
+				}
 			}
 		}
 	}
@@ -166,28 +154,35 @@ func (in Input) unavailable() (lost, drained int) {
 	return lost, drained
 }
 
-func (in Input) state(name topology.ServerName, vip topology.VIP) health.State {
-	return in.Health.State(health.Target{Server: name, VIP: vip.Prefix})
+func (in Input) cohorts() []*Cohort {
+	if in.Cohorts == nil {
+		return NewCohorts(in.Site).all
+	}
+	return in.Cohorts.all
 }
 
-func (in Input) verdict(name topology.ServerName, vip topology.VIP) health.Verdict {
+func (in Input) state(name topology.ServerName, vip *Cohort) health.State {
+	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
+}
+
+func (in Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
 	return in.state(name, vip).Verdict
 }
 
-// Eligible reports whether new traffic of the VIP may go to the server.
-func (in Input) Eligible(name topology.ServerName, vip topology.VIP) bool {
+// Eligible reports whether new traffic of the cohort may go to the server.
+func (in Input) Eligible(name topology.ServerName, vip *Cohort) bool {
 	return !in.Drained[name] && in.verdict(name, vip) == health.Up
 }
 
 // holds reports whether traffic that is at the server may stay: nothing is
 // known against it.
-func (in Input) holds(name topology.ServerName, vip topology.VIP) bool {
-	return !in.Drained[name] && in.verdict(name, vip) != health.Down && slices.Contains(vip.Servers(), name)
+func (in Input) holds(name topology.ServerName, vip *Cohort) bool {
+	return !in.Drained[name] && in.verdict(name, vip) != health.Down && vip.has(name)
 }
 
 // bestTier returns the index of the best tier with an eligible server, and
 // its eligible servers; -1 if there is none.
-func (in Input) bestTier(vip topology.VIP) (int, []topology.ServerName) {
+func (in Input) bestTier(vip *Cohort) (int, []topology.ServerName) {
 	for i, tier := range vip.Tiers {
 		var eligible []topology.ServerName
 		for _, name := range tier.Servers {
@@ -202,7 +197,10 @@ func (in Input) bestTier(vip topology.VIP) (int, []topology.ServerName) {
 	return -1, nil
 }
 
-func tierOf(vip topology.VIP, name topology.ServerName) int {
+// has reports whether the server is in any tier.
+func (c *Cohort) has(name topology.ServerName) bool { return tierOf(c, name) < len(c.Tiers) }
+
+func tierOf(vip *Cohort, name topology.ServerName) int {
 	for i, tier := range vip.Tiers {
 		if slices.Contains(tier.Servers, name) {
 			return i
@@ -213,7 +211,7 @@ func tierOf(vip topology.VIP, name topology.ServerName) int {
 
 // nextHops are the addresses by which the servers are reached for the VIP: of
 // each, the first of the family that is not known to be lost.
-func (in Input) nextHops(names []topology.ServerName, vip topology.VIP) []NextHop {
+func (in Input) nextHops(names []topology.ServerName, vip *Cohort) []NextHop {
 	var hops []NextHop
 	for _, name := range names {
 		server, _ := in.Site.Server(name)

@@ -60,7 +60,7 @@ func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology
 	drained := map[topology.ServerName]bool{}
 	set := func(name topology.ServerName, state health.State) {
 		for _, vip := range s.VIPs {
-			b.states[health.Target{Server: name, VIP: vip.Prefix}] = state
+			b.states[health.Target{Server: name, VIP: vip.Judge}] = state
 		}
 	}
 	for _, server := range s.Servers {
@@ -98,7 +98,7 @@ func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology
 // routed is an assignment in which VIP after VIP is with the given servers:
 // "web1 web2 web3,web4 -".
 func routed(s *topology.Site, text string) steer.Assignment {
-	a := steer.Assignment{}
+	wants := map[netip.Prefix]steer.Want{}
 	for i, word := range strings.Fields(text) {
 		if word == "-" {
 			continue
@@ -107,15 +107,20 @@ func routed(s *topology.Site, text string) steer.Assignment {
 		for _, name := range strings.Split(word, ",") {
 			servers = append(servers, topology.ServerName(name))
 		}
-		a[s.VIPs[i].Prefix] = steer.Want{Servers: servers, Since: noon.Add(-time.Hour)}
+		wants[s.VIPs[i].Prefix] = steer.Want{Servers: servers, Since: noon.Add(-time.Hour)}
 	}
-	return a
+	return assign(s, wants)
+}
+
+// assign wants of each cohort what wants has for the first of its prefixes.
+func assign(s *topology.Site, wants map[netip.Prefix]steer.Want) steer.Assignment {
+	return steer.Assign(steer.NewCohorts(s), func(c *steer.Cohort) steer.Want { return wants[c.Prefix] })
 }
 
 func describe(s *topology.Site, a steer.Assignment) string {
 	var lines []string
 	for _, vip := range s.VIPs {
-		want := a[vip.Prefix]
+		want := a.Of(vip.Prefix)
 		var hops []string
 		for _, name := range want.Servers {
 			hops = append(hops, string(name))
@@ -246,12 +251,10 @@ func TestDesired(t *testing.T) {
 func TestAReasonEndsWhenTheVIPIsHome(t *testing.T) {
 	s := site(t, article)
 	believed, _ := believe(t, s, "web1 down")
-	previous := routed(s, "web2 web2 web3 web4")
-	for i := range 2 {
-		previous[s.VIPs[i].Prefix] = steer.Want{Servers: []topology.ServerName{"web2"}, Cause: steer.Failover, Why: "what moved it"}
-	}
-	got := steer.Desired(steer.Input{Site: s, Health: believed, Previous: previous, Now: noon})
-	if away, home := got[s.VIPs[0].Prefix].Why, got[s.VIPs[1].Prefix].Why; away != "what moved it" || home != "web2 is primary" {
+	moved := steer.Want{Servers: []topology.ServerName{"web2"}, Cause: steer.Failover, Why: "what moved it"}
+	previous := map[netip.Prefix]steer.Want{s.VIPs[0].Prefix: moved, s.VIPs[1].Prefix: moved}
+	got := steer.Desired(steer.Input{Site: s, Health: believed, Previous: assign(s, previous), Now: noon})
+	if away, home := got.Of(s.VIPs[0].Prefix).Why, got.Of(s.VIPs[1].Prefix).Why; away != "what moved it" || home != "web2 is primary" {
 		t.Errorf("away from home: %q, at home: %q; want what moved it, web2 is primary", away, home)
 	}
 }
@@ -262,7 +265,7 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 		believed, _ := believe(t, s, "web3 down")
 		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Recalled: map[topology.ServerName]bool{"web1": true, "web3": true}}
 		got := steer.Desired(in)
-		if a, b := got[s.VIPs[0].Prefix].Servers, got[s.VIPs[2].Prefix].Servers; !slices.Equal(a, []topology.ServerName{"web1"}) || !slices.Equal(b, []topology.ServerName{"web2"}) {
+		if a, b := got.Of(s.VIPs[0].Prefix).Servers, got.Of(s.VIPs[2].Prefix).Servers; !slices.Equal(a, []topology.ServerName{"web1"}) || !slices.Equal(b, []topology.ServerName{"web2"}) {
 			t.Errorf("failback %s: VIPs of web1 and web3 are with %v and %v, want web1 (well) and web2 (web3 is down)", policy, a, b)
 		}
 	}
@@ -274,12 +277,12 @@ func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
 	s := site(t, article)
 	believed, _ := believe(t, s, "web1 down, web2 down, web3 down, web4 down")
 	at := func(name topology.ServerName, state health.State) {
-		believed.states[health.Target{Server: name, VIP: s.VIPs[0].Prefix}] = state
+		believed.states[health.Target{Server: name, VIP: s.VIPs[0].Judge}] = state
 	}
 	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web1 web2 web3 web4"), Now: noon}
 	decide := func() string {
 		in.Previous = steer.Desired(in)
-		return fmt.Sprint(in.Previous[s.VIPs[0].Prefix].Servers)
+		return fmt.Sprint(in.Previous.Of(s.VIPs[0].Prefix).Servers)
 	}
 	if got := decide(); got != "[web1]" {
 		t.Fatalf("all are down: %s", got)
@@ -308,7 +311,7 @@ func TestANewAddressGetsTrafficOnlyOnceItIsKnownToWork(t *testing.T) {
 	in.Site = site(t, strings.Replace(article, "192.0.2.11", "192.0.2.19", 1))
 	hop := func(servers string) string {
 		in.Health, _ = believe(t, s, servers)
-		return steer.FormatNextHops(steer.Desired(in)[s.VIPs[0].Prefix].NextHops)
+		return steer.FormatNextHops(steer.Desired(in).Of(s.VIPs[0].Prefix).NextHops)
 	}
 	if got := hop("web1 unknown"); got != "192.0.2.11" {
 		t.Errorf("not checked yet: traffic goes to %s, want 192.0.2.11", got)
@@ -327,7 +330,7 @@ routers: {edge: {linux: {}}}
 	believed, _ := believe(t, s, "")
 	hops := func() string {
 		a := steer.Desired(steer.Input{Site: s, Health: believed, Now: noon})
-		return steer.FormatNextHops(a[s.VIPs[0].Prefix].NextHops) + " " + steer.FormatNextHops(a[s.VIPs[1].Prefix].NextHops)
+		return steer.FormatNextHops(a.Of(s.VIPs[0].Prefix).NextHops) + " " + steer.FormatNextHops(a.Of(s.VIPs[1].Prefix).NextHops)
 	}
 	if got, want := hops(), "192.0.2.11 2001:db8::11"; got != want {
 		t.Errorf("all well: next hops %s, want %s", got, want)
@@ -356,25 +359,33 @@ func TestAdoptTakesWhatRoutersHave(t *testing.T) {
 		{Prefix: s.VIPs[2].Prefix, NextHops: hop("192.0.2.12"), Foreign: true},
 		{Prefix: netip.MustParsePrefix("198.51.100.0/24"), NextHops: hop("192.0.2.11")}, // not a VIP
 	}
-	adopted := steer.Adopt(s, first, second)
+	cohorts := steer.NewCohorts(s)
+	adopted := steer.Adopt(cohorts, steer.NewTable(cohorts, first), steer.NewTable(cohorts, second))
 	var got []string
 	for _, vip := range s.VIPs {
-		got = append(got, fmt.Sprint(adopted[vip.Prefix].Servers))
+		got = append(got, fmt.Sprint(adopted.Of(vip.Prefix).Servers))
 	}
-	if want := []string{"[web3]", "[]", "[web2]", "[]"}; !slices.Equal(got, want) || len(adopted) != 2 {
-		t.Errorf("adopted %v (%d prefixes), want %v", got, len(adopted), want)
+	if want := []string{"[web3]", "[]", "[web2]", "[]"}; !slices.Equal(got, want) {
+		t.Errorf("adopted %v, want %v", got, want)
 	}
 }
 
 func TestDiff(t *testing.T) {
-	a, b := netip.MustParsePrefix("203.0.113.32/27"), netip.MustParsePrefix("2001:db8:1::/64")
+	s := site(t, `
+servers: {web1: {addresses: [192.0.2.11, "2001:db8::11"]}, web2: {addresses: [192.0.2.12, "2001:db8::12"]}}
+vips: [203.0.113.32/27, "2001:db8:1::/64"]
+routers: {edge: {linux: {}}}
+`)
+	cohorts := steer.NewCohorts(s)
+	a, b := s.VIPs[0].Prefix, s.VIPs[1].Prefix
 	web1 := []steer.NextHop{{Address: netip.MustParseAddr("192.0.2.11"), Weight: 1}}
 	web2 := []steer.NextHop{{Address: netip.MustParseAddr("192.0.2.12"), Weight: 1}}
 	six := []steer.NextHop{{Address: netip.MustParseAddr("2001:db8::12"), Weight: 1}}
-	want := steer.Assignment{a: {NextHops: web2, Why: "web1 is down"}, b: {NextHops: six, Why: "primary"}}
+	type wants map[netip.Prefix]steer.Want
+	want := wants{a: {NextHops: web2, Why: "web1 is down"}, b: {NextHops: six, Why: "primary"}}
 	for _, situation := range []struct {
 		name  string
-		want  steer.Assignment
+		want  wants
 		have  []steer.Route
 		adopt bool
 		plan  string
@@ -386,12 +397,13 @@ func TestDiff(t *testing.T) {
 		{"two of ours are put right", want, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: a, NextHops: web2}, {Prefix: b, NextHops: six}}, false, "replace 203.0.113.32/27 via 192.0.2.11 -> 192.0.2.12"},
 		{"a foreign route is reported and left alone", want, []steer.Route{{Prefix: a, NextHops: web1, Foreign: true}, {Prefix: b, NextHops: six}}, false, "foreign 203.0.113.32/27"},
 		{"a foreign route is adopted where the file says so", want, []steer.Route{{Prefix: a, NextHops: web2, Foreign: true}, {Prefix: b, NextHops: six}}, true, "replace 203.0.113.32/27 via 192.0.2.12 -> 192.0.2.12 adopt"},
-		{"what nothing is wanted for stays", steer.Assignment{a: {}}, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: b, NextHops: six}}, false, ""},
-		{"what is to be withdrawn is removed", steer.Assignment{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1}}, false, "remove 203.0.113.32/27 via 192.0.2.11"},
-		{"a foreign route is not withdrawn", steer.Assignment{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1, Foreign: true}}, true, ""},
+		{"what nothing is wanted for stays", wants{a: {}}, []steer.Route{{Prefix: a, NextHops: web1}, {Prefix: b, NextHops: six}}, false, ""},
+		{"what is to be withdrawn is removed", wants{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1}}, false, "remove 203.0.113.32/27 via 192.0.2.11"},
+		{"a foreign route is not withdrawn", wants{a: {Withdraw: true}}, []steer.Route{{Prefix: a, NextHops: web1, Foreign: true}}, true, ""},
 	} {
 		t.Run(situation.name, func(t *testing.T) {
-			plan := steer.Diff(situation.want, situation.have, situation.adopt)
+			assignment := steer.Assign(cohorts, func(c *steer.Cohort) steer.Want { return situation.want[c.Prefix] })
+			plan := steer.Diff(assignment, steer.NewTable(cohorts, situation.have), situation.adopt)
 			var words []string
 			for _, change := range plan.Changes {
 				text := change.String()

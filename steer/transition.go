@@ -54,7 +54,7 @@ type Settlement struct {
 func Settle(want Assignment, under []Transition, idle time.Duration, now time.Time) Settlement {
 	s := Settlement{Lost: map[netip.Prefix][]netip.Addr{}, Over: map[netip.Prefix]Outcome{}}
 	for _, t := range under {
-		if lost := want[t.Prefix].lost(t); len(lost) > 0 {
+		if lost := want.Of(t.Prefix).lost(t); len(lost) > 0 {
 			s.Lost[t.Prefix] = lost
 		}
 		switch {

@@ -40,6 +40,8 @@ func TestShortestFile(t *testing.T) {
 			Mode:      Single,
 			Failback:  Failback{Mode: FailbackAfter, After: time.Minute},
 			OnAllDown: Keep,
+			Entry:     netip.MustParsePrefix("203.0.113.32/27"),
+			Judge:     netip.MustParsePrefix("203.0.113.32/27"),
 		}},
 		Routers: []Router{{Name: "edge", Linux: &Linux{Table: 254, Protocol: 82, FlowLimit: 262144}}},
 		Alive:   Alive{Interval: 200 * time.Millisecond, Fall: 3},

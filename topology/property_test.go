@@ -264,6 +264,7 @@ func drawVIP(t *rapid.T, site *Site, i int) VIP {
 		prefix = netip.PrefixFrom(netip.MustParseAddr(fmt.Sprintf("2001:db8:b:%d::", i)), rapid.IntRange(64, 128).Draw(t, "bits"))
 	}
 	vip := VIP{
+		Entry: prefix, Judge: prefix,
 		Name:      rapid.SampledFrom([]string{"", fmt.Sprintf("shop-%d", i)}).Draw(t, "name"),
 		Prefix:    prefix,
 		Addresses: []netip.Addr{prefix.Addr()},

@@ -41,6 +41,7 @@ func (r *reader) readVIPs(f fields) {
 	r.disjoint()
 	r.distinctNames()
 	for _, d := range r.drafts {
+		d.Entry, d.Judge = d.Prefix, d.Prefix
 		r.site.VIPs = append(r.site.VIPs, d.VIP)
 	}
 }

@@ -256,8 +256,9 @@ func benchChecker(keepAlive bool) error {
 	fillHTTP(site.Checks[0].HTTP)
 	for i := range benchTargets {
 		address := benchAddress(i)
+		prefix := netip.PrefixFrom(address, 32)
 		site.VIPs = append(site.VIPs, topology.VIP{
-			Prefix: netip.PrefixFrom(address, 32), Addresses: []netip.Addr{address}, Check: "web",
+			Prefix: prefix, Entry: prefix, Judge: prefix, Addresses: []netip.Addr{address}, Check: "web",
 			Tiers: []topology.Tier{{Servers: []topology.ServerName{"web1"}}},
 		})
 	}

@@ -55,8 +55,9 @@ func idleProber(fast bool) error {
 	}
 	for i := range 4 {
 		address := benchAddress(i)
+		prefix := netip.PrefixFrom(address, 32)
 		site.VIPs = append(site.VIPs, topology.VIP{
-			Prefix: netip.PrefixFrom(address, 32), Addresses: []netip.Addr{address}, Check: "web", Tiers: []topology.Tier{{Servers: names}},
+			Prefix: prefix, Entry: prefix, Judge: prefix, Addresses: []netip.Addr{address}, Check: "web", Tiers: []topology.Tier{{Servers: names}},
 		})
 	}
 	return probeUntilKilled(site)

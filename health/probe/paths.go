@@ -134,11 +134,11 @@ func newPath(base topology.Paths, server topology.ServerName, address netip.Addr
 	}
 }
 
-// vipAddresses are those of the site's VIPs by family.
+// vipAddresses are those that checks talk to, by family.
 func vipAddresses(site *topology.Site) map[bool][]netip.Addr {
 	all := map[bool][]netip.Addr{}
-	for _, vip := range site.VIPs {
-		for _, address := range vip.Addresses {
+	for _, judge := range site.Judges() {
+		for _, address := range judge.VIP.Addresses {
 			all[address.Is4()] = append(all[address.Is4()], address)
 		}
 	}

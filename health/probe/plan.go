@@ -77,12 +77,13 @@ func (p plan) width() int {
 // plans makes the site's plans.
 func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[serverAddress]*presence) map[health.Target]plan {
 	all := map[health.Target]plan{}
-	for _, vip := range site.VIPs {
+	for _, judge := range site.Judges() {
+		vip := judge.VIP
 		check, ok := site.Check(vip.Check)
 		if !ok {
 			panic("probe: a VIP without its check: " + vip.Prefix.String())
 		}
-		for _, name := range vip.Servers() {
+		for _, name := range judge.Servers {
 			server, ok := site.Server(name)
 			if !ok {
 				panic("probe: a tier without its server: " + string(name))

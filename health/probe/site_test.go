@@ -234,7 +234,7 @@ func (l *lan) site(check topology.Check) *topology.Site {
 	}
 	for _, prefix := range []netip.Prefix{vip6, vip4} {
 		site.VIPs = append(site.VIPs, topology.VIP{
-			Prefix: prefix, Addresses: []netip.Addr{prefix.Addr().Next()}, Check: "web",
+			Prefix: prefix, Entry: prefix, Judge: prefix, Addresses: []netip.Addr{prefix.Addr().Next()}, Check: "web",
 			Tiers: []topology.Tier{{Name: "primary", Servers: names}}, Mode: topology.Single,
 		})
 	}

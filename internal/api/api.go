@@ -81,7 +81,8 @@ type Moved struct {
 
 // A Move says where one VIP's traffic went.
 type Move struct {
-	VIP    string   `json:"vip"`
+	VIP    string   `json:"vip"`            // the first, if several
+	VIPs   int      `json:"vips,omitempty"` // how many, if several
 	Name   string   `json:"name,omitempty"`
 	From   []string `json:"from"` // servers, never null
 	To     []string `json:"to"`   // servers, never null; the same as From if nothing moved
@@ -122,7 +123,7 @@ type Server struct {
 	Echo      string    `json:"echo"`           // "answers", "lost", "never answered", "filtered" (checks pass without it), "off"
 	Admin     Admin     `json:"admin"`
 	Serving   []string  `json:"serving"` // the VIPs whose traffic it is wanted to get; never null
-	Targets   []Target  `json:"targets"` // one for each VIP it may carry
+	Targets   []Target  `json:"targets"` // one for each VIP it may carry; one for all VIPs that are judged alike
 }
 
 // Admin is what an operator said of a server.
@@ -133,9 +134,10 @@ type Admin struct {
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// A Target is one server as one VIP sees it.
+// A Target is one server as one VIP sees it, or several that are judged alike.
 type Target struct {
-	VIP       string    `json:"vip"`
+	VIP       string    `json:"vip"`            // the first of them
+	VIPs      int       `json:"vips,omitempty"` // how many, if several
 	Check     string    `json:"check"`
 	Health    string    `json:"health"`          // "up", "down", "unknown"
 	Trend     string    `json:"trend,omitempty"` // "rising 1/2", "falling 2/3"; "" when settled
@@ -146,10 +148,12 @@ type Target struct {
 	Rise      int       `json:"rise"`              // successes needed now, flap damping included
 }
 
-// A VIP is one VIP's state: where its traffic is wanted, and where each
-// router sends it.
+// A VIP is the state of one VIP, or of several that one entry of the file
+// lists: where its traffic is wanted, and where each router sends it.
 type VIP struct {
-	Prefix    string    `json:"prefix"`
+	Prefix    string    `json:"prefix"`              // the first of Prefixes
+	Prefixes  []string  `json:"prefixes,omitempty"`  // all of the entry, if several
+	JudgedAs  string    `json:"judged_as,omitempty"` // the VIP of the Targets that judge it, if not Prefix
 	Name      string    `json:"name,omitempty"`
 	Addresses []string  `json:"addresses"`
 	Check     string    `json:"check"`
@@ -160,7 +164,7 @@ type VIP struct {
 	Since     time.Time `json:"since,omitzero"` // of Wanted
 	Next      time.Time `json:"next,omitzero"`  // when a failback that waits is due
 	Eligible  []string  `json:"eligible"`       // servers up and ready; never null
-	Routes    []Route   `json:"routes"`         // one for each router; never null
+	Routes    []Route   `json:"routes"`         // one for each router, or more where Prefixes differ; never null
 	InSync    bool      `json:"in_sync"`        // every router does as wanted
 }
 
@@ -177,6 +181,7 @@ type Route struct {
 	NextHops []string `json:"next_hops"` // never null; empty without a route
 	Foreign  bool     `json:"foreign"`   // not ours: left alone
 	Detail   string   `json:"detail,omitempty"`
+	Prefixes int      `json:"prefixes,omitempty"` // for how many of the VIP's, if not for all
 }
 
 // A Router is one router's state.
@@ -243,12 +248,13 @@ type Plan struct {
 
 // A Change is one change on one router.
 type Change struct {
-	Router string   `json:"router"`
-	Op     string   `json:"op"` // "add", "replace", "remove"
-	Prefix string   `json:"prefix"`
-	From   []string `json:"from"` // next hops; never null
-	To     []string `json:"to"`   // next hops; never null
-	Reason string   `json:"reason"`
+	Router   string   `json:"router"`
+	Op       string   `json:"op"`                 // "add", "replace", "remove"
+	Prefix   string   `json:"prefix"`             // the first
+	Prefixes int      `json:"prefixes,omitempty"` // how many change alike, if several
+	From     []string `json:"from"`               // next hops; never null
+	To       []string `json:"to"`                 // next hops; never null
+	Reason   string   `json:"reason"`
 }
 
 // A CheckResult is the outcome of one check done on request.
@@ -273,7 +279,8 @@ type Event struct {
 	Time   time.Time `json:"time"`
 	Kind   string    `json:"kind"` // "verdict", "echo", "admin", "assignment", "route", "router", "config", "controller"
 	Server string    `json:"server,omitempty"`
-	VIP    string    `json:"vip,omitempty"`
+	VIP    string    `json:"vip,omitempty"`  // the first, if several
+	VIPs   int       `json:"vips,omitempty"` // how many, if several
 	Router string    `json:"router,omitempty"`
 	From   string    `json:"from,omitempty"`
 	To     string    `json:"to,omitempty"`

@@ -73,6 +73,8 @@ type Controller struct {
 
 	// What follows belongs to the loop.
 	site     *topology.Site
+	cohorts  *steer.Cohorts       // of site
+	judged   map[netip.Prefix]int // how many VIPs each judge of site judges
 	config   api.Config
 	prober   Prober
 	board    *health.Board
@@ -80,9 +82,11 @@ type Controller struct {
 	intent   state.Intent
 	recalled topology.ServerName // put back in service by the decision being made; "" for none
 	want     steer.Assignment
-	pending  map[netip.Prefix]bool // VIPs whose routes, if any, have not been seen yet
-	giveUp   time.Time             // when pending is given up
-	seq      uint64                // of the last order
+	dueAt    time.Time              // when want must be decided anew though nothing happens; zero for never
+	kept     map[netip.Prefix]bool  // judges of VIPs that stay where an outage left them
+	pending  map[*steer.Cohort]bool // VIPs whose routes, if any, have not been seen yet
+	giveUp   time.Time              // when pending is given up
+	seq      uint64                 // of the last order
 	routers  map[topology.RouterName]*router
 	leaving  []*worker // of routers that the site has no longer
 	waiters  map[*waiter]bool
@@ -92,8 +96,8 @@ type Controller struct {
 // A router is what the loop knows of one router and its worker.
 type router struct {
 	worker    *worker
-	last      sighting // the last one
-	routes    []steer.Route
+	last      sighting     // the last one
+	table     *steer.Table // as read last; nil if never
 	looked    time.Time
 	changed   time.Time
 	tried     bool // it was looked at, well or not
@@ -126,11 +130,11 @@ func New(options Options) (*Controller, error) {
 		changing: make(chan struct{}, 1),
 		started:  time.Now(),
 		site:     site,
+		cohorts:  steer.NewCohorts(site),
 		board:    health.NewBoard(site),
 		doubt:    map[health.Target]bool{},
 		routers:  map[topology.RouterName]*router{},
 		waiters:  map[*waiter]bool{},
-		pending:  map[netip.Prefix]bool{},
 	}
 	c.config = api.Config{File: site.File, Loaded: c.started, Problems: []string{}}
 	if err := c.loadIntent(); err != nil {
@@ -192,7 +196,7 @@ func (c *Controller) Running() <-chan struct{} { return c.running }
 
 // begin starts the routers' workers and waits, in pending, for what they see.
 func (c *Controller) begin() {
-	c.await(c.site)
+	c.await()
 	c.startRouters()
 }
 
@@ -216,7 +220,7 @@ func (c *Controller) startRouters() {
 			next.under, next.outcomes, next.cuts = old.under, old.outcomes, old.cuts
 		}
 		open := func() (drivers.Driver, error) { return c.options.Open(r, site) }
-		next.worker = startWorker(r, open, c.sighted, &tender{drain: site.Policy.Drain, tended: c.tended}, predecessor)
+		next.worker = startWorker(r, open, c.cohorts, c.sighted, &tender{drain: site.Policy.Drain, tended: c.tended}, predecessor)
 		c.routers[r.Name] = next
 	}
 }
@@ -240,12 +244,18 @@ func (c *Controller) left(name topology.RouterName) *worker {
 	return back
 }
 
-// await notes the VIPs that have no assignment yet: what routers have for
-// them is adopted before anything is decided.
-func (c *Controller) await(site *topology.Site) {
-	for _, vip := range site.VIPs {
-		if _, known := c.want[vip.Prefix]; !known {
-			c.pending[vip.Prefix] = true
+// await notes the cohorts of which no VIP has an assignment yet: what routers
+// have for them is adopted before anything is decided.
+func (c *Controller) await() {
+	former := c.pending
+	decided := func(prefix netip.Prefix) bool {
+		cohort := c.want.Cohorts().Of(prefix)
+		return cohort != nil && !former[cohort]
+	}
+	c.pending = map[*steer.Cohort]bool{}
+	for _, cohort := range c.cohorts.All() {
+		if !slices.ContainsFunc(cohort.Prefixes, decided) {
+			c.pending[cohort] = true
 		}
 	}
 	c.giveUp = time.Now().Add(adoptLimit)
@@ -289,7 +299,7 @@ func (c *Controller) loop(ctx context.Context) {
 
 // due is when something must be decided though nothing happens.
 func (c *Controller) due() time.Time {
-	due := c.want.NextDue()
+	due := c.dueAt
 	if len(c.pending) > 0 && (due.IsZero() || c.giveUp.Before(due)) {
 		due = c.giveUp
 	}

@@ -15,41 +15,64 @@ import (
 )
 
 // observe takes in news, and decides if it changes anything. Routers get their
-// orders before anybody is told why.
+// orders before anybody is told why, and before the senses are.
 func (c *Controller) observe(batch []health.News) {
-	var events []api.Event
+	var events []func() api.Event
+	var flipped []health.Flip
 	moved := false
 	for _, news := range batch {
 		flips := c.board.Observe(news)
-		for _, flip := range flips {
-			events = append(events, flipEvent(flip))
-			c.hurry(flip.Target)
+		flipped = append(flipped, flips...)
+		for i := range flips {
+			events = append(events, func() api.Event { return c.flipEvent(flips[i]) })
 		}
 		switch news := news.(type) {
 		case health.Result:
-			c.hurry(news.Target)
 			// Whether traffic stays where an outage left it is decided by results that
 			// change no verdict.
-			moved = moved || c.want[news.Target.VIP].Cause == steer.KeptDown
-		case health.Loss:
-			events = append(events, api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"})
+			moved = moved || c.kept[news.Target.VIP]
+		case health.Loss, health.Found:
+			events = append(events, func() api.Event { return echoEvent(news) })
 			moved = true // to another address of the server, perhaps
-		case health.Found:
-			events = append(events, api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()})
-			moved = true
 		}
-		moved = moved || len(flips) > 0
 	}
-	if moved {
+	if moved || len(flipped) > 0 {
 		c.decide(time.Now(), events...)
+	}
+	for _, flip := range flipped {
+		c.hurry(flip.Target)
+	}
+	for _, news := range batch {
+		if result, ok := news.(health.Result); ok {
+			c.hurry(result.Target)
+		}
 	}
 }
 
-func flipEvent(flip health.Flip) api.Event {
+func echoEvent(news health.News) api.Event {
+	switch news := news.(type) {
+	case health.Loss:
+		return api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"}
+	case health.Found:
+		return api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()}
+	default:
+		panic(fmt.Sprintf("controller: no such news of echo: %T", news))
+	}
+}
+
+func (c *Controller) flipEvent(flip health.Flip) api.Event {
 	return api.Event{
-		Time: flip.At, Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(),
+		Time: flip.At, Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
 		From: flip.From.String(), To: flip.To.String(), Reason: flip.Why,
 	}
+}
+
+// several is a number as the API tells it: 0 where there is but one.
+func several(n int) int {
+	if n == 1 {
+		return 0
+	}
+	return n
 }
 
 // hurry tells the senses when a target comes into doubt or out of it.
@@ -64,10 +87,11 @@ func (c *Controller) hurry(target health.Target) {
 
 // hurryAll does so for every target, after a change of site.
 func (c *Controller) hurryAll() {
-	c.doubt = map[health.Target]bool{}
-	for _, vip := range c.site.VIPs {
-		for _, server := range vip.Servers() {
-			c.hurry(health.Target{Server: server, VIP: vip.Prefix})
+	c.doubt, c.judged = map[health.Target]bool{}, map[netip.Prefix]int{}
+	for _, judge := range c.site.Judges() {
+		c.judged[judge.VIP.Prefix] = judge.VIPs
+		for _, server := range judge.Servers {
+			c.hurry(health.Target{Server: server, VIP: judge.VIP.Prefix})
 		}
 	}
 }
@@ -83,22 +107,33 @@ func (c *Controller) input(now time.Time) steer.Input {
 
 // decide decides everything anew, hands out orders if that changes what any
 // router should do, and then records the events that led to it and came of it.
-func (c *Controller) decide(now time.Time, events ...api.Event) {
+func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if len(c.pending) > 0 && !now.Before(c.giveUp) {
 		c.adopt()
 	}
 	before := c.want
 	c.want = steer.Desired(c.input(now))
-	for prefix := range c.pending {
-		c.want[prefix] = steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
+	if len(c.pending) > 0 {
+		c.want = c.unread(c.want)
 	}
-	if routesDiffer(before, c.want) || c.transitionsConcerned(before) {
+	if !c.want.SameRoutes(before) || c.transitionsConcerned(before) {
 		c.order(now)
 	}
+	c.dueAt = c.want.NextDue()
 	for _, event := range events {
-		c.record(event)
+		c.record(event())
 	}
 	c.recordMoves(before, now)
+}
+
+// unread claims nothing for VIPs whose routes have not been seen yet.
+func (c *Controller) unread(want steer.Assignment) steer.Assignment {
+	return steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
+		if c.pending[cohort] {
+			return steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
+		}
+		return want.For(cohort)
+	})
 }
 
 // order gives every router the present assignment.
@@ -109,30 +144,24 @@ func (c *Controller) order(now time.Time) {
 	}
 }
 
-func routesDiffer(a, b steer.Assignment) bool {
-	if len(a) != len(b) {
-		return true
-	}
-	for prefix, want := range b {
-		was, known := a[prefix]
-		if !known || was.Withdraw != want.Withdraw || !slices.Equal(was.NextHops, want.NextHops) {
-			return true
-		}
-	}
-	return false
-}
-
 // recordMoves records what differs from before since at, in the order of the
-// VIPs.
+// VIPs, and notes who stays where an outage left it.
 func (c *Controller) recordMoves(before steer.Assignment, at time.Time) {
-	for _, vip := range c.site.VIPs {
-		was, want := before[vip.Prefix], c.want[vip.Prefix]
+	c.kept = nil
+	for _, cohort := range c.cohorts.All() {
+		was, want := before.For(cohort), c.want.For(cohort)
+		if want.Cause == steer.KeptDown {
+			if c.kept == nil {
+				c.kept = map[netip.Prefix]bool{}
+			}
+			c.kept[cohort.Judge] = true
+		}
 		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen
 		if !news {
 			continue
 		}
 		c.record(api.Event{
-			Time: at, Kind: "assignment", VIP: vip.Prefix.String(),
+			Time: at, Kind: "assignment", VIP: cohort.Prefix.String(), VIPs: several(len(cohort.Prefixes)),
 			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Why,
 		})
 	}
@@ -147,7 +176,7 @@ func (c *Controller) see(seen sighting) {
 	was := r.last
 	r.last, r.tried = seen, true
 	if !seen.at.IsZero() {
-		r.routes, r.looked = seen.routes, seen.at
+		r.table, r.looked = seen.table, seen.at
 	}
 	if len(seen.made) > 0 {
 		r.changed = seen.applied
@@ -180,24 +209,18 @@ func (c *Controller) adoptWhenSeen() {
 
 // adopt starts pending VIPs from what routers have for them.
 func (c *Controller) adopt() {
-	var found [][]steer.Route
+	var found []*steer.Table
 	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
-		found = append(found, c.routers[name].routes)
+		found = append(found, c.routers[name].table)
 	}
-	adopted := steer.Adopt(c.site, found...)
-	next := maps.Clone(c.want)
-	if next == nil {
-		next = steer.Assignment{}
-	}
-	for prefix := range c.pending {
-		if want, ok := adopted[prefix]; ok {
-			next[prefix] = want
-		} else {
-			delete(next, prefix)
+	adopted, former := steer.Adopt(c.cohorts, found...), c.want
+	c.want = steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
+		if c.pending[cohort] {
+			return adopted.For(cohort)
 		}
-	}
-	c.want = next
-	c.pending = map[netip.Prefix]bool{}
+		return former.For(cohort)
+	})
+	c.pending = nil
 	c.order(time.Now())
 }
 
@@ -209,6 +232,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 	for _, change := range seen.made {
 		event := api.Event{
 			Time: seen.applied, Kind: "route", Router: name, Reason: change.Reason,
+			VIP: change.Prefixes[0].String(), VIPs: several(len(change.Prefixes)),
 			From: via(owner, change.From), To: via(owner, change.To),
 		}
 		if seen.repair {
@@ -216,10 +240,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		} else if was.seq != seen.seq && !seen.ordered.IsZero() {
 			event.TookMs = milliseconds(seen.applied.Sub(seen.ordered))
 		}
-		for _, prefix := range change.Prefixes {
-			event.VIP = prefix.String()
-			c.record(event)
-		}
+		c.record(event)
 	}
 	if text := message(seen.err); text != message(was.err) {
 		event := api.Event{Kind: "router", Router: name, To: "in sync", Reason: text}
@@ -238,9 +259,14 @@ func (c *Controller) recordSighting(was, seen sighting) {
 
 // beyond returns the foreign routes that others do not have.
 func beyond(routes, others []steer.Route) []steer.Route {
-	return slices.DeleteFunc(slices.Clone(routes), func(r steer.Route) bool {
-		return slices.ContainsFunc(others, func(o steer.Route) bool { return foreignText(r) == foreignText(o) })
-	})
+	if len(routes) == 0 {
+		return nil
+	}
+	known := make(map[string]bool, len(others))
+	for _, route := range others {
+		known[foreignText(route)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(routes), func(r steer.Route) bool { return known[foreignText(r)] })
 }
 
 // foreignText describes a route that is in the way.

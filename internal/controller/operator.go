@@ -150,13 +150,16 @@ func (c *Controller) prove(ctx context.Context, server topology.ServerName, forc
 // standbys are the targets that may have to take over from the server.
 func (c *Controller) standbys(server topology.ServerName) []health.Target {
 	var standbys []health.Target
-	for _, vip := range c.site.VIPs {
-		if !slices.Contains(c.want[vip.Prefix].Servers, server) {
+	seen := map[health.Target]bool{} // cohorts may share their verdicts
+	for _, cohort := range c.cohorts.All() {
+		if !slices.Contains(c.want.For(cohort).Servers, server) {
 			continue
 		}
-		for _, name := range vip.Servers() {
-			target := health.Target{Server: name, VIP: vip.Prefix}
-			if _, drained := c.intent.Drains[name]; name != server && !drained && c.board.State(target).Verdict == health.Up {
+		for _, name := range cohort.Servers() {
+			target := health.Target{Server: name, VIP: cohort.Judge}
+			_, drained := c.intent.Drains[name]
+			if name != server && !drained && !seen[target] && c.board.State(target).Verdict == health.Up {
+				seen[target] = true
 				standbys = append(standbys, target)
 			}
 		}
@@ -166,13 +169,13 @@ func (c *Controller) standbys(server topology.ServerName) []health.Target {
 
 // believe brings down standbys that failed their proof.
 func (c *Controller) believe(results []health.Result) {
-	var events []api.Event
+	var events []func() api.Event
 	for _, result := range results {
 		if result.OK() {
 			continue
 		}
 		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "failed the proof before a drain: "+result.Failure) {
-			events = append(events, flipEvent(flip))
+			events = append(events, func() api.Event { return c.flipEvent(flip) })
 			c.hurry(flip.Target)
 		}
 	}
@@ -187,14 +190,27 @@ func (c *Controller) stranded(server topology.ServerName) []string {
 	in := c.input(time.Now())
 	in.Drained[server] = true
 	var left []string
-	for prefix, want := range steer.Desired(in) {
-		carried := slices.Contains(c.want[prefix].Servers, server)
-		if carried && (want.Withdraw || slices.Contains(want.Servers, server)) {
-			left = append(left, fmt.Sprintf("%s: %s", prefix, want.Why))
+	wanted := steer.Desired(in)
+	for _, cohort := range c.cohorts.All() {
+		want := wanted.For(cohort)
+		carried := slices.Contains(c.want.For(cohort).Servers, server)
+		if !carried || !want.Withdraw && !slices.Contains(want.Servers, server) {
+			continue
+		}
+		for _, entry := range cohort.Entries {
+			left = append(left, fmt.Sprintf("%s: %s", label(entry), want.Why))
 		}
 	}
 	slices.Sort(left)
 	return left
+}
+
+// label names an entry of the file: by its prefix, or the first of many.
+func label(entry topology.Entry) string {
+	if more := len(entry.Prefixes) - 1; more > 0 {
+		return fmt.Sprintf("%s and %d more", entry.VIP.Prefix, more)
+	}
+	return entry.VIP.Prefix.String()
 }
 
 // setIntent makes an operator's intent durable, and acts on it. A nil drain
@@ -227,7 +243,7 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 			defer func() { c.recalled = "" }()
 		}
 		c.warnOfCuts()
-		c.decide(time.Now(), event)
+		c.decide(time.Now(), func() api.Event { return event })
 		taken.confirmed = c.confirmation()
 	})
 	return taken, err
@@ -237,15 +253,19 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 // carries now, and which routers have confirmed the order seq.
 func (c *Controller) moved(server topology.ServerName, before steer.Assignment, seq uint64) *api.Moved {
 	moved := &api.Moved{Server: string(server), Admin: c.view().admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Cut: []string{}, Confirmed: true}
-	for _, vip := range c.site.VIPs {
-		was, want := before[vip.Prefix], c.want[vip.Prefix]
+	blocked := c.blocked()
+	for _, cohort := range c.cohorts.All() {
+		was, want := before.For(cohort), c.want.For(cohort)
 		if !slices.Contains(was.Servers, server) && !slices.Contains(want.Servers, server) {
 			continue
 		}
-		moved.VIPs = append(moved.VIPs, api.Move{
-			VIP: vip.Prefix.String(), Name: vip.Name, From: words(was.Servers), To: words(want.Servers), Reason: want.Why,
-		})
-		moved.Confirmed = moved.Confirmed && !c.blocked(vip)
+		for _, entry := range cohort.Entries {
+			moved.VIPs = append(moved.VIPs, api.Move{
+				VIP: entry.VIP.Prefix.String(), VIPs: several(len(entry.Prefixes)), Name: entry.VIP.Name,
+				From: words(was.Servers), To: words(want.Servers), Reason: want.Why,
+			})
+		}
+		moved.Confirmed = moved.Confirmed && !blocked[cohort]
 	}
 	moved.Routers = c.view().routerStatus()
 	for _, router := range moved.Routers {
@@ -257,15 +277,16 @@ func (c *Controller) moved(server topology.ServerName, before steer.Assignment, 
 	return moved
 }
 
-// blocked reports whether a foreign route keeps the VIP from being steered on
-// any router.
-func (c *Controller) blocked(vip topology.VIP) bool {
+// blocked are the cohorts that a foreign route keeps from being steered, in
+// part at least, on any router.
+func (c *Controller) blocked() map[*steer.Cohort]bool {
+	blocked := map[*steer.Cohort]bool{}
 	for _, r := range c.routers {
-		if slices.ContainsFunc(r.last.left.Foreign, func(route steer.Route) bool { return route.Prefix == vip.Prefix }) {
-			return true
+		for _, route := range r.last.left.Foreign {
+			blocked[c.cohorts.Of(route.Prefix)] = true
 		}
 	}
-	return false
+	return blocked
 }
 
 // Check implements api.Operator.
@@ -278,11 +299,11 @@ func (c *Controller) Check(ctx context.Context, server string) ([]api.CheckResul
 			unknown = c.unknownServer(server)
 			return
 		}
-		for _, vip := range c.site.VIPs {
-			for _, name := range vip.Servers() {
+		for _, judge := range c.site.Judges() {
+			for _, name := range judge.Servers {
 				if server == "" || server == string(name) {
-					targets = append(targets, health.Target{Server: name, VIP: vip.Prefix})
-					checks = append(checks, string(vip.Check))
+					targets = append(targets, health.Target{Server: name, VIP: judge.VIP.Prefix})
+					checks = append(checks, string(judge.VIP.Check))
 				}
 			}
 		}
@@ -340,12 +361,10 @@ func (c *Controller) Plan(ctx context.Context) (*api.Plan, error) {
 
 func addPlan(answer *api.Plan, router string, reply lookReply) {
 	for _, change := range reply.plan.Changes {
-		for _, prefix := range change.Prefixes {
-			answer.Changes = append(answer.Changes, api.Change{
-				Router: router, Op: string(change.Op), Prefix: prefix.String(),
-				From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
-			})
-		}
+		answer.Changes = append(answer.Changes, api.Change{
+			Router: router, Op: string(change.Op), Prefix: change.Prefixes[0].String(), Prefixes: several(len(change.Prefixes)),
+			From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
+		})
 	}
 	for _, route := range reply.plan.Foreign {
 		answer.Foreign = append(answer.Foreign, router+": "+foreignText(route))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -31,7 +32,8 @@ func (c *Controller) Reload(ctx context.Context, request api.ReloadRequest) (*ap
 	if err := c.prober.Set(site); err != nil {
 		return nil, c.refuseReload(ctx, fmt.Errorf("start checks of the new configuration: %w", err), request.By)
 	}
-	if err := c.do(context.WithoutCancel(ctx), func() { c.become(site, differences, request.By) }); err != nil {
+	cohorts := steer.NewCohorts(site)
+	if err := c.do(context.WithoutCancel(ctx), func() { c.become(site, cohorts, differences, request.By) }); err != nil {
 		return nil, err
 	}
 	return &api.Reloaded{File: site.File, Changes: differences}, nil
@@ -56,19 +58,16 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 }
 
 // become makes site the one that is steered.
-func (c *Controller) become(site *topology.Site, differences []string, by string) {
-	c.site = site
+func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differences []string, by string) {
+	c.site, c.cohorts = site, cohorts
 	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
-	for prefix := range c.pending {
-		if _, stays := site.VIP(prefix); !stays {
-			delete(c.pending, prefix)
-		}
-	}
-	c.await(site)
+	c.await()
 	c.startRouters()
 	c.hurryAll()
-	c.decide(time.Now(), api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")})
+	c.decide(time.Now(), func() api.Event {
+		return api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
+	})
 	// The workers are new, and have no order yet.
 	c.order(time.Now())
 }

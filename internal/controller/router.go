@@ -34,7 +34,7 @@ type sighting struct {
 	worker  *worker
 	seq     uint64         // the order that was worked on; 0 before the first
 	at      time.Time      // when the routes were read
-	routes  []steer.Route  // as read last; nil if never
+	table   *steer.Table   // as read last; nil if never
 	left    steer.Plan     // what is still not as wanted
 	made    []steer.Change // changes that took effect
 	ordered time.Time      // order.at
@@ -48,6 +48,7 @@ type sighting struct {
 type worker struct {
 	router  topology.Router
 	open    func() (drivers.Driver, error)
+	cohorts *steer.Cohorts   // that orders and tables are of
 	orders  chan order       // one slot, latest wins
 	asks    chan lookRequest // of Plan
 	sighted chan<- sighting
@@ -57,9 +58,9 @@ type worker struct {
 	tender  *tender
 	driver  drivers.Driver // nil until open succeeds
 	current order
-	have    []steer.Route // as of the last good look
-	looked  bool          // have is valid
-	synced  bool          // the last pass left nothing to do
+	have    *steer.Table // as of the last good look
+	looked  bool         // have is valid
+	synced  bool         // the last pass left nothing to do
 	backoff time.Duration
 	retryAt time.Time
 }
@@ -78,11 +79,12 @@ type lookReply struct {
 
 // startWorker starts the goroutine that drives a router, once its predecessor,
 // if any, has ended. It reports every pass to sighted until it is stopped.
-func startWorker(router topology.Router, open func() (drivers.Driver, error), sighted chan<- sighting, tender *tender, predecessor *worker) *worker {
+func startWorker(router topology.Router, open func() (drivers.Driver, error), cohorts *steer.Cohorts, sighted chan<- sighting, tender *tender, predecessor *worker) *worker {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &worker{
 		router:  router,
 		open:    open,
+		cohorts: cohorts,
 		orders:  make(chan order, 1),
 		asks:    make(chan lookRequest),
 		sighted: sighted,
@@ -262,8 +264,9 @@ func (w *worker) look(ctx context.Context, seen *sighting) error {
 		w.close() // a new connection heals more than another try on the old one
 		return fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
 	}
-	w.have, w.looked = routes, true
-	seen.routes, seen.at = routes, time.Now()
+	seen.at = time.Now()
+	w.have, w.looked = steer.NewTable(w.cohorts, routes), true
+	seen.table = w.have
 	return nil
 }
 

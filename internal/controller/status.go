@@ -37,41 +37,44 @@ func (v view) status(now time.Time) *api.Status {
 		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: v.routerStatus(),
 		Frozen: in.Frozen(),
 	}
-	carried := map[topology.ServerName][]topology.VIP{}
-	for _, vip := range v.site.VIPs {
-		for _, name := range vip.Servers() {
-			carried[name] = append(carried[name], vip)
+	checked, serving := map[topology.ServerName][]topology.Judge{}, map[topology.ServerName][]string{}
+	for _, judge := range v.site.Judges() {
+		for _, name := range judge.Servers {
+			checked[name] = append(checked[name], judge)
+		}
+	}
+	owner := steer.Owners(v.site)
+	for _, entry := range v.site.Entries() {
+		cohort := v.cohorts.Of(entry.VIP.Prefix)
+		want := v.want.For(cohort)
+		shown := v.vipStatus(in, entry, cohort, want)
+		for _, r := range v.site.Routers {
+			shown.addRoutes(owner, r.Name, v.routers[r.Name].table.PartsOf(cohort, entry.Prefixes))
+		}
+		status.VIPs = append(status.VIPs, shown.VIP)
+		for _, name := range want.Servers {
+			serving[name] = append(serving[name], shown.Prefix)
 		}
 	}
 	for _, server := range v.site.Servers {
-		status.Servers = append(status.Servers, v.serverStatus(server, carried[server.Name]))
-	}
-	owner := steer.Owners(v.site)
-	routes := v.routesByVIP()
-	for _, vip := range v.site.VIPs {
-		status.VIPs = append(status.VIPs, v.vipStatus(in, vip, func(r topology.RouterName) api.Route {
-			return routeStatus(owner, r, routes[routeKey{r, vip.Prefix.String()}])
-		}))
+		status.Servers = append(status.Servers, v.serverStatus(server, checked[server.Name], serving[server.Name]))
 	}
 	status.Transitions = slices.DeleteFunc(v.transitions(""), func(row api.Transition) bool { return row.State != api.Ending })
-	status.Warnings = v.warn(status)
+	status.Warnings = v.warn(in, status)
 	return status
 }
 
-func (v view) serverStatus(server topology.Server, vips []topology.VIP) api.Server {
+func (v view) serverStatus(server topology.Server, judges []topology.Judge, serving []string) api.Server {
 	s := api.Server{
 		Name: string(server.Name), Weight: server.Weight, Echo: string(v.board.Echo(server.Name)),
-		Admin: v.admin(server.Name), Serving: []string{}, Targets: []api.Target{},
+		Admin: v.admin(server.Name), Serving: append([]string{}, serving...), Targets: []api.Target{},
 	}
 	for _, address := range server.Addresses {
 		s.Addresses = append(s.Addresses, address.String())
 	}
-	for _, vip := range vips {
-		state := v.board.State(health.Target{Server: server.Name, VIP: vip.Prefix})
-		s.Targets = append(s.Targets, targetStatus(vip, state))
-		if slices.Contains(v.want[vip.Prefix].Servers, server.Name) {
-			s.Serving = append(s.Serving, vip.Prefix.String())
-		}
+	for _, judge := range judges {
+		state := v.board.State(health.Target{Server: server.Name, VIP: judge.VIP.Prefix})
+		s.Targets = append(s.Targets, targetStatus(judge, state))
 	}
 	s.Health, s.Since, s.Why = summary(s.Targets)
 	return s
@@ -99,9 +102,9 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 	return verdict, since, why
 }
 
-func targetStatus(vip topology.VIP, state health.State) api.Target {
+func targetStatus(judge topology.Judge, state health.State) api.Target {
 	return api.Target{
-		VIP: vip.Prefix.String(), Check: string(vip.Check), Health: state.Verdict.String(), Trend: state.Trend(),
+		VIP: judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
 		Since: state.Since, Why: state.Why, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
 	}
 }
@@ -114,54 +117,68 @@ func (v view) admin(name topology.ServerName) api.Admin {
 	return api.Admin{State: "drain", By: drain.By, Reason: drain.Reason, Since: drain.Since}
 }
 
-func (v view) vipStatus(in steer.Input, vip topology.VIP, routeOn func(topology.RouterName) api.Route) api.VIP {
-	want := v.want[vip.Prefix]
-	shown := api.VIP{
+// A vipStatus is a VIP's state in the making.
+type vipStatus struct{ api.VIP }
+
+func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Cohort, want steer.Want) vipStatus {
+	vip := entry.VIP
+	shown := vipStatus{api.VIP{
 		Prefix: vip.Prefix.String(), Name: vip.Name, Check: string(vip.Check), Mode: string(vip.Mode),
 		Wanted: words(want.Servers), Why: want.Why, Since: want.Since, Next: want.Next,
 		Eligible: []string{}, Routes: []api.Route{}, InSync: true,
+	}}
+	if len(entry.Prefixes) > 1 {
+		shown.Prefixes = texts(entry.Prefixes)
 	}
-	for _, address := range vip.Addresses {
-		shown.Addresses = append(shown.Addresses, address.String())
+	if vip.Judge != vip.Prefix {
+		shown.JudgedAs = vip.Judge.String()
 	}
+	shown.Addresses = texts(vip.Addresses)
 	for _, tier := range vip.Tiers {
 		shown.Tiers = append(shown.Tiers, api.Tier{Name: tier.Name, Servers: words(tier.Servers)})
 		for _, name := range tier.Servers {
-			if in.Eligible(name, vip) {
+			if in.Eligible(name, cohort) {
 				shown.Eligible = append(shown.Eligible, string(name))
 			}
 		}
 	}
-	for _, r := range v.site.Routers {
-		route := routeOn(r.Name)
-		shown.Routes = append(shown.Routes, route)
-		asWanted := slices.Equal(route.Servers, shown.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(shown.Wanted) > 0)
-		shown.InSync = shown.InSync && asWanted
-	}
 	return shown
 }
 
-type routeKey struct {
-	router topology.RouterName
-	prefix string
-}
-
-// routesByVIP finds each router's route for each VIP: the one that gets the
-// packets, which is a foreign one if there is any (drivers tell of no other).
-func (v view) routesByVIP() map[routeKey]steer.Route {
-	routes := map[routeKey]steer.Route{}
-	for name, r := range v.routers {
-		for _, route := range r.routes {
-			key := routeKey{name, route.Prefix.String()}
-			if former, seen := routes[key]; !seen || !former.Foreign && route.Foreign {
-				routes[key] = route
-			}
-		}
+func texts[T fmt.Stringer](values []T) []string {
+	texts := make([]string, len(values))
+	for i, value := range values {
+		texts[i] = value.String()
 	}
-	return routes
+	return texts
 }
 
-func routeStatus(owner map[netip.Addr]topology.ServerName, router topology.RouterName, route steer.Route) api.Route {
+// addRoutes adds what a router has for the VIP.
+func (s *vipStatus) addRoutes(owner map[netip.Addr]topology.ServerName, router topology.RouterName, parts []steer.Part) {
+	if len(parts) == 0 { // not looked at yet
+		parts = []steer.Part{{}}
+	}
+	for _, part := range parts {
+		route := routeStatus(owner, router, part)
+		if len(parts) > 1 {
+			route.Prefixes = len(part.Prefixes)
+		}
+		s.Routes = append(s.Routes, route)
+		asWanted := slices.Equal(route.Servers, s.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(s.Wanted) > 0)
+		s.InSync = s.InSync && asWanted
+	}
+}
+
+// routeStatus is the route that gets the packets, which is a foreign one if
+// there is any (drivers tell of no other).
+func routeStatus(owner map[netip.Addr]topology.ServerName, router topology.RouterName, part steer.Part) api.Route {
+	route := steer.Route{}
+	switch {
+	case part.Foreign != nil:
+		route = *part.Foreign
+	case part.Ours != nil:
+		route = *part.Ours
+	}
 	return api.Route{
 		Router: string(router), Servers: words(steer.ServersOf(owner, route.NextHops)), NextHops: addresses(route.NextHops),
 		Foreign: route.Foreign, Detail: route.Detail,
@@ -176,12 +193,7 @@ func (v view) routerStatus() []api.Router {
 		s := api.Router{
 			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0,
 			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
-			Foreign: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
-		}
-		for _, route := range r.routes {
-			if !route.Foreign {
-				s.Routes++
-			}
+			Routes: r.table.Ours(), Foreign: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
 		}
 		for _, route := range r.last.left.Foreign {
 			s.Foreign = append(s.Foreign, foreignText(route))
@@ -201,16 +213,17 @@ func driverName(router topology.Router) string {
 }
 
 // warn lists what an operator should look at, most urgent first.
-func (v view) warn(status *api.Status) []string {
+func (v view) warn(in steer.Input, status *api.Status) []string {
 	warnings := []string{}
 	add := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if status.Frozen != "" {
 		add("%s", status.Frozen)
 	}
-	for i, vip := range v.site.VIPs {
-		want := v.want[vip.Prefix]
-		if len(status.VIPs[i].Eligible) == 0 && want.Cause != steer.Unclaimed {
-			add("%s has no eligible server: %s", vip.Prefix, want.Why)
+	for _, entry := range v.site.Entries() {
+		cohort := v.cohorts.Of(entry.VIP.Prefix)
+		want := v.want.For(cohort)
+		if want.Cause != steer.Unclaimed && !slices.ContainsFunc(cohort.Servers(), func(name topology.ServerName) bool { return in.Eligible(name, cohort) }) {
+			add("%s has no eligible server: %s", label(entry), want.Why)
 		}
 	}
 	for _, router := range status.Routers {

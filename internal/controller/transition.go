@@ -221,14 +221,13 @@ func (c *Controller) tend(report tending) {
 // transitionsConcerned reports whether a server is lost, or back, at which a
 // transition may have left connections.
 func (c *Controller) transitionsConcerned(before steer.Assignment) bool {
+	under := false
 	for _, r := range c.routers {
-		for _, tr := range r.under {
-			if !slices.Equal(before[tr.Prefix].Gone, c.want[tr.Prefix].Gone) {
-				return true
-			}
-		}
+		under = under || len(r.under) > 0
 	}
-	return false
+	return under && slices.ContainsFunc(c.cohorts.All(), func(cohort *steer.Cohort) bool {
+		return !slices.Equal(before.For(cohort).Gone, c.want.For(cohort).Gone)
+	})
 }
 
 // warnOfCuts says, before an operator's move, on which routers it cuts

@@ -16,6 +16,7 @@ type view struct {
 	version  string
 	started  time.Time
 	site     *topology.Site
+	cohorts  *steer.Cohorts
 	config   api.Config
 	board    *health.Board
 	intent   state.Intent
@@ -28,7 +29,7 @@ type view struct {
 // view is for use in the loop; elsewhere the board must be a clone.
 func (c *Controller) view() view {
 	v := view{
-		version: c.options.Version, started: c.started, site: c.site, config: c.config, board: c.board,
+		version: c.options.Version, started: c.started, site: c.site, cohorts: c.cohorts, config: c.config, board: c.board,
 		intent: c.intent, want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings,
 	}
 	for name, r := range c.routers {
@@ -43,5 +44,5 @@ func (v view) input(now time.Time) steer.Input {
 	for name := range v.intent.Drains {
 		drained[name] = true
 	}
-	return steer.Input{Site: v.site, Health: v.board, Drained: drained, Previous: v.want, Now: now}
+	return steer.Input{Site: v.site, Cohorts: v.cohorts, Health: v.board, Drained: drained, Previous: v.want, Now: now}
 }

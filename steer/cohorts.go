@@ -1,0 +1,136 @@
+package steer
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// shards is into how many cohorts VIPs are split that are alike in all but
+// their place in the file, and have a choice of servers: enough for the VIPs of
+// a lost server to spread over the survivors. It depends on nothing, so that
+// a change of the site sends no VIP to another cohort that it does not concern.
+const shards = 64
+
+// Cohorts are a site's VIPs, sorted into those that always move together, and
+// what is known of them from the site alone. They are never changed.
+type Cohorts struct {
+	site *topology.Site
+	all  []*Cohort // sorted by first prefix
+	of   []int32   // of each of site.VIPs, the index in all
+}
+
+// A Cohort is VIPs of one family that always move together: their verdicts,
+// tiers, mode and policy are the same. VIPs of one entry of the file are of one
+// cohort. Separate entries that share their verdicts are, too, in ecmp mode or
+// without a choice of servers; otherwise they are split into at most 64.
+type Cohort struct {
+	topology.VIP                     // the first, which stands for all: they differ in name, prefix and addresses alone
+	ID           string              // the first prefix, for a cohort of several; "" for a lone VIP
+	Entries      []topology.Entry    // at least one, sorted
+	Prefixes     []netip.Prefix      // of all entries, sorted
+	index        int                 // among the site's cohorts
+	home         topology.ServerName // where it belongs when all are well; "" in ecmp mode
+	seed         uint64              // what its order of servers is made of
+}
+
+// NewCohorts sorts the site's VIPs into cohorts. It takes time in proportion to
+// the number of VIPs, and is called once for each site.
+func NewCohorts(site *topology.Site) *Cohorts {
+	c := &Cohorts{site: site, of: make([]int32, len(site.VIPs))}
+	known := map[string]*Cohort{}
+	place := map[netip.Prefix]int32{} // of each entry
+	for _, entry := range site.Entries() {
+		key, seed := identity(site, entry.VIP)
+		cohort := known[key]
+		if cohort == nil {
+			cohort = &Cohort{VIP: entry.VIP, index: len(c.all), seed: seed}
+			known[key] = cohort
+			c.all = append(c.all, cohort)
+		}
+		cohort.Entries = append(cohort.Entries, entry)
+		place[entry.VIP.Prefix] = int32(cohort.index)
+	}
+	for i, vip := range site.VIPs {
+		c.of[i] = place[vip.Entry]
+	}
+	for _, cohort := range c.all {
+		cohort.gather()
+	}
+	c.settleHomes()
+	return c
+}
+
+// gather collects the prefixes of the cohort's entries.
+func (c *Cohort) gather() {
+	c.Prefixes = c.Entries[0].Prefixes
+	if len(c.Entries) > 1 {
+		c.Prefixes = nil
+		for _, entry := range c.Entries {
+			c.Prefixes = append(c.Prefixes, entry.Prefixes...)
+		}
+		slices.SortFunc(c.Prefixes, ComparePrefix)
+	}
+	if len(c.Prefixes) > 1 {
+		c.ID = c.Prefix.String()
+	}
+}
+
+// identity is what the VIPs of a cohort have in common, and the seed of their
+// order of servers.
+func identity(site *topology.Site, vip topology.VIP) (string, uint64) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%t %s %v %s %s", vip.Prefix.Addr().Is4(), vip.Mode, vip.Failback, vip.OnAllDown, vip.Check)
+	choice := false
+	for _, tier := range vip.Tiers {
+		fmt.Fprintf(&b, " %s %s", tier.Name, tier.Servers)
+		choice = choice || len(tier.Servers) > 1 && vip.Mode == topology.Single
+	}
+	own := seedOf(vip.Prefix)
+	check, _ := site.Check(vip.Check)
+	if check.Through != topology.ThroughAddress {
+		return fmt.Sprint(b.String(), " ", vip.Judge), own
+	}
+	if choice {
+		fmt.Fprint(&b, " shard ", own%shards)
+	}
+	return fmt.Sprint(b.String(), " ", vip.Judge), hash(offset, b.String())
+}
+
+// All returns the cohorts, sorted by first prefix. Nobody changes them.
+func (c *Cohorts) All() []*Cohort {
+	if c == nil {
+		return nil
+	}
+	return c.all
+}
+
+// Of returns the cohort that a prefix is of, or nil.
+func (c *Cohorts) Of(prefix netip.Prefix) *Cohort {
+	if c == nil {
+		return nil
+	}
+	i, known := slices.BinarySearchFunc(c.site.VIPs, prefix, func(vip topology.VIP, p netip.Prefix) int { return ComparePrefix(vip.Prefix, p) })
+	if !known {
+		return nil
+	}
+	return c.all[c.of[i]]
+}
+
+// settleHomes gives each cohort in single mode the server of its first tier
+// that it belongs to when all are well.
+func (c *Cohorts) settleHomes() {
+	l := loadOf(c, func(*Cohort, topology.ServerName) bool { return true })
+	// Those without a choice first: they are the load the others are spread over.
+	for _, choice := range []bool{false, true} {
+		for _, cohort := range c.all {
+			if cohort.Mode == topology.Single && (len(cohort.Tiers[0].Servers) > 1) == choice {
+				cohort.home = l.peek(cohort, cohort.Tiers[0].Servers)
+				l.count[cohort.home] += len(cohort.Prefixes)
+			}
+		}
+	}
+}
