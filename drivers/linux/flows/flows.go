@@ -95,6 +95,13 @@ func Open(ns int, options Options, log *slog.Logger) (*Keeper, error) {
 }
 
 func (k *Keeper) open(ns int) error {
+	if err := k.connect(ns); err != nil {
+		return err
+	}
+	return k.find()
+}
+
+func (k *Keeper) connect(ns int) error {
 	var err error
 	at := []nftables.ConnOption{nftables.AsLasting(), nftables.WithSockOptions(roomy)}
 	if ns >= 0 {
@@ -114,10 +121,8 @@ func (k *Keeper) open(ns int) error {
 		}
 		k.halves = append(k.halves, newHalf(conn, family, k.options))
 	}
-	if k.dumper, err = openDumper(ns); err != nil {
-		return err
-	}
-	return k.find()
+	k.dumper, err = openDumper(ns)
+	return err
 }
 
 // find takes over what a predecessor left, and removes what it left behind.
@@ -140,19 +145,25 @@ func (k *Keeper) find() error {
 // the same; connections are cut then.
 func (k *Keeper) Begin(moves []Move) error {
 	return k.each(moves, func(h *half, moves []Move) error {
-		under, err := h.transitions()
-		if err != nil {
+		if err := k.forget(h, fresh(moves, h.under)); err != nil {
 			return err
 		}
-		if err := k.forget(h, fresh(moves, under)); err != nil {
-			return err
-		}
-		steps, err := k.steps(moves, under)
-		if err != nil {
-			return err
-		}
-		return h.begin(steps)
+		return k.take(func() []Move { return moves }, h, h.begin)
 	})
+}
+
+// take gives the moves to do as steps, once more if something has expired
+// meanwhile.
+func (k *Keeper) take(moves func() []Move, h *half, do func([]step) error) error {
+	for try := 1; ; try++ {
+		steps, err := k.steps(moves(), h.under)
+		if err != nil {
+			return err
+		}
+		if err = do(steps); try == 2 || !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
 }
 
 // Redirect makes new connections of prefixes that are in transition go to To,
@@ -160,19 +171,10 @@ func (k *Keeper) Begin(moves []Move) error {
 // keep anything, and is called before the routes are changed.
 func (k *Keeper) Redirect(moves []Move) error {
 	return k.each(moves, func(h *half, moves []Move) error {
-		if !h.loaded {
-			return nil
+		mine := func() []Move {
+			return slices.DeleteFunc(slices.Clone(moves), func(m Move) bool { _, is := h.under[m.Prefix]; return !is })
 		}
-		under, err := h.transitions()
-		if err != nil {
-			return err
-		}
-		moves = slices.DeleteFunc(slices.Clone(moves), func(m Move) bool { _, is := under[m.Prefix]; return !is })
-		steps, err := k.steps(moves, under)
-		if err != nil {
-			return err
-		}
-		return h.redirect(steps)
+		return k.take(mine, h, h.redirect)
 	})
 }
 
@@ -205,6 +207,12 @@ type step struct {
 }
 
 func (k *Keeper) steps(moves []Move, under map[netip.Prefix]element) ([]step, error) {
+	if len(moves) == 0 {
+		return nil, nil
+	}
+	if err := k.ways.mend(); err != nil {
+		return nil, err
+	}
 	steps := make([]step, 0, len(moves))
 	for _, m := range moves {
 		next, err := k.ways.to(m.Prefix, m.To)

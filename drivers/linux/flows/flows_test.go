@@ -415,15 +415,7 @@ func TestANextHopBehindALinkThatCameBackIsUsedAgain(t *testing.T) {
 func TestManyPrefixesMoveAtOnce(t *testing.T) {
 	w := newWorld(t)
 	k := w.open(usual)
-	var moves []Move
-	var prefixes []netip.Prefix
-	at := netip.MustParseAddr("10.128.0.0")
-	for range 20000 {
-		p := netip.PrefixFrom(at, 32)
-		moves = append(moves, Move{Prefix: p, From: web(p, 1), To: web(p, 2)})
-		prefixes = append(prefixes, p)
-		at = at.Next()
-	}
+	moves, prefixes := many(20000)
 	if err := k.Begin(moves); err != nil {
 		t.Fatal(err)
 	}
@@ -456,5 +448,52 @@ func TestATableThatSomebodyElseMadeIsLeftAlone(t *testing.T) {
 	}
 	if left := w.run(w.router, "nft list tables"); left == "" {
 		t.Error("the foreign table is gone")
+	}
+}
+
+func TestARulesetThatSomebodyFlushedIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	k := w.open(usual)
+	w.route(vip4, web(vip4, 1))
+	w.move(k, vip4, web(vip4, 1), web(vip4, 2))
+	w.run(w.router, "nft flush ruleset")
+	if all, err := k.Transitions(); err != nil || len(all) != 0 {
+		t.Errorf("transitions: %v, %v; want none", all, err)
+	}
+	w.isClean()
+	old := w.dial(vip4)
+	old.isAt("web2")
+	w.move(k, vip4, web(vip4, 2), web(vip4, 3))
+	w.run(w.router, "nft delete table ip routesteer")
+	w.move(k, vip4, web(vip4, 3), web(vip4, 1)) // without a look in between
+	w.dial(vip4).isAt("web1")
+	if err := k.End([]netip.Prefix{vip4}); err != nil {
+		t.Fatal(err)
+	}
+	w.isClean()
+}
+
+func TestClearRemovesWhatAPredecessorLeft(t *testing.T) {
+	w := newWorld(t)
+	before, err := Open(w.router.Fd(), usual, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.move(before, vip4, web(vip4, 1), web(vip4, 2))
+	w.move(before, vip6, web(vip6, 1), web(vip6, 2))
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		found, err := Clear(w.router.Fd(), usual.Protocol, dry)
+		if err != nil || len(found) != 2+4 {
+			t.Errorf("found %q, %v; want two tables of nftables and four rules with their routes", found, err)
+		}
+	}
+	w.run(w.router, "ip route del "+vip4.String()+" via 192.0.2.12")
+	w.run(w.router, "ip -6 route del "+vip6.String()+" via 2001:db8:1::12")
+	w.isClean()
+	if found, err := Clear(w.router.Fd(), usual.Protocol, false); err != nil || len(found) != 0 {
+		t.Errorf("found %q, %v a second time; want nothing", found, err)
 	}
 }

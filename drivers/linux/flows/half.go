@@ -38,6 +38,9 @@ type half struct {
 	table   *nftables.Table
 	sets    *sets
 	loaded  bool
+	// under is what the kernel has in transition, as of the last look and what we
+	// did since. To look takes long where there are very many.
+	under map[netip.Prefix]element
 }
 
 func newHalf(conn *nftables.Conn, f *family, o Options) *half {
@@ -50,19 +53,26 @@ func newHalf(conn *nftables.Conn, f *family, o Options) *half {
 type element struct {
 	base, next   uint32 // marks
 	since, until time.Time
-	left         time.Duration // until until, when it was read
-	learning     bool
+	learning     bool // perhaps
+}
+
+// left is how long the transition goes on: what the kernel takes for a timeout.
+func (e element) left() time.Duration { return max(time.Until(e.until), time.Millisecond) }
+
+// exists reports whether the table is there, whoever made it.
+func (h *half) exists() (bool, error) {
+	tables, err := h.conn.ListTablesOfFamily(h.family.table)
+	if err != nil {
+		return false, fmt.Errorf("list nftables tables: %w", err)
+	}
+	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName }), nil
 }
 
 // find looks for the table.
 func (h *half) find() error {
-	tables, err := h.conn.ListTablesOfFamily(h.family.table)
-	if err != nil {
-		return fmt.Errorf("list nftables tables: %w", err)
-	}
-	h.loaded = slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == tableName })
-	if !h.loaded {
-		return nil
+	var err error
+	if h.loaded, err = h.exists(); err != nil || !h.loaded {
+		return err
 	}
 	for _, set := range h.sets.all() {
 		have, err := h.conn.GetSetByName(h.table, set.Name)
@@ -73,13 +83,14 @@ func (h *half) find() error {
 		}
 		set.Timeout = have.Timeout // of the controller that made it
 	}
-	return nil
+	return h.look()
 }
 
-// transitions reads what is under way.
-func (h *half) transitions() (map[netip.Prefix]element, error) {
+// look reads what is under way.
+func (h *half) look() error {
+	h.under = nil
 	if !h.loaded {
-		return nil, nil
+		return nil
 	}
 	now := time.Now()
 	all := map[netip.Prefix]element{}
@@ -88,7 +99,7 @@ func (h *half) transitions() (map[netip.Prefix]element, error) {
 		take func(*element, uint32, nftables.SetElement)
 	}{
 		{h.sets.base, func(e *element, mark uint32, raw nftables.SetElement) {
-			e.base, e.left = mark, raw.Expires
+			e.base = mark
 			e.until = now.Add(raw.Expires)
 			e.since = e.until.Add(-raw.Timeout)
 		}},
@@ -97,7 +108,12 @@ func (h *half) transitions() (map[netip.Prefix]element, error) {
 	} {
 		raw, err := h.conn.GetSetElements(part.set)
 		if err != nil {
-			return nil, fmt.Errorf("read the nftables set %s: %w", part.set.Name, err)
+			// The library does not say which error it is.
+			if there, _ := h.exists(); !there { // somebody flushed the ruleset: nothing is under way any more
+				h.loaded = false
+				return nil
+			}
+			return fmt.Errorf("read the nftables set %s: %w", part.set.Name, err)
 		}
 		for prefix, found := range intervals(raw) {
 			e := all[prefix]
@@ -113,7 +129,8 @@ func (h *half) transitions() (map[netip.Prefix]element, error) {
 			delete(all, prefix)
 		}
 	}
-	return all, nil
+	h.under = all
+	return nil
 }
 
 // intervals puts prefixes together from the elements of an interval set, which
@@ -152,7 +169,8 @@ func intervals(raw []nftables.SetElement) map[netip.Prefix]nftables.SetElement {
 
 // begin makes the steps, and the table if it is not there.
 func (h *half) begin(steps []step) error {
-	return h.inParts(steps, func(part []step) {
+	now := time.Now()
+	err := h.inParts(steps, func(part []step) {
 		h.load()
 		h.remove(part)
 		h.put(h.sets.base, part, func(s step) (uint32, time.Duration) { return s.base, h.options.Timeout })
@@ -161,19 +179,39 @@ func (h *half) begin(steps []step) error {
 			h.put(h.sets.learn, part, func(s step) (uint32, time.Duration) { return s.from, learnFor })
 		}
 	})
+	if err != nil {
+		return errors.Join(err, h.look())
+	}
+	if h.under == nil {
+		h.under = map[netip.Prefix]element{}
+	}
+	for _, s := range steps {
+		h.under[s.prefix] = element{base: s.base, next: s.next, since: now, until: now.Add(h.options.Timeout), learning: h.options.StickyUDP}
+	}
+	return nil
 }
 
 // redirect gives new flows of prefixes in transition another way, for the time
 // that is left.
 func (h *half) redirect(steps []step) error {
-	return h.inParts(steps, func(part []step) {
+	err := h.inParts(steps, func(part []step) {
 		h.remove(part)
-		h.put(h.sets.base, part, func(s step) (uint32, time.Duration) { return s.base, s.was.left })
-		h.put(h.sets.next, part, func(s step) (uint32, time.Duration) { return s.next, s.was.left })
+		h.put(h.sets.base, part, func(s step) (uint32, time.Duration) { return s.base, s.was.left() })
+		h.put(h.sets.next, part, func(s step) (uint32, time.Duration) { return s.next, s.was.left() })
 	})
+	if err != nil {
+		return errors.Join(err, h.look())
+	}
+	for _, s := range steps {
+		e := s.was
+		e.base, e.next, e.learning = s.base, s.next, false
+		h.under[s.prefix] = e
+	}
+	return nil
 }
 
-// inParts makes transactions of parts of the steps.
+// inParts makes transactions of parts of the steps. One that meets what has
+// expired meanwhile fails, with ENOENT.
 func (h *half) inParts(steps []step, queue func([]step)) error {
 	for part := range slices.Chunk(steps, stepsAtOnce) {
 		queue(part)
@@ -248,7 +286,7 @@ func (h *half) drop() error {
 	if err := h.conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("remove the nftables table %s %s: %w", h.family.word(), tableName, err)
 	}
-	h.loaded = false
+	h.loaded, h.under = false, nil
 	return nil
 }
 

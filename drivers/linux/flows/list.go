@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/routesteer/routesteer/steer"
+	"golang.org/x/sys/unix"
 )
 
 // Transitions returns what is under way, sorted by prefix, with the flows that
@@ -16,11 +17,10 @@ import (
 func (k *Keeper) Transitions() ([]steer.Transition, error) {
 	var all []steer.Transition
 	for _, h := range k.halves {
-		under, err := h.transitions()
-		if err != nil {
+		if err := h.look(); err != nil {
 			return nil, fmt.Errorf("keep connections by nftables: %w", err)
 		}
-		found, err := k.count(h, under)
+		found, err := k.count(h, h.under)
 		if err != nil {
 			return nil, fmt.Errorf("keep connections by nftables: %w", err)
 		}
@@ -91,11 +91,7 @@ func (k *Keeper) overflow(h *half, finder *finder) (map[netip.Prefix]uint64, err
 // so that clients need not wait for an answer.
 func (k *Keeper) Release(lost map[netip.Prefix][]netip.Addr) error {
 	for _, h := range k.halves {
-		under, err := h.transitions()
-		if err != nil {
-			return fmt.Errorf("release connections: %w", err)
-		}
-		if err := k.release(h, under, lost); err != nil {
+		if err := k.release(h, h.under, lost); err != nil {
 			return fmt.Errorf("release connections: %w", err)
 		}
 	}
@@ -146,21 +142,26 @@ func (k *Keeper) End(prefixes []netip.Prefix) error {
 }
 
 func (k *Keeper) end(h *half, prefixes []netip.Prefix) error {
-	under, err := h.transitions()
-	if err != nil {
-		return err
-	}
 	var steps []step
 	for _, p := range prefixes {
-		if e, is := under[p]; is {
+		if e, is := h.under[p]; is {
 			steps = append(steps, step{prefix: p, was: e})
 		}
 	}
-	if len(steps) == len(under) { // the table goes, and all flows with it
+	switch {
+	case len(steps) == 0:
+		return nil
+	case len(steps) == len(h.under): // the table goes, and all flows with it
 		return h.drop()
 	}
 	if err := h.inParts(steps, h.remove); err != nil {
-		return err
+		if look := h.look(); look != nil || !errors.Is(err, unix.ENOENT) {
+			return errors.Join(err, look)
+		}
+		return k.end(h, prefixes) // less what has expired
+	}
+	for _, s := range steps {
+		delete(h.under, s.prefix)
 	}
 	return k.forget(h, prefixes)
 }
@@ -193,11 +194,7 @@ func (k *Keeper) tidy() error {
 	var failed []error
 	loaded := false
 	for _, h := range k.halves {
-		under, err := h.transitions()
-		switch {
-		case err != nil:
-			failed = append(failed, err)
-		case h.loaded && len(under) == 0:
+		if h.loaded && len(h.under) == 0 {
 			failed = append(failed, h.drop())
 		}
 		loaded = loaded || h.loaded

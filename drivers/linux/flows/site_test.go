@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // namespaces. web1 to web3 have 192.0.2.11 to .13 and 2001:db8:1::11 to ::13.
 // Each server answers every line it gets with its name, on TCP and UDP.
 type world struct {
-	t              *testing.T
+	t              testing.TB
 	client, router *netns.Namespace
 	servers        []*netns.Namespace
 }
@@ -66,7 +66,7 @@ func web(vip netip.Prefix, numbers ...int) []steer.NextHop {
 	return hops
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, client: namespace(t, "client"), router: namespace(t, "router")}
 	lan := namespace(t, "switch")
@@ -96,7 +96,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func namespace(t *testing.T, name string) *netns.Namespace {
+func namespace(t testing.TB, name string) *netns.Namespace {
 	t.Helper()
 	n, err := netns.New(name)
 	if err != nil {
@@ -258,7 +258,7 @@ func (w *world) move(k *Keeper, vip netip.Prefix, from, to []steer.NextHop) {
 // A peer is an established connection, or a UDP socket.
 type peer struct {
 	net.Conn
-	t     *testing.T
+	t     testing.TB
 	lines *bufio.Reader
 }
 

@@ -3,6 +3,7 @@ package flows
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -112,7 +113,8 @@ func hopsOf(route netlink.Route) []steer.NextHop {
 }
 
 // to returns the mark that leads the prefix's packets to the next hops, and
-// makes the way if it is not there.
+// makes the way if it is not known. One that is known is taken to be there: see
+// mend.
 func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	family := unix.AF_INET
 	if prefix.Addr().Is6() {
@@ -123,7 +125,7 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	}
 	for _, known := range w.all {
 		if known.family == family && slices.Equal(known.hops, hops) {
-			return known.mark(), w.restore(known)
+			return known.mark(), nil
 		}
 	}
 	for index := range maxWays {
@@ -195,6 +197,11 @@ func (w *ways) route(a way) error {
 
 // hops returns the next hops that a mark leads to.
 func (w *ways) hops(mark uint32) []steer.NextHop { return w.all[int(mark-firstMark)].hops }
+
+// sorted are all ways by index.
+func (w *ways) sorted() []way {
+	return slices.SortedFunc(maps.Values(w.all), func(a, b way) int { return a.index - b.index })
+}
 
 // drop removes all ways, rules first.
 func (w *ways) drop() error {
