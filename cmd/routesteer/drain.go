@@ -30,7 +30,8 @@ has confirmed, and says where each VIP went.
 
 New connections go elsewhere from then on. Where the router can, connections
 that exist stay on the server until they end, at most for drain_timeout; with
---wait the command returns only then.
+--wait the command returns only then. With --cut they are ended at once, also
+those of a drain that was there before.
 
 Exit code 0 when the server gets no new traffic any more, also if it was
 drained before; 1 when the drain is refused or a router has not confirmed in
@@ -49,6 +50,7 @@ server was lost or somebody ended the move.`,
 	command.Flags().StringVar(&request.Reason, "reason", "", "why, for colleagues")
 	command.Flags().BoolVar(&request.Force, "force", false, "even if a VIP is left without a server")
 	command.Flags().BoolVar(&wait, "wait", false, "until no connection is left")
+	command.Flags().BoolVar(&request.Cut, "cut", false, "end connections that are left")
 	addTimeout(command, &timeout)
 	return command
 }

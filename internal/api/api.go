@@ -48,6 +48,7 @@ type DrainRequest struct {
 	Server string `json:"server"`
 	Reason string `json:"reason,omitempty"`
 	Force  bool   `json:"force,omitempty"` // even if a VIP is left without an eligible server
+	Cut    bool   `json:"cut,omitempty"`   // once it is confirmed, end connections that are left, instead of letting them end
 	By     string `json:"-"`               // who asks; the server fills it from the peer's credentials
 
 	// TimeoutMs bounds the wait for routers to confirm, in milliseconds; 0 means

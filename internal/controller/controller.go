@@ -220,7 +220,7 @@ func (c *Controller) startRouters() {
 			next.under, next.outcomes, next.cuts = old.under, old.outcomes, old.cuts
 		}
 		open := func() (drivers.Driver, error) { return c.options.Open(r, site) }
-		next.worker = startWorker(r, open, c.cohorts, c.sighted, &tender{drain: site.Policy.Drain, tended: c.tended}, predecessor)
+		next.worker = startWorker(r, open, c.cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), predecessor)
 		c.routers[r.Name] = next
 	}
 }

@@ -23,9 +23,13 @@ var _ api.Operator = (*Controller)(nil)
 func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
 	server := topology.ServerName(request.Server)
 	drain := &state.Drain{By: request.By, Reason: request.Reason, Since: time.Now().Round(0)}
-	return c.change(ctx, server, drain, request.By, request.TimeoutMs, func() error {
+	moved, err := c.change(ctx, server, drain, request.By, request.TimeoutMs, func() error {
 		return c.prove(ctx, server, request.Force)
 	})
+	if err == nil && request.Cut && moved.Confirmed {
+		err = c.cut(ctx, server, request.By)
+	}
+	return moved, err
 }
 
 // Undrain implements api.Operator.

@@ -134,6 +134,8 @@ func (w *worker) run(ctx context.Context) {
 			w.pass(ctx, true)
 		case <-after(w.tender.due):
 			w.tend(ctx)
+		case prefixes := <-w.tender.cuts:
+			w.cutNow(ctx, prefixes)
 		}
 	}
 }

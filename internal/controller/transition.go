@@ -47,6 +47,23 @@ type tender struct {
 	under  map[netip.Prefix]steer.Transition // as of the last look
 	forced map[netip.Prefix]bool             // of these, those that lost a server
 	due    time.Time                         // of the next look; zero for none
+
+	cuts chan []netip.Prefix   // whose connections are not to be waited for
+	cut  map[netip.Prefix]bool // of the last taken from cuts, until done
+}
+
+func newTender(drain topology.Drain, tended chan<- tending) *tender {
+	return &tender{drain: drain, tended: tended, cuts: make(chan []netip.Prefix)}
+}
+
+// cutNow ends transitions at once.
+func (w *worker) cutNow(ctx context.Context, prefixes []netip.Prefix) {
+	w.tender.cut = map[netip.Prefix]bool{}
+	for _, p := range prefixes {
+		w.tender.cut[p] = true
+	}
+	w.tend(ctx)
+	w.tender.cut = nil
 }
 
 // tend looks at the transitions of the router, ends what is over, and reports.
@@ -102,6 +119,11 @@ func (t *tender) recall(tr steer.Transition) steer.Transition {
 // over out of the report.
 func (t *tender) settle(ctx context.Context, drainer drivers.Drainer, want steer.Assignment, report *tending) error {
 	s := steer.Settle(want, report.under, t.drain.Idle, report.at)
+	for _, tr := range report.under {
+		if _, over := s.Over[tr.Prefix]; t.cut[tr.Prefix] && !over {
+			s.Over[tr.Prefix] = steer.Forced
+		}
+	}
 	for prefix := range s.Lost {
 		t.forced[prefix] = true
 	}
@@ -216,6 +238,42 @@ func (c *Controller) tend(report tending) {
 		delete(outcomes, tr.Prefix)
 	}
 	r.outcomes = outcomes
+}
+
+// cut ends the transitions that leave connections at a server, on all routers.
+func (c *Controller) cut(ctx context.Context, server topology.ServerName, by string) error {
+	ends := map[*worker][]netip.Prefix{}
+	err := c.do(ctx, func() {
+		owner := steer.Owners(c.site)
+		for _, r := range c.routers {
+			for _, tr := range r.under {
+				if slices.ContainsFunc(places(tr), func(hops []steer.NextHop) bool { return slices.Contains(steer.ServersOf(owner, hops), server) }) {
+					ends[r.worker] = append(ends[r.worker], tr.Prefix)
+				}
+			}
+		}
+		if len(ends) > 0 {
+			c.record(api.Event{Kind: "admin", Server: string(server), To: "cut", By: by, Reason: "connections that are left are not waited for"})
+		}
+	})
+	for w, prefixes := range ends {
+		select {
+		case w.tender.cuts <- prefixes:
+		case <-w.done: // replaced: its successor's transitions end in time
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+// places are where a transition may leave connections.
+func places(tr steer.Transition) [][]steer.NextHop {
+	all := [][]steer.NextHop{tr.From}
+	for _, left := range tr.Left {
+		all = append(all, left.At)
+	}
+	return all
 }
 
 // transitionsConcerned reports whether a server is lost, or back, at which a

@@ -204,3 +204,15 @@ func TestARouterThatCannotKeepConnectionsSaysSoBeforeTheMove(t *testing.T) {
 		}
 	})
 }
+
+func TestAnOperatorCutsWhatIsLeft(t *testing.T) {
+	inTransition(t, func(t *testing.T, w *world) {
+		w.later(time.Second)
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Cut: true})
+		if err != nil || !moved.Unchanged {
+			t.Errorf("the second drain says %+v, %v", moved, err)
+		}
+		w.later(time.Millisecond)
+		w.wantTransition("forced", 5)
+	})
+}
