@@ -3,6 +3,7 @@ package flows
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -496,4 +497,21 @@ func TestClearRemovesWhatAPredecessorLeft(t *testing.T) {
 	if found, err := Clear(w.router.Fd(), usual.Protocol, false); err != nil || len(found) != 0 {
 		t.Errorf("found %q, %v a second time; want nothing", found, err)
 	}
+}
+
+func TestAPolicyRuleBeforeOursIsNoticed(t *testing.T) {
+	families(t, func(t *testing.T, w *world, vip netip.Prefix) {
+		k := w.open(usual)
+		w.route(vip, web(vip, 1))
+		family := "-4"
+		if vip.Addr().Is6() {
+			family = "-6"
+		}
+		w.run(w.router, "ip "+family+" rule add priority 100 fwmark 0x5253f000/0xff000000 lookup main")
+		err := k.Begin([]Move{{Prefix: vip, From: web(vip, 1), To: web(vip, 2)}})
+		if err == nil || !strings.Contains(err.Error(), "another policy rule comes before") {
+			t.Errorf("got %v, want what is in the way", err)
+		}
+		w.isClean()
+	})
 }

@@ -12,6 +12,9 @@ import (
 const tableName = "routesteer"
 
 const (
+	// openingFor is how long a flow is remembered whose client has not gone on
+	// after its SYN. It keeps a flood of SYNs from filling the map for long.
+	openingFor = time.Minute
 	// closingFor is how long a flow is remembered after its client has said that
 	// it ends: for the last answers, and for what the client still says.
 	closingFor = time.Minute
@@ -133,7 +136,7 @@ func (w *writer) rules(sticky bool) {
 	add(begin, w.key(), w.unnote(w.sets.closing))
 	// A port that is used again is noted anew: an update would keep its old mark.
 	add(begin, w.lookUp(w.sets.next), w.key(), w.unnote(w.sets.flows))
-	add(begin, w.lookUp(w.sets.next), w.key(), w.note(w.sets.flows, forget), w.setMark(), accept())
+	add(begin, w.lookUp(w.sets.next), w.key(), w.note(w.sets.flows, openingFor), w.setMark(), accept())
 	add(begin, w.noteVIP(w.sets.full))
 	add(begin, w.noteVIP(w.sets.missed, &expr.Counter{}))
 	add(begin, w.lookUp(w.sets.next), w.setMark(), accept())

@@ -131,10 +131,14 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	for index := range maxWays {
 		if _, taken := w.all[index]; !taken {
 			made := way{index: index, family: family, hops: hops}
-			if err := w.make(made); err != nil {
-				return 0, err
-			}
 			w.all[index] = made
+			err := w.make(made)
+			if err == nil {
+				err = w.prove(made, prefix.Addr())
+			}
+			if err != nil {
+				return 0, errors.Join(err, w.remove(made))
+			}
 			return made.mark(), nil
 		}
 	}
@@ -165,13 +169,32 @@ func (w *ways) make(a way) error {
 	if err := w.route(a); err != nil {
 		return err
 	}
-	rule := netlink.NewRule()
-	rule.Family, rule.Priority, rule.Table = a.family, rulePriority, a.table()
-	rule.Mark, rule.Protocol = a.mark(), w.protocol
-	if err := w.nl.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := w.nl.RuleAdd(w.rule(a)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add the policy rule %d for mark %#x: %w", rulePriority, a.mark(), err)
 	}
 	return nil
+}
+
+func (w *ways) rule(a way) *netlink.Rule {
+	rule := netlink.NewRule()
+	rule.Family, rule.Priority, rule.Table = a.family, rulePriority, a.table()
+	rule.Mark, rule.Protocol = a.mark(), w.protocol
+	return rule
+}
+
+// prove asks the kernel whether packets with the way's mark take it: somebody
+// else's policy rule may come before ours.
+func (w *ways) prove(a way, to netip.Addr) error {
+	routes, err := w.nl.RouteGetWithOptions(to.AsSlice(), &netlink.RouteGetOptions{Mark: a.mark()})
+	switch {
+	case err != nil:
+		return fmt.Errorf("look up where packets with mark %#x go: %w", a.mark(), err)
+	case len(routes) != 1 || routes[0].Table != a.table():
+		return fmt.Errorf("the kernel does not send packets with mark %#x by table %d: another policy rule comes before rule %d, see ip rule",
+			a.mark(), a.table(), rulePriority)
+	default:
+		return nil
+	}
 }
 
 func (w *ways) route(a way) error {
@@ -217,13 +240,28 @@ func (w *ways) drop() error {
 		}
 	}
 	for _, a := range w.all {
-		route := &netlink.Route{Family: a.family, Table: a.table(), Protocol: netlink.RouteProtocol(w.protocol), Dst: everything(a.family)}
-		if err := w.nl.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
-			failed = append(failed, fmt.Errorf("remove the route of table %d: %w", a.table(), err))
-		}
+		failed = append(failed, w.dropRoute(a))
 	}
 	w.all = map[int]way{}
 	return errors.Join(failed...)
+}
+
+// remove removes one way that nothing uses.
+func (w *ways) remove(a way) error {
+	delete(w.all, a.index)
+	err := w.nl.RuleDel(w.rule(a))
+	if errors.Is(err, unix.ENOENT) {
+		err = nil
+	}
+	return errors.Join(err, w.dropRoute(a))
+}
+
+func (w *ways) dropRoute(a way) error {
+	route := &netlink.Route{Family: a.family, Table: a.table(), Protocol: netlink.RouteProtocol(w.protocol), Dst: everything(a.family)}
+	if err := w.nl.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("remove the route of table %d: %w", a.table(), err)
+	}
+	return nil
 }
 
 // everything is the default route's destination.
