@@ -214,6 +214,7 @@ type Transition struct {
 	Since    time.Time `json:"since"`              // its last move began
 	Until    time.Time `json:"until"`              // it ends, whoever is left
 	Ended    time.Time `json:"ended,omitzero"`     // it has
+	Prefixes int       `json:"prefixes"`           // how many of the VIP's do alike
 	Overflow uint64    `json:"overflow,omitempty"` // connections past the router's limit: they may have been cut
 }
 
@@ -224,6 +225,16 @@ const Ending = "ending"
 type Left struct {
 	Servers     []string `json:"servers"` // never null
 	Connections int      `json:"connections"`
+}
+
+// AddLeft adds connections at servers.
+func (t *Transition) AddLeft(servers []string, connections int) {
+	at := slices.IndexFunc(t.Left, func(l Left) bool { return slices.Equal(l.Servers, servers) })
+	if at < 0 {
+		at = len(t.Left)
+		t.Left = append(t.Left, Left{Servers: servers})
+	}
+	t.Left[at].Connections += connections
 }
 
 // Concerns reports whether the move leaves, or left, connections at a server.
@@ -278,7 +289,7 @@ type Reloaded struct {
 type Event struct {
 	Seq    uint64    `json:"seq"` // increases by one; starts at 1 with the controller
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "verdict", "echo", "admin", "assignment", "route", "router", "config", "controller"
+	Kind   string    `json:"kind"` // "verdict", "echo", "admin", "assignment", "route", "router", "transition", "config", "controller"
 	Server string    `json:"server,omitempty"`
 	VIP    string    `json:"vip,omitempty"`  // the first, if several
 	VIPs   int       `json:"vips,omitempty"` // how many, if several

@@ -9,203 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
-
-const (
-	tendEvery = time.Second     // looks at connections that are left, while any are
-	tendShare = 20              // a look may take this part of the time
-	tendRetry = 5 * time.Second // after a look that failed
-	// nearEnd is how exactly a router's own clock ends a transition.
-	nearEnd = 2 * time.Second
-)
-
-// A tending is what came of one look at a router's transitions.
-type tending struct {
-	worker *worker
-	at     time.Time
-	under  []steer.Transition // those that go on
-	ended  []ended
-	cuts   error // why graceful changes cut connections
-	err    error // why the look or what followed did not end well
-}
-
-// An ended transition.
-type ended struct {
-	steer.Transition // as seen last
-	outcome          steer.Outcome
-}
-
-// A tender looks after the transitions of a worker's router. It belongs to the
-// worker's goroutine.
-type tender struct {
-	drain  topology.Drain
-	tended chan<- tending
-	under  map[netip.Prefix]steer.Transition // as of the last look
-	forced map[netip.Prefix]bool             // of these, those that lost a server
-	due    time.Time                         // of the next look; zero for none
-
-	cuts chan []netip.Prefix   // whose connections are not to be waited for
-	cut  map[netip.Prefix]bool // of the last taken from cuts, until done
-}
-
-func newTender(drain topology.Drain, tended chan<- tending) *tender {
-	return &tender{drain: drain, tended: tended, cuts: make(chan []netip.Prefix)}
-}
-
-// cutNow ends transitions at once.
-func (w *worker) cutNow(ctx context.Context, prefixes []netip.Prefix) {
-	w.tender.cut = map[netip.Prefix]bool{}
-	for _, p := range prefixes {
-		w.tender.cut[p] = true
-	}
-	w.tend(ctx)
-	w.tender.cut = nil
-}
-
-// tend looks at the transitions of the router, ends what is over, and reports.
-func (w *worker) tend(ctx context.Context) {
-	t := w.tender
-	t.due = time.Time{}
-	drainer, can := w.driver.(drivers.Drainer)
-	if !can {
-		return
-	}
-	began := time.Now()
-	report := tending{worker: w, at: began}
-	report.under, report.err = drainer.Transitions(ctx)
-	if report.err == nil {
-		report.ended = t.vanished(report.under, began)
-		report.err = t.settle(ctx, drainer, w.current.want, &report)
-		for i, tr := range report.under {
-			report.under[i] = t.recall(tr)
-		}
-		t.note(report.under)
-	}
-	report.cuts = drainer.Cuts()
-	t.plan(report, time.Since(began))
-	select {
-	case t.tended <- report:
-	case <-ctx.Done():
-	}
-}
-
-// tendAfter looks at the transitions that a pass began, before it is reported:
-// whoever waits for a move then knows of the connections that it left. What a
-// predecessor began is looked at once.
-func (w *worker) tendAfter(ctx context.Context, seen sighting, ordered bool) {
-	switch {
-	case w.driver == nil:
-	case isGraceful(seen.made) || w.tender.under == nil:
-		w.tend(ctx)
-	case ordered && len(w.tender.under) > 0:
-		w.tender.due = time.Now() // a server may be lost
-	}
-}
-
-// recall says whose connections a transition was for, where the router has
-// given them up.
-func (t *tender) recall(tr steer.Transition) steer.Transition {
-	if before, known := t.under[tr.Prefix]; known && t.forced[tr.Prefix] {
-		tr.From = before.From
-	}
-	return tr
-}
-
-// settle does what steer says of the transitions, and takes those that are
-// over out of the report.
-func (t *tender) settle(ctx context.Context, drainer drivers.Drainer, want steer.Assignment, report *tending) error {
-	s := steer.Settle(want, report.under, t.drain.Idle, report.at)
-	for _, tr := range report.under {
-		if _, over := s.Over[tr.Prefix]; t.cut[tr.Prefix] && !over {
-			s.Over[tr.Prefix] = steer.Forced
-		}
-	}
-	for prefix := range s.Lost {
-		t.forced[prefix] = true
-	}
-	if len(s.Lost) > 0 {
-		if err := drainer.Release(ctx, s.Lost); err != nil {
-			return err
-		}
-	}
-	if len(s.Over) == 0 {
-		return nil
-	}
-	if err := drainer.End(ctx, slices.SortedFunc(maps.Keys(s.Over), steer.ComparePrefix)); err != nil {
-		return err
-	}
-	report.under = slices.DeleteFunc(report.under, func(tr steer.Transition) bool {
-		outcome, over := s.Over[tr.Prefix]
-		if over {
-			report.ended = append(report.ended, ended{t.recall(tr), t.outcome(tr.Prefix, outcome)})
-		}
-		return over
-	})
-	return nil
-}
-
-// outcome is Forced, rather than Idle, for a transition that lost a server.
-func (t *tender) outcome(prefix netip.Prefix, outcome steer.Outcome) steer.Outcome {
-	if outcome == steer.Idle && t.forced[prefix] {
-		return steer.Forced
-	}
-	return outcome
-}
-
-// vanished are the transitions that are gone though nobody here has ended them:
-// the router did, when their time was over, or somebody else.
-func (t *tender) vanished(under []steer.Transition, now time.Time) []ended {
-	still := map[netip.Prefix]bool{}
-	for _, tr := range under {
-		still[tr.Prefix] = true
-	}
-	var gone []ended
-	for prefix, tr := range t.under {
-		switch {
-		case still[prefix]:
-		case tr.Count() == 0:
-			gone = append(gone, ended{tr, t.outcome(prefix, steer.Idle)})
-		case now.Add(nearEnd).Before(tr.Until):
-			gone = append(gone, ended{tr, steer.Forced})
-		default:
-			gone = append(gone, ended{tr, steer.TimedOut})
-		}
-	}
-	slices.SortFunc(gone, func(a, b ended) int { return steer.ComparePrefix(a.Prefix, b.Prefix) })
-	return gone
-}
-
-// note remembers what goes on.
-func (t *tender) note(under []steer.Transition) {
-	forced := t.forced
-	t.under, t.forced = map[netip.Prefix]steer.Transition{}, map[netip.Prefix]bool{}
-	for _, tr := range under {
-		t.under[tr.Prefix] = tr
-		if forced[tr.Prefix] {
-			t.forced[tr.Prefix] = true
-		}
-	}
-}
-
-// plan sets when to look again. Where there are very many connections, a look
-// takes long, and comes less often.
-func (t *tender) plan(report tending, took time.Duration) {
-	switch {
-	case report.err != nil:
-		t.due = time.Now().Add(tendRetry)
-	case len(report.under) > 0:
-		t.due = time.Now().Add(max(tendEvery, tendShare*took))
-	}
-}
-
-// isGraceful reports whether any of the changes leaves connections behind.
-func isGraceful(changes []steer.Change) bool {
-	return slices.ContainsFunc(changes, func(change steer.Change) bool { return change.Graceful })
-}
 
 // tend takes in what a worker reports of its router's transitions.
 func (c *Controller) tend(report tending) {
@@ -224,20 +31,26 @@ func (c *Controller) tend(report tending) {
 	if text := message(report.cuts); text != "" && text != message(r.cuts) {
 		c.record(api.Event{Kind: "transition", Router: string(report.worker.router.Name), To: "impossible", Reason: "planned moves cut connections: " + text})
 	}
-	was := r.under
 	r.under, r.cuts = report.under, report.cuts
-	c.recordTransitions(report, was)
-	outcomes := maps.Clone(r.outcomes)
-	if outcomes == nil {
-		outcomes = map[netip.Prefix]outcome{}
+	r.outcomes = outcomesAfter(r.outcomes, report)
+	c.recordTransitions(report)
+}
+
+// outcomesAfter are the outcomes with those of a report, and without those of
+// prefixes that are on the move again.
+func outcomesAfter(before map[netip.Prefix]outcome, report tending) map[netip.Prefix]outcome {
+	if len(report.began)+len(report.ended) == 0 {
+		return before
 	}
+	after := make(map[netip.Prefix]outcome, len(before)+len(report.ended))
+	maps.Copy(after, before)
 	for _, over := range report.ended {
-		outcomes[over.Prefix] = outcome{ended: over, at: report.at}
+		after[over.Prefix] = outcome{ended: over, at: report.at}
 	}
-	for _, tr := range report.under {
-		delete(outcomes, tr.Prefix)
+	for _, tr := range report.began {
+		delete(after, tr.Prefix)
 	}
-	r.outcomes = outcomes
+	return after
 }
 
 // cut ends the transitions that leave connections at a server, on all routers.
@@ -306,13 +119,10 @@ type outcome struct {
 
 // recordTransitions records beginnings and ends, those that are alike in one
 // event.
-func (c *Controller) recordTransitions(report tending, was []steer.Transition) {
-	began := slices.DeleteFunc(slices.Clone(report.under), func(tr steer.Transition) bool {
-		return slices.ContainsFunc(was, func(old steer.Transition) bool {
-			return old.Prefix == tr.Prefix && !tr.Since.After(old.Since.Add(nearEnd))
-		})
-	})
-	c.recordAlike(report, began, "connections may stay until "+report.at.Add(report.worker.tender.drain.Timeout).Format(time.TimeOnly))
+func (c *Controller) recordTransitions(report tending) {
+	if len(report.began) > 0 {
+		c.recordAlike(report, report.began, "connections may stay until "+report.began[0].Until.Format(time.TimeOnly))
+	}
 	for _, how := range []steer.Outcome{steer.Idle, steer.TimedOut, steer.Forced} {
 		var over []steer.Transition
 		for _, e := range report.ended {
@@ -349,8 +159,8 @@ func (c *Controller) recordAlike(report tending, all []steer.Transition, why str
 			Kind: "transition", Router: string(report.worker.router.Name), VIP: first.Prefix.String(),
 			From: via(owner, first.From), To: via(owner, first.To), Reason: why,
 		}
-		if more := len(alike[key]) - 1; more > 0 {
-			event.Reason = fmt.Sprintf("and %d more: %s", more, why)
+		if many := len(alike[key]); many > 1 {
+			event.VIPs = many
 		}
 		c.record(event)
 	}
@@ -365,38 +175,58 @@ func (c *Controller) Transitions(ctx context.Context, server string) ([]api.Tran
 	return v.transitions(topology.ServerName(server)), nil
 }
 
-// transitions lists what is under way, and how what was ended: of all, or of
-// those that leave, or left, connections at a server.
+// A rowKey is what transitions that are shown as one have in common.
+type rowKey struct {
+	router          topology.RouterName
+	entry           netip.Prefix
+	from, to, state string
+}
+
+// transitions lists what is under way, and how what was ended, a row for each
+// entry of the file whose prefixes do alike: of all, or of those that leave, or
+// left, connections at a server.
 func (v view) transitions(server topology.ServerName) []api.Transition {
 	owner := steer.Owners(v.site)
-	all := []api.Transition{}
+	rows := map[rowKey]*api.Transition{}
 	for name, r := range v.routers {
 		for _, tr := range r.under {
-			all = append(all, v.transition(owner, name, tr))
+			v.addTransition(rows, owner, name, tr, api.Ending, time.Time{})
 		}
 		for _, over := range r.outcomes {
-			row := v.transition(owner, name, over.Transition)
-			row.State, row.Ended = string(over.outcome), over.at
-			all = append(all, row)
+			v.addTransition(rows, owner, name, over.Transition, string(over.outcome), over.at)
 		}
 	}
-	all = slices.DeleteFunc(all, func(row api.Transition) bool { return server != "" && !row.Concerns(string(server)) })
+	all := []api.Transition{}
+	for _, row := range rows {
+		if server == "" || row.Concerns(string(server)) {
+			all = append(all, *row)
+		}
+	}
 	slices.SortFunc(all, func(a, b api.Transition) int {
-		return cmp.Or(cmp.Compare(a.Router, b.Router), cmp.Compare(a.VIP, b.VIP))
+		return cmp.Or(cmp.Compare(a.Router, b.Router), cmp.Compare(a.VIP, b.VIP), slices.Compare(a.To, b.To), cmp.Compare(a.State, b.State))
 	})
 	return all
 }
 
-func (v view) transition(owner map[netip.Addr]topology.ServerName, router topology.RouterName, tr steer.Transition) api.Transition {
-	row := api.Transition{
-		Router: string(router), VIP: tr.Prefix.String(), From: words(steer.ServersOf(owner, tr.From)), To: words(steer.ServersOf(owner, tr.To)),
-		State: api.Ending, Left: []api.Left{}, Since: tr.Since, Until: tr.Until, Overflow: tr.Overflow,
-	}
+func (v view) addTransition(rows map[rowKey]*api.Transition, owner map[netip.Addr]topology.ServerName, router topology.RouterName,
+	tr steer.Transition, state string, ended time.Time) {
+	entry, name := tr.Prefix, ""
 	if vip, known := v.site.VIP(tr.Prefix); known {
-		row.Name = vip.Name
+		entry, name = vip.Entry, vip.Name
 	}
+	key := rowKey{router, entry, via(owner, tr.From), via(owner, tr.To), state}
+	row := rows[key]
+	if row == nil {
+		row = &api.Transition{
+			Router: string(router), VIP: entry.String(), Name: name, State: state, Left: []api.Left{},
+			From: words(steer.ServersOf(owner, tr.From)), To: words(steer.ServersOf(owner, tr.To)),
+			Since: tr.Since, Until: tr.Until, Ended: ended,
+		}
+		rows[key] = row
+	}
+	row.Prefixes++
+	row.Overflow += tr.Overflow
 	for _, left := range tr.Left {
-		row.Left = append(row.Left, api.Left{Servers: words(steer.ServersOf(owner, left.At)), Connections: left.Flows})
+		row.AddLeft(words(steer.ServersOf(owner, left.At)), left.Flows)
 	}
-	return row
 }
