@@ -212,6 +212,7 @@ type Transition struct {
 	State    string    `json:"state"`              // Ending, or how it ended: "idle", "timed out", "forced"
 	Left     []Left    `json:"left"`               // connections that are elsewhere than at To; never null
 	Since    time.Time `json:"since"`              // its last move began
+	IdleAt   time.Time `json:"idle_at"`            // it ends then, or later, if no connection is left: until then silent ones may be there
 	Until    time.Time `json:"until"`              // it ends, whoever is left
 	Ended    time.Time `json:"ended,omitzero"`     // it has
 	Prefixes int       `json:"prefixes"`           // how many of the VIP's do alike

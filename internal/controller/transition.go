@@ -220,7 +220,7 @@ func (v view) addTransition(rows map[rowKey]*api.Transition, owner map[netip.Add
 		row = &api.Transition{
 			Router: string(router), VIP: entry.String(), Name: name, State: state, Left: []api.Left{},
 			From: words(steer.ServersOf(owner, tr.From)), To: words(steer.ServersOf(owner, tr.To)),
-			Since: tr.Since, Until: tr.Until, Ended: ended,
+			Since: tr.Since, IdleAt: tr.Since.Add(v.site.Policy.Drain.Idle), Until: tr.Until, Ended: ended,
 		}
 		rows[key] = row
 	}

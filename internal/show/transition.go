@@ -47,7 +47,7 @@ func bar(p Progress) string {
 
 func stateCell(t api.Transition, now time.Time) cell {
 	if t.State == api.Ending {
-		return cell{text: "at most " + Age(t.Until.Sub(now)) + " more"}
+		return cell{text: whenOver(t, now)}
 	}
 	if t.State == "idle" {
 		return cell{t.State, good}
@@ -55,24 +55,38 @@ func stateCell(t api.Transition, now time.Time) cell {
 	return cell{t.State, bad}
 }
 
+// whenOver says when a transition is over at the latest, or, once nobody is
+// heard of, when that is certain.
+func whenOver(t api.Transition, now time.Time) string {
+	if t.Connections() > 0 {
+		return "at most " + Age(t.Until.Sub(now)) + " more"
+	}
+	if wait := t.IdleAt.Sub(now); wait > 0 {
+		return "none heard of; certain in " + Age(wait)
+	}
+	return "about to end"
+}
+
 // Waited says in one line how a wait ended.
 func Waited(result string, left int) string {
-	switch result {
-	case "idle":
+	switch {
+	case result == "idle":
 		return "idle: no connection is left"
+	case left == 0:
+		return result + ": no connection was heard of lately; silent ones, if any, are cut"
 	default:
 		return fmt.Sprintf("%s: %s left and cut", result, Plural(left, "connection"))
 	}
 }
 
 func transitionTable(s *api.Status) *table {
-	t := newTable("MOVING", "ROUTER", "FROM", "TO", "CONNECTIONS LEFT", "ENDS", "WHY")
+	t := newTable("MOVING", "ROUTER", "FROM", "TO", "CONNECTIONS LEFT", "ENDS", "NOTE")
 	for _, tr := range s.Transitions {
 		why := ""
 		if tr.Overflow > 0 {
 			why = Plural(int(tr.Overflow), "connection") + " past flow_limit: they may have been cut"
 		}
-		t.add(cells(vipLabel(tr.VIP, tr.Name), tr.Router, servers(tr.From), servers(tr.To), leftWhere(tr), "in "+Age(tr.Until.Sub(s.Time)), why)...)
+		t.add(cells(vipLabel(tr.VIP, tr.Name), tr.Router, servers(tr.From), servers(tr.To), leftWhere(tr), whenOver(tr, s.Time), why)...)
 	}
 	return t
 }
