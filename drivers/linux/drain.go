@@ -48,8 +48,13 @@ func (d *Driver) prepareFlows(steps []step) {
 		return // as when a server is lost: every millisecond counts
 	}
 	var keep, redirect []flows.Move
+	var withdrawn []netip.Prefix
 	for _, s := range steps {
-		if s.err != nil || len(s.make) == 0 || len(s.change.To) == 0 {
+		if s.err != nil || len(s.make) == 0 {
+			continue
+		}
+		if len(s.change.To) == 0 {
+			withdrawn = append(withdrawn, s.change.Prefixes...)
 			continue
 		}
 		for _, prefix := range s.change.Prefixes {
@@ -68,6 +73,9 @@ func (d *Driver) prepareFlows(steps []step) {
 	}
 	if err := d.flows.Redirect(redirect); err != nil {
 		d.log.Warn("new connections of moves under way cannot be redirected: they go where they went until the moves end", "err", err)
+	}
+	if err := d.flows.End(withdrawn); err != nil {
+		d.log.Warn("moves of withdrawn prefixes cannot be ended: their connections go on", "err", err)
 	}
 }
 

@@ -110,3 +110,16 @@ func TestFlowLimitZeroKeepsNothing(t *testing.T) {
 		t.Errorf("cuts: %v, nftables:\n%s", d.Cuts(), rules)
 	}
 }
+
+func TestAWithdrawalEndsTheTransition(t *testing.T) {
+	r, d := keeping(t, flowsConfig(1000))
+	if n, err := d.Apply(t.Context(), move(11, 12, true)); n != 1 || err != nil {
+		t.Fatalf("%d changes, %v", n, err)
+	}
+	if n, err := d.Apply(t.Context(), []steer.Change{{Op: steer.Remove, Prefixes: []netip.Prefix{drainVIP}, From: viaLAN(12)}}); n != 1 || err != nil {
+		t.Fatalf("%d changes, %v", n, err)
+	}
+	if rules := r.run(r.kernel, "nft list ruleset"); rules != "" {
+		t.Errorf("a prefix without a route still has connections directed:\n%s", rules)
+	}
+}
