@@ -42,6 +42,12 @@ func labLinksFlag(command *cobra.Command, options *lab.Options) {
 	links.complete(command, "links")
 }
 
+// labEstablishedFlag is for commands whose client may keep connections.
+func labEstablishedFlag(command *cobra.Command, options *lab.LoadOptions) {
+	command.Flags().Var(&wholeNumber{&options.Established, 0, lab.MaxEstablished}, "established",
+		"established connections that the client keeps, each with a request every 1 to 2 s")
+}
+
 // A wholeNumber is a pflag.Value from least to most.
 type wholeNumber struct {
 	n           *int

@@ -21,6 +21,8 @@ func TestLabFlagsSayWhatIsPossible(t *testing.T) {
 		"lab report --id 2":           "unknown flag",
 		"lab soak --id 2":             "unknown flag",
 		"lab report --repeat 0":       "from 1 to 1000",
+		"lab report --established -1": "from 0 to 50000",
+		"lab report --packets 0":      "from 1 to 200000",
 		"lab soak --for -1s":          "longer than 0",
 		"lab soak --busy -1":          "from 0",
 		"lab soak --load heavy":       "auto or light or off",

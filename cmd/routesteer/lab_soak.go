@@ -16,7 +16,7 @@ import (
 type loadChoice string
 
 const (
-	loadAuto  loadChoice = "auto" // light, but off with --busy 0
+	loadAuto  loadChoice = "auto" // light, but off with --busy 0 and nothing established
 	loadLight loadChoice = "light"
 	loadOff   loadChoice = "off"
 )
@@ -32,18 +32,20 @@ controller used of CPU and memory.
 
 Exit code 0 when nothing moved; 1 otherwise, and what did is named.
 
-With --busy 0 there is no load either: that measures an idle controller.`,
+With --busy 0 there is no load either, unless --established asks for some: that
+measures an idle controller.`,
 		Example: `  routesteer lab soak
   routesteer lab soak --profile fast --for 1h -o json
   routesteer lab soak --busy 0 --for 1m`,
 		Args: atMost(0),
 		RunE: func(command *cobra.Command, _ []string) error {
-			options.Idle = load == loadOff || load == loadAuto && options.Busy == 0
+			options.Idle = load == loadOff || load == loadAuto && options.Busy == 0 && options.Load.Established == 0
 			return a.labSoak(command.Context(), options)
 		},
 	}
 	labSiteFlags(command, &options.Lab)
 	labLinksFlag(command, &options.Lab)
+	labEstablishedFlag(command, &options.Load)
 	flags := command.Flags()
 	flags.DurationVar(&options.For, "for", 10*time.Minute, "how long")
 	flags.Var(&wholeNumber{&options.Busy, 0, 10_000}, "busy", "processes that keep a core busy each")

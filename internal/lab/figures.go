@@ -19,7 +19,10 @@ type Figures struct {
 	Recovered        bool          // no outage, or the requests after it succeeded
 	VIPs             []VIPFigures  // by VIP, those with samples
 	Failures         []Sample      // the failed requests, in no order
+	Connections      Connections   // the established ones
 	Span             time.Duration
+
+	samples []Sample
 }
 
 // VIPFigures is what happened to one VIP.
@@ -45,7 +48,7 @@ type Tenure struct {
 
 // figure computes the figures of samples, in any order.
 func figure(samples []Sample, from, to time.Time) Figures {
-	all := Figures{Results: map[Result]int{}, Recovered: true, Span: to.Sub(from)}
+	all := Figures{Results: map[Result]int{}, Recovered: true, Span: to.Sub(from), samples: samples}
 	byVIP := map[int][]Sample{}
 	for _, s := range samples {
 		byVIP[s.VIP] = append(byVIP[s.VIP], s)
@@ -77,6 +80,7 @@ func figureVIP(vip int, samples []Sample, to time.Time) VIPFigures {
 	tenures := map[int]*Tenure{}
 	for _, s := range samples {
 		switch {
+		case s.Kind.kept():
 		case s.Kind == UDP:
 			f.Packets++
 			if s.Result != OK {
@@ -171,12 +175,12 @@ func (f Figures) Cut(site Site, changes []RouteChange) int {
 	return cut
 }
 
-// Elsewhere counts the failed requests to VIPs of other servers than the one
+// Elsewhere counts the failed requests to VIPs of other servers than those
 // that something was done to.
-func (f Figures) Elsewhere(site Site, server string) int {
+func (f Figures) Elsewhere(site Site, servers ...string) int {
 	failed := 0
 	for _, v := range f.VIPs {
-		if site.VIPs[v.VIP].Primary != server {
+		if !slices.Contains(servers, site.VIPs[v.VIP].Primary) {
 			failed += v.Failed
 		}
 	}
@@ -195,6 +199,9 @@ func (f Figures) String() string {
 	}
 	if !f.Recovered {
 		b.WriteString(" and not over")
+	}
+	if f.Connections.Established() > 0 {
+		fmt.Fprintf(&b, ", %s", f.Connections)
 	}
 	return b.String()
 }

@@ -220,7 +220,10 @@ func (l *Lab) StartLoad(ctx context.Context, options LoadOptions) (*Load, error)
 	l.mu.Lock()
 	l.loads = append(l.loads, load)
 	l.mu.Unlock()
-	return load, load.Wait(ctx)
+	if err := load.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return load, load.Establish(ctx, options.Established)
 }
 
 // Close ends everything and removes the lab's directory.

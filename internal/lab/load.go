@@ -19,7 +19,18 @@ type LoadOptions struct {
 	HTTP     []int // indexes of the VIPs that the requests go to; default the first four
 	Packets  int   // UDP packets a second in all; default 10000
 	UDP      []int // indexes of the VIPs that the packets go to, evenly; default the first thousand
+
+	// Established connections, spread over the VIPs that the requests go to:
+	// opened before the load counts as started, each with a request every one to
+	// two seconds. Default none.
+	Established int
 }
+
+// What LoadOptions' zero value means.
+const (
+	DefaultRequests = 500    // new HTTP connections a second to each VIP
+	DefaultPackets  = 10_000 // UDP packets a second in all
+)
 
 // How many VIPs get traffic unless LoadOptions say which. With more the
 // generator would measure itself, or not fit on its command line.
@@ -31,10 +42,10 @@ const (
 func (o LoadOptions) plan(site Site) loadPlan {
 	p := loadPlan{servers: site.names(), httpRate: o.Requests, httpVIPs: o.HTTP, udpRate: o.Packets, udpVIPs: o.UDP}
 	if p.httpRate == 0 {
-		p.httpRate = 500
+		p.httpRate = DefaultRequests
 	}
 	if p.udpRate == 0 {
-		p.udpRate = 10_000
+		p.udpRate = DefaultPackets
 	}
 	if len(o.HTTP) == 0 {
 		p.httpVIPs = firstOf(min(defaultHTTP, len(site.VIPs)))
@@ -61,7 +72,8 @@ func firstOf(n int) []int {
 // A Load is the running traffic generator. Open a Window to measure.
 type Load struct {
 	process *process
-	stdin   *os.File
+	servers []string   // by index, as in samples
+	stdin   *os.File   // for orders
 	read    chan error // one value, when the last sample has been read
 	once    sync.Once  // of the end
 	err     error      // of the end
@@ -70,6 +82,8 @@ type Load struct {
 	windows []*Window
 	tallies []*tally
 	seen    time.Time // start of the newest sample
+	ledger  ledger
+	wanted  int // established connections that were ordered
 }
 
 // startLoad starts the generator's process in the client's namespace.
@@ -92,7 +106,8 @@ func startLoad(h *host, dir string, node []string, plan loadPlan) (*Load, error)
 	if err != nil {
 		return nil, errors.Join(err, stdinW.Close(), stdoutR.Close())
 	}
-	l := &Load{process: p, stdin: stdinW, read: make(chan error, 1)}
+	l := &Load{process: p, servers: plan.servers, stdin: stdinW, read: make(chan error, 1),
+		ledger: ledger{servers: make([]int, len(plan.servers))}}
 	go func() {
 		l.read <- errors.Join(readSamples(stdoutR, l.take), stdoutR.Close())
 	}()
@@ -110,9 +125,8 @@ func (l *Load) take(samples []Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range samples {
-		if s.Start.After(l.seen) {
-			l.seen = s.Start
-		}
+		l.seen = later(l.seen, s.Start)
+		l.ledger.take(s)
 		for _, w := range l.windows {
 			w.take(s)
 		}
@@ -124,14 +138,7 @@ func (l *Load) take(samples []Sample) {
 
 // Wait waits until the generator has reported its first sample.
 func (l *Load) Wait(ctx context.Context) error {
-	return poll(ctx, 5*time.Millisecond, "the load's first sample", func() (bool, error) {
-		if !l.process.running() {
-			return false, fmt.Errorf("the load ended; %s", l.process.lastWords())
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return !l.seen.IsZero(), nil
-	})
+	return l.poll(ctx, 5*time.Millisecond, "the load's first sample", func() bool { return !l.seen.IsZero() })
 }
 
 // Open starts a window at this moment. Close it, or it grows.
@@ -186,9 +193,11 @@ type Window struct {
 	samples []Sample
 }
 
-// take keeps the sample if it started within the window, which is open.
+// take keeps the sample if it started within the window, which is open. Of
+// established connections it keeps what ended in it: a connection that broke
+// was whole when the window opened.
 func (w *Window) take(s Sample) {
-	if s.Start.Before(w.from) {
+	if s.Start.Before(w.from) && !(s.Kind.kept() && s.End().After(w.from)) {
 		return
 	}
 	w.samples = append(w.samples, s)
@@ -207,14 +216,20 @@ func (w *Window) Close(ctx context.Context) (Figures, error) {
 // been decided, about a second ago, and returns at once.
 func (w *Window) CloseDecided(ctx context.Context) (Figures, error) {
 	w.load.mu.Lock()
-	end := w.load.seen.Add(-decided)
+	end := w.load.seen.Add(-w.load.decided())
 	w.load.mu.Unlock()
 	return w.closeAt(ctx, end)
 }
 
 // decided is the age at which a request has become something: the time it
-// may take, and some for the generator to say so.
-const decided = answerTimeout + 50*time.Millisecond
+// may take, and some for the generator to say so. The caller holds the lock.
+func (l *Load) decided() time.Duration {
+	const told = 50 * time.Millisecond
+	if l.wanted > 0 {
+		return keptTimeout + told
+	}
+	return answerTimeout + told
+}
 
 func (w *Window) closeAt(ctx context.Context, end time.Time) (Figures, error) {
 	err := poll(ctx, 10*time.Millisecond, "the load's last answers", func() (bool, error) {
@@ -223,13 +238,12 @@ func (w *Window) closeAt(ctx context.Context, end time.Time) (Figures, error) {
 		}
 		w.load.mu.Lock()
 		defer w.load.mu.Unlock()
-		return w.load.seen.Sub(end) >= decided, nil
+		return w.load.seen.Sub(end) >= w.load.decided(), nil
 	})
 	w.Discard()
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()
-	samples := slices.DeleteFunc(w.samples, func(s Sample) bool { return s.Start.After(end) })
-	return figure(samples, w.from, end), err
+	return w.figures(end), err
 }
 
 // Discard ends the window without a look at it.
@@ -244,20 +258,23 @@ func (w *Window) Discard() {
 func (w *Window) Now() Figures {
 	w.load.mu.Lock()
 	defer w.load.mu.Unlock()
-	return figure(w.samples, w.from, time.Now())
+	return w.figures(time.Now())
+}
+
+// figures computes those of the window until then. The caller holds the lock.
+func (w *Window) figures(end time.Time) Figures {
+	within := slices.DeleteFunc(slices.Clone(w.samples), func(s Sample) bool { return s.Start.After(end) })
+	f := figure(within, w.from, end)
+	f.Connections = connections(w.samples, w.load.ledger.servers, end)
+	return f
 }
 
 // Quiet waits until nothing that started in the last calm, since the call,
 // has failed. It takes at least calm plus the time that a request may take.
 func (w *Window) Quiet(ctx context.Context, calm time.Duration) error {
 	began := time.Now()
-	return poll(ctx, 20*time.Millisecond, "a time without failures", func() (bool, error) {
-		if !w.load.process.running() {
-			return false, fmt.Errorf("the load ended; %s", w.load.process.lastWords())
-		}
-		w.load.mu.Lock()
-		defer w.load.mu.Unlock()
-		return w.load.seen.Sub(later(began, w.failed)) > calm+decided, nil
+	return w.load.poll(ctx, 20*time.Millisecond, "a time without failures", func() bool {
+		return w.load.seen.Sub(later(began, w.failed)) > calm+w.load.decided()
 	})
 }
 

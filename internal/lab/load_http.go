@@ -28,9 +28,7 @@ type httpLoad struct {
 	clock
 	plan    loadPlan
 	epoll   int
-	family  int      // of sockets
-	hosts   []string // of the Host field
-	peers   []unix.Sockaddr
+	sites   websites
 	flights []flight
 	free    []int
 	due     fifo // by start, so also by timeout
@@ -55,13 +53,7 @@ func newHTTPLoad(plan loadPlan) (*httpLoad, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the load's epoll: %w", err)
 	}
-	l := &httpLoad{clock: newClock(), plan: plan, epoll: epoll, family: plan.family().number()}
-	for _, vip := range plan.vips {
-		to := netip.AddrPortFrom(vip, httpPort)
-		l.hosts = append(l.hosts, strings.TrimSuffix(to.String(), fmt.Sprintf(":%d", httpPort)))
-		l.peers = append(l.peers, sockaddr(to))
-	}
-	return l, nil
+	return &httpLoad{clock: newClock(), plan: plan, epoll: epoll, sites: newWebsites(plan)}, nil
 }
 
 func (l *httpLoad) close() { _ = unix.Close(l.epoll) }
@@ -107,25 +99,14 @@ func (l *httpLoad) start(n int, due time.Duration) {
 		l.record(f, Overload, -1)
 		return
 	}
-	fd, err := unix.Socket(l.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := l.sites.connect(f.vip)
 	if err != nil {
-		l.record(f, Overload, -1)
+		l.record(f, resultOf(err), -1)
 		return
 	}
 	f.fd = fd
 	slot := l.seat(f)
-	// Closing resets: no TIME_WAIT that would use up the ports.
-	err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	if err == nil {
-		err = unix.Connect(fd, l.peers[f.vip])
-	}
-	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		l.finish(slot, resultOf(err), -1)
-		return
-	}
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
-		Fd: int32(slot), Pad: int32(l.flights[slot].seat)}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if err := watch(l.epoll, fd, slot, l.flights[slot].seat); err != nil {
 		l.finish(slot, Overload, -1)
 	}
 }
@@ -167,7 +148,7 @@ func (l *httpLoad) wait(events []unix.EpollEvent, behind bool) {
 func (l *httpLoad) advance(slot int, ready uint32) {
 	f := &l.flights[slot]
 	if !f.sent && ready&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		l.scratch = httpRequest(l.scratch[:0], l.hosts[f.vip], f.nonce)
+		l.scratch = httpRequest(l.scratch[:0], l.sites.hosts[f.vip], f.nonce, false)
 		if _, err := unix.Write(f.fd, l.scratch); err != nil {
 			l.finish(slot, resultOf(err), -1)
 			return
@@ -284,6 +265,47 @@ func judge(answer []byte, ended bool, nonce uint64, servers []string) judgement 
 		return judgement{done: true, result: Wrong, server: server}
 	}
 	return judgement{done: true, result: OK, server: server}
+}
+
+// websites are the VIPs as HTTP sees them.
+type websites struct {
+	family int      // of sockets
+	hosts  []string // of the Host field
+	peers  []unix.Sockaddr
+}
+
+func newWebsites(plan loadPlan) websites {
+	w := websites{family: plan.family().number()}
+	for _, vip := range plan.vips {
+		to := netip.AddrPortFrom(vip, httpPort)
+		w.hosts = append(w.hosts, strings.TrimSuffix(to.String(), fmt.Sprintf(":%d", httpPort)))
+		w.peers = append(w.peers, sockaddr(to))
+	}
+	return w
+}
+
+// connect begins a connection to a VIP. Closing it resets it: no TIME_WAIT
+// uses up the ports.
+func (w websites) connect(vip int) (fd int, err error) {
+	fd, err = unix.Socket(w.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	if err == nil {
+		err = unix.Connect(fd, w.peers[vip])
+	}
+	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// watch makes epoll tell what a connection is ready for, each time anew. The
+// seat tells the users of a slot apart.
+func watch(epoll, fd, slot int, seat uint32) error {
+	return unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(slot), Pad: int32(seat)})
 }
 
 // resultOf says what a system call's error means for a request.

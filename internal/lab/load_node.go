@@ -103,7 +103,8 @@ func (p loadPlan) check() error {
 // RunLoad is the traffic generator's process, in the client's namespace. It is
 // open loop: requests start when they are due, whatever became of earlier
 // ones. It writes a Sample for each to stdout, and when stdin or ctx ends it
-// starts no more, waits for what is under way, and returns.
+// starts no more, waits for what is under way, and returns. Lines of stdin are
+// orders to keep established connections.
 func RunLoad(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	plan, err := parseLoadPlan(args)
 	if err != nil {
@@ -113,10 +114,6 @@ func RunLoad(ctx context.Context, args []string, stdin io.Reader, stdout io.Writ
 	debug.SetGCPercent(800)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		_, _ = io.Copy(io.Discard, stdin) // any end of it means stop
-		cancel()
-	}()
 	web, err := newHTTPLoad(plan)
 	if err != nil {
 		return err
@@ -127,12 +124,28 @@ func RunLoad(ctx context.Context, args []string, stdin io.Reader, stdout io.Writ
 		return err
 	}
 	defer datagrams.close()
+	keeper, err := newKeptLoad(plan)
+	if err != nil {
+		return err
+	}
+	defer keeper.close()
+	// The reader ends with stdin, which may be later than this function.
+	orders := make(chan error, 1)
+	go func() {
+		orders <- readOrders(ctx, stdin, keeper.orders)
+		cancel()
+	}()
 	out := &sampleWriter{w: stdout}
 	var group sync.WaitGroup
 	group.Go(func() { web.run(ctx, out) })
 	group.Go(func() { datagrams.run(ctx, out) })
+	group.Go(func() { keeper.run(ctx, out) })
 	group.Wait()
-	return out.flush()
+	select {
+	case err = <-orders:
+	default:
+	}
+	return errors.Join(err, out.flush())
 }
 
 // flushPeriod is how long samples are gathered before they are written.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,4 +108,21 @@ func measure(t *testing.T, l *Lab, options LoadOptions, after time.Duration, f f
 	t.Logf("%s in %s; %d late, results %v, generator CPU %s since its start", figures, figures.Span.Round(time.Millisecond),
 		figures.Late, figures.Results, load.CPU())
 	return figures
+}
+
+func route(t *testing.T, l *Lab, vip VIP, server string) {
+	t.Helper()
+	if err := l.Route(vip, server); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantWords checks that an error has them in it.
+func wantWords(t *testing.T, err error, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("got error %v, want %q in it", err, word)
+		}
+	}
 }

@@ -17,7 +17,7 @@ type ReportOptions struct {
 	Faults []string      // of FaultNames; default all but none
 	Repeat int           // runs of each; default 1
 	Watch  time.Duration // how long a run may take to recover; default 15s
-	Load   LoadOptions   // default 500 connections/s to each VIP, 10000 packets/s to the one under test
+	Load   LoadOptions   // default 500 connections/s to each VIP, 10000 packets/s to the one under test, none established
 }
 
 // A Row is one run: what clients lost to one fault.
@@ -33,16 +33,18 @@ type Row struct {
 	DetectMs       *float64 `json:"detect_ms"` // fault to verdict; null where there is nothing to detect
 	ApplyMs        *float64 `json:"apply_ms"`  // verdict, or command, to route in the kernel; null without a move
 
-	Recovered       bool     `json:"recovered"`        // within the watch
-	AllRoutesMs     *float64 `json:"all_routes_ms"`    // as apply_ms, until the last of the server's VIPs had moved
-	RouteChanges    int      `json:"route_changes"`    // of any VIP, as the kernel told
-	FailedElsewhere int      `json:"failed_elsewhere"` // of failed_requests, on VIPs that the fault does not concern
-	CutRequests     int      `json:"cut_requests"`     // of failed_requests, those under way when the route moved, if the server was well
-	LastAnswerMs    *float64 `json:"last_answer_ms"`   // drain: command to start of the last request that the server answered
+	Recovered       bool     `json:"recovered"`          // within the watch
+	AllRoutesMs     *float64 `json:"all_routes_ms"`      // as apply_ms, until the last of the server's VIPs had moved
+	RouteChanges    int      `json:"route_changes"`      // of any VIP, as the kernel told
+	FailedElsewhere int      `json:"failed_elsewhere"`   // of failed_requests, on VIPs that the fault does not concern
+	CutRequests     int      `json:"cut_requests"`       // of failed_requests, those under way when the route moved, if the server was well
+	LastNewOnOldMs  *float64 `json:"last_new_on_old_ms"` // command to start of the last new connection answered by the server that traffic leaves; null without a command
 	WrongAnswers    int      `json:"wrong_answers"`
-	LateRequests    int      `json:"late_requests"` // the generator started them over 5 ms late: many make the run worthless
+	LateRequests    int      `json:"late_requests"` // of any kind, that the generator started over 5 ms late: many make the run worthless
 	Links           Links    `json:"links"`
 	Family          Family   `json:"family"`
+
+	RowConnections
 }
 
 // Report measures faults one after the other, each run in a lab of its own,
@@ -81,6 +83,17 @@ func (o *ReportOptions) complete() error {
 			return fmt.Errorf("fault %s needs a controller", name)
 		}
 	}
+	if o.Lab.Failback == "" {
+		o.Lab.Failback = "immediate" // an undrain is measured, not a policy
+	}
+	if err := o.Lab.complete(); err != nil {
+		return err
+	}
+	for _, name := range o.Faults {
+		if least := faultNamed(name).servers; o.Lab.Servers < least {
+			return fmt.Errorf("fault %s needs at least %d servers", name, least)
+		}
+	}
 	if o.Repeat < 1 {
 		o.Repeat = 1
 	}
@@ -90,25 +103,31 @@ func (o *ReportOptions) complete() error {
 	if o.Load.UDP == nil {
 		o.Load.UDP = []int{0}
 	}
-	if o.Lab.Failback == "" {
-		o.Lab.Failback = "immediate" // an undrain is measured, not a policy
-	}
-	if err := o.Lab.complete(); err != nil {
-		return err
-	}
-	return o.Lab.enough("lab report")
+	return errors.Join(o.Lab.enough("lab report"), allowFiles(o.Load.Established))
 }
 
 // A trial is one run, while it runs.
 type trial struct {
 	lab    *Lab
 	fault  fault
-	vip    VIP    // the one under test, index 0
-	server string // the one that the fault is done to
+	vip    VIP // the one under test, index 0
+	load   *Load
+	kept   int // established connections
 	routes *RouteWatch
 	window *Window
-	began  time.Time // of the fault or command
 	watch  time.Duration
+
+	began    time.Time // of the fault, or of the first command
+	struck   time.Time // of the last one
+	server   string    // that it is done to
+	concerns []string  // the servers that something was done to
+	leavings []leaving
+}
+
+// strike notes that something is done to a server now.
+func (t *trial) strike(server string) {
+	t.server, t.struck = server, time.Now()
+	t.concerns = append(t.concerns, server)
 }
 
 // run builds a lab, does the fault to it under load, and measures.
@@ -120,7 +139,7 @@ func run(ctx context.Context, options ReportOptions, f fault) (row Row, err erro
 		return Row{}, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	t := &trial{lab: l, fault: f, vip: l.Site.VIPs[0], server: f.server, watch: options.Watch}
+	t := &trial{lab: l, fault: f, vip: l.Site.VIPs[0], kept: options.Load.Established, watch: options.Watch}
 	if err := t.prepare(ctx); err != nil {
 		return Row{}, err
 	}
@@ -128,19 +147,18 @@ func run(ctx context.Context, options ReportOptions, f fault) (row Row, err erro
 		return Row{}, err
 	}
 	defer t.routes.Close()
-	load, err := l.StartLoad(ctx, options.Load)
-	if err != nil {
+	if t.load, err = l.StartLoad(ctx, options.Load); err != nil {
 		return Row{}, err
 	}
-	if err := t.calm(ctx, load); err != nil {
+	if err := t.calm(ctx); err != nil {
 		return Row{}, err
 	}
-	figures, err := t.play(ctx, load)
+	figures, err := t.play(ctx)
 	if err != nil {
 		return Row{}, err
 	}
 	row, err = t.row(ctx, figures)
-	return row, errors.Join(err, load.Stop())
+	return row, errors.Join(err, t.load.Stop())
 }
 
 // prepare waits for the site to be healthy, and does what comes before the
@@ -157,10 +175,10 @@ func (t *trial) prepare(ctx context.Context) error {
 
 // calm waits for a second without failure, and then a random part of the
 // check interval, so that the fault comes at any phase of the checks.
-func (t *trial) calm(ctx context.Context, load *Load) error {
+func (t *trial) calm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, t.watch)
 	defer cancel()
-	window := load.Open()
+	window := t.load.Open()
 	defer window.Discard()
 	if err := window.Quiet(ctx, 0); err != nil {
 		return fmt.Errorf("before the fault, %s: %w", window.Now(), err)
@@ -174,9 +192,10 @@ func (t *trial) calm(ctx context.Context, load *Load) error {
 
 // play does the fault and watches until the site has recovered, or the watch
 // is over.
-func (t *trial) play(ctx context.Context, load *Load) (Figures, error) {
-	t.window = load.Open()
+func (t *trial) play(ctx context.Context) (Figures, error) {
+	t.window = t.load.Open()
 	t.began = time.Now()
+	t.strike(t.fault.server)
 	if err := t.fault.do(ctx, t); err != nil {
 		return Figures{}, err
 	}
@@ -184,7 +203,7 @@ func (t *trial) play(ctx context.Context, load *Load) (Figures, error) {
 	defer cancel()
 	err := t.fault.settled(watch, t)
 	if err == nil {
-		err = t.window.Quiet(watch, quietTime)
+		err = t.window.Quiet(watch, t.quiet())
 	}
 	if err != nil && !errors.Is(err, errWatchOver) {
 		return Figures{}, err
@@ -197,6 +216,15 @@ func (t *trial) play(ctx context.Context, load *Load) (Figures, error) {
 
 // quietTime is how long nothing may fail for successes to be lasting.
 const quietTime = 1500 * time.Millisecond
+
+// quiet is quietTime, and long enough for every established connection to have
+// spoken.
+func (t *trial) quiet() time.Duration {
+	if t.kept > 0 {
+		return max(quietTime, talkMost)
+	}
+	return quietTime
+}
 
 // errWatchOver ends a watch without recovery: a result, not a failure.
 var errWatchOver = errors.New("not recovered while watched")
@@ -212,27 +240,25 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 		Fault: t.fault.name, Profile: t.lab.Profile, Links: t.lab.Site.Links,
 		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
 		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
-		RouteChanges: len(changes), FailedElsewhere: f.Elsewhere(t.lab.Site, t.vip.Primary),
-		Family: t.lab.Site.Family,
+		RouteChanges: len(changes), FailedElsewhere: f.Elsewhere(t.lab.Site, t.concerns...),
+		LastNewOnOldMs: lastNewOnOld(f.samples, t.leavings), Family: t.lab.Site.Family,
+		RowConnections: rowConnections(f.Connections, t.lab.Site, t.began),
 	}
 	if !t.fault.verdict {
 		row.CutRequests = f.Cut(t.lab.Site, changes)
 	}
-	decided := t.began
+	decided := t.struck
 	if t.fault.verdict {
 		at, err := t.verdict(ctx)
 		if err != nil || at.IsZero() {
 			return row, err
 		}
-		row.DetectMs = since(t.began, at)
+		row.DetectMs = since(t.struck, at)
 		decided = at
 	}
-	if change, ok := t.routes.first(t.vip.Prefix, t.began); ok {
+	if change, ok := t.routes.first(t.vip.Prefix, t.struck); ok {
 		row.ApplyMs = since(decided, change.At)
 		row.AllRoutesMs = since(decided, t.lastRoute())
-	}
-	if t.fault.name == "drain" {
-		row.LastAnswerMs = t.lastAnswer(f)
 	}
 	return row, nil
 }
@@ -248,35 +274,24 @@ func (t *trial) verdict(ctx context.Context) (time.Time, error) {
 			return time.Time{}, fmt.Errorf("read the controller's events: %w", err)
 		}
 		if event.Kind == "verdict" && event.Server == t.server && event.VIP == t.vip.Prefix.String() &&
-			event.To == "down" && !event.Time.Before(t.began) {
+			event.To == "down" && !event.Time.Before(t.struck) {
 			return event.Time, nil
 		}
 	}
 	return time.Time{}, nil
 }
 
-// lastRoute returns when the last of the server's VIPs had its first change.
+// lastRoute returns when the last of the server's VIPs, or the one under test,
+// had its first change.
 func (t *trial) lastRoute() time.Time {
 	var last time.Time
 	for _, vip := range t.lab.Site.VIPs {
-		change, ok := t.routes.first(vip.Prefix, t.began)
-		if ok && vip.Primary == t.server {
+		change, ok := t.routes.first(vip.Prefix, t.struck)
+		if ok && (vip.Primary == t.server || vip == t.vip) {
 			last = later(last, change.At)
 		}
 	}
 	return last
-}
-
-// lastAnswer returns the time from the command to the last request of the VIP
-// that the server answered.
-func (t *trial) lastAnswer(f Figures) *float64 {
-	for _, tenure := range f.VIP(0).Answers {
-		if t.lab.Site.Servers[tenure.Server].Name == t.server {
-			return since(t.began, tenure.Last)
-		}
-	}
-	zero := 0.0
-	return &zero
 }
 
 func ms(d time.Duration) float64 {

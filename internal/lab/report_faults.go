@@ -13,6 +13,7 @@ import (
 type fault struct {
 	name    string
 	links   Links
+	servers int    // at least, of the site; 0 is what every report needs
 	server  string // that it is done to, or that it is about
 	steered bool   // senseless without a controller
 	verdict bool   // the controller should find the server down
@@ -37,6 +38,9 @@ func faultList() []fault {
 			do: act(RemoveVIP), settled: awaitVerdict},
 		{name: "drain", server: "web1", steered: true, do: drain, settled: awaitAway},
 		{name: "undrain", server: "web1", steered: true, before: drainFirst, do: undrain, settled: awaitBack},
+		{name: "drain-twice", servers: 3, server: "web1", steered: true, do: drainTwice, settled: awaitAway},
+		{name: "drain-undrain", server: "web1", steered: true, do: drainUndrain, settled: awaitBack},
+		{name: "drain-lose", servers: 3, server: "web1", steered: true, verdict: true, do: drainLose, settled: awaitAway},
 		{name: "controller-kill", server: "web1", steered: true, do: killController, settled: awaitReady},
 	}
 }
@@ -71,28 +75,89 @@ func act(action Action) func(context.Context, *trial) error {
 }
 
 func drain(ctx context.Context, t *trial) error {
-	moved, err := t.lab.Operator.Drain(ctx, api.DrainRequest{Server: t.server, Reason: "lab report"})
+	t.leavings = append(t.leavings, leaving{at: time.Now(), old: leavesServer(t.lab.Site, t.server)})
+	return drainServer(ctx, t.lab, t.server)
+}
+
+func drainServer(ctx context.Context, l *Lab, server string) error {
+	moved, err := l.Operator.Drain(ctx, api.DrainRequest{Server: server, Reason: "lab report"})
 	if err != nil {
-		return fmt.Errorf("drain %s: %w", t.server, err)
+		return fmt.Errorf("drain %s: %w", server, err)
 	}
 	if !moved.Confirmed {
-		return fmt.Errorf("drain %s: not confirmed by every router", t.server)
+		return fmt.Errorf("drain %s: not confirmed by every router", server)
 	}
 	return nil
 }
 
 func drainFirst(ctx context.Context, t *trial) error {
-	if err := drain(ctx, t); err != nil {
+	if err := drainServer(ctx, t.lab, t.fault.server); err != nil {
 		return err
 	}
-	return t.lab.waitAway(ctx, t.vip, t.server)
+	return t.lab.waitAway(ctx, t.vip, t.fault.server)
 }
 
 func undrain(ctx context.Context, t *trial) error {
+	t.leavings = append(t.leavings, leaving{at: time.Now(), old: leavesOthers(t.lab.Site, t.server)})
 	if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Server: t.server}); err != nil {
 		return fmt.Errorf("undrain %s: %w", t.server, err)
 	}
 	return nil
+}
+
+// drainTwice drains the server, and then the one that took over, while
+// connections of both are open.
+func drainTwice(ctx context.Context, t *trial) error {
+	next, err := drainMidway(ctx, t)
+	if err != nil {
+		return err
+	}
+	t.strike(next)
+	return drain(ctx, t)
+}
+
+func drainUndrain(ctx context.Context, t *trial) error {
+	if _, err := drainMidway(ctx, t); err != nil {
+		return err
+	}
+	t.strike(t.server)
+	return undrain(ctx, t)
+}
+
+// drainLose drains the server, and then the one that took over crashes.
+func drainLose(ctx context.Context, t *trial) error {
+	next, err := drainMidway(ctx, t)
+	if err != nil {
+		return err
+	}
+	t.strike(next)
+	return t.lab.Do(ctx, Crash, next)
+}
+
+// midway is how long a drain is under way before the next thing happens.
+const midway = 500 * time.Millisecond
+
+// drainMidway drains the server, waits until every established connection has
+// spoken since, opens some more, and returns the server that they went to: the
+// one that took over the VIP under test.
+func drainMidway(ctx context.Context, t *trial) (string, error) {
+	if err := drain(ctx, t); err != nil {
+		return "", err
+	}
+	if err := t.lab.waitAway(ctx, t.vip, t.server); err != nil {
+		return "", err
+	}
+	wait := midway
+	if t.kept > 0 {
+		wait += talkMost
+	}
+	if err := pause(ctx, wait); err != nil {
+		return "", err
+	}
+	if err := t.load.Establish(ctx, t.kept/4); err != nil {
+		return "", err
+	}
+	return t.lab.where(ctx, t.vip)
 }
 
 func killController(ctx context.Context, t *trial) error {
@@ -113,7 +178,7 @@ func awaitBack(ctx context.Context, t *trial) error { return t.lab.WaitAt(ctx, t
 // controller that never moves it, or none, is seen by the watch's end.
 func awaitAway(ctx context.Context, t *trial) error {
 	return poll(ctx, 5*time.Millisecond, "the route to move", func() (bool, error) {
-		_, moved := t.routes.first(t.vip.Prefix, t.began)
+		_, moved := t.routes.first(t.vip.Prefix, t.struck)
 		_, err := t.routes.Changes()
 		return moved, err
 	})

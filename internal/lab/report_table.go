@@ -23,6 +23,12 @@ func (r Row) String() string {
 	if r.ApplyMs != nil {
 		fmt.Fprintf(&b, ", route after %s ms more", number(*r.ApplyMs))
 	}
+	if r.Established > 0 {
+		fmt.Fprintf(&b, ", %d of %d established connections broke", r.BrokenConnections, r.Established+r.Opened)
+	}
+	if r.LastNewOnOldMs != nil {
+		fmt.Fprintf(&b, ", last new connection on the old server after %s ms", number(*r.LastNewOnOldMs))
+	}
 	if !r.Recovered {
 		b.WriteString(", NOT RECOVERED")
 	}
@@ -37,13 +43,13 @@ func (r Row) String() string {
 
 // TooBusy reports whether the machine had so little time for the generator
 // that losses may be the machine's own.
-func (r Row) TooBusy() bool { return r.LateRequests*100 > r.Requests+r.PacketsSent }
+func (r Row) TooBusy() bool { return r.LateRequests*100 > r.Requests+r.PacketsSent+r.Exchanges }
 
 // WriteTable writes rows for people: for each fault and profile the median of
 // the runs, and for the outage also least and most.
 func WriteTable(w io.Writer, rows []Row) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "fault\tprofile\truns\toutage ms\tleast\tmost\tfailed\trequests\tlost\tpackets\tdetect ms\tapply ms\troute changes\tlate\t")
+	fmt.Fprintln(table, "fault\tprofile\truns\toutage ms\tleast\tmost\tfailed\trequests\tlost\tpackets\tbroken\testablished\tdetect ms\tapply ms\tnew on old ms\troute changes\tlate\t")
 	for _, group := range groups(rows) {
 		column := func(of func(Row) float64) []float64 {
 			return values(group, func(r Row) *float64 { v := of(r); return &v })
@@ -53,15 +59,18 @@ func WriteTable(w io.Writer, rows []Row) error {
 		if slices.ContainsFunc(group, func(r Row) bool { return !r.Recovered }) {
 			mark = ">"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
+		fmt.Fprintf(table, "%s\t%s\t%d"+strings.Repeat("\t%s", 14)+"\t\n",
 			group[0].Fault, group[0].Profile, len(group),
 			mark+median(outage), number(outage[0]), mark+number(outage[len(outage)-1]),
 			median(column(func(r Row) float64 { return float64(r.FailedRequests) })),
 			median(column(func(r Row) float64 { return float64(r.Requests) })),
 			median(column(func(r Row) float64 { return float64(r.PacketsLost) })),
 			median(column(func(r Row) float64 { return float64(r.PacketsSent) })),
+			median(column(func(r Row) float64 { return float64(r.BrokenConnections) })),
+			median(column(func(r Row) float64 { return float64(r.Established + r.Opened) })),
 			median(values(group, func(r Row) *float64 { return r.DetectMs })),
 			median(values(group, func(r Row) *float64 { return r.ApplyMs })),
+			median(values(group, func(r Row) *float64 { return r.LastNewOnOldMs })),
 			median(column(func(r Row) float64 { return float64(r.RouteChanges) })),
 			median(column(func(r Row) float64 { return float64(r.LateRequests) })))
 	}

@@ -111,7 +111,7 @@ func TestRowHasTheNamesThatWerePromised(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"fault", "profile", "repeat", "requests", "failed_requests", "outage_ms",
-		"packets_sent", "packets_lost", "detect_ms", "apply_ms"} {
+		"packets_sent", "packets_lost", "detect_ms", "apply_ms", "established", "broken_connections", "last_new_on_old_ms"} {
 		if !strings.Contains(string(text), `"`+name+`":`) {
 			t.Errorf("%s has no %s", text, name)
 		}
@@ -130,7 +130,7 @@ func TestTableHasMedians(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	want := []string{"crash", "fast", "3", ">20", "10", ">30", "0", "0", "0", "0", "2", "-", "0", "0"}
+	want := []string{"crash", "fast", "3", ">20", "10", ">30", "0", "0", "0", "0", "0", "0", "2", "-", "-", "0", "0"}
 	if got := strings.Fields(lines[1]); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -19,11 +19,12 @@ const (
 	Short                     // the connection ended before the answer was complete
 	Wrong                     // an answer, but not to this request, or not 200
 	Overload                  // the generator could not start it: the measurement is void
+	Ended                     // a kept connection was closed by its server, between requests
 )
 
 // String returns the result in words.
 func (r Result) String() string {
-	words := [...]string{"ok", "timeout", "refused", "reset", "unreachable", "short answer", "wrong answer", "generator overload"}
+	words := [...]string{"ok", "timeout", "refused", "reset", "unreachable", "short answer", "wrong answer", "generator overload", "ended by the server"}
 	if int(r) >= len(words) {
 		panic("lab: no such result")
 	}
@@ -36,7 +37,25 @@ type Kind uint8
 const (
 	HTTP Kind = iota // a new connection with one request
 	UDP              // a packet that is echoed
+	// Of established connections, which the client keeps. Their Server is the one
+	// that the connection was opened to, whoever answers.
+	Open   // a connection was opened to be kept, and had its first answer
+	Reopen // the same, in place of one that broke
+	Talk   // a request on it; with another result than OK it is broken
+	Finish // it was closed by the client, who was told to
 )
+
+// String returns the kind in words.
+func (k Kind) String() string {
+	words := [...]string{"request", "packet", "opening", "opening again", "request on an established connection", "close"}
+	if int(k) >= len(words) {
+		panic("lab: no such kind of sample")
+	}
+	return words[k]
+}
+
+// kept reports whether it is about an established connection.
+func (k Kind) kept() bool { return k >= Open }
 
 // A Sample is one request or packet, from start to end.
 type Sample struct {
@@ -48,6 +67,9 @@ type Sample struct {
 	Took   time.Duration // until it was decided
 	Late   time.Duration // how much after its due time it was started
 }
+
+// End is when it was decided.
+func (s Sample) End() time.Time { return s.Start.Add(s.Took) }
 
 // lateLimit is how late a start may be before it is counted as late: the
 // generator did not get the CPU, and what it measures then is itself.

@@ -12,8 +12,10 @@ import (
 // serverHeader names the server in every HTTP answer.
 const serverHeader = "X-Server"
 
-// maxRequest bounds the head of a request.
-const maxRequest = 8 << 10
+const (
+	maxRequest   = 8 << 10 // bytes of a request's head, at most
+	usualRequest = 512     // and nearly always: thousands of connections have a buffer each
+)
 
 // A website answers HTTP/1.1: GET and HEAD of /healthz, and of / with the
 // server's name and the nonce asked for (/?n=NONCE). net/http would do this
@@ -45,7 +47,7 @@ func (w *website) serve(conn net.Conn) {
 	defer conn.Close()
 	buffer, ok := w.buffers.Get().(*[]byte)
 	if !ok {
-		fresh := make([]byte, maxRequest)
+		fresh := make([]byte, usualRequest)
 		buffer = &fresh
 	}
 	defer w.buffers.Put(buffer)
@@ -54,8 +56,11 @@ func (w *website) serve(conn net.Conn) {
 	for {
 		head := bytes.Index((*buffer)[:have], []byte("\r\n\r\n"))
 		if head < 0 {
-			if have == len(*buffer) {
+			if have == maxRequest {
 				return
+			}
+			if have == len(*buffer) {
+				*buffer = append(*buffer, make([]byte, maxRequest-have)...)
 			}
 			n, err := conn.Read((*buffer)[have:])
 			if err != nil {
@@ -170,14 +175,17 @@ func (w *website) answer(b []byte, r request) []byte {
 	return b
 }
 
-// httpRequest appends the request that the generator makes: a new connection
-// each, and an answer that only this request can have.
-func httpRequest(b []byte, host string, nonce uint64) []byte {
+// httpRequest appends a request that the generator makes, with an answer that
+// only this request can have. It is the connection's last one unless keep.
+func httpRequest(b []byte, host string, nonce uint64, keep bool) []byte {
 	b = append(b, "GET /?n="...)
 	b = appendNonce(b, nonce)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, host...)
-	return append(b, "\r\nConnection: close\r\n\r\n"...)
+	if !keep {
+		b = append(b, "\r\nConnection: close"...)
+	}
+	return append(b, "\r\n\r\n"...)
 }
 
 // appendNonce appends a nonce, always of the same length.

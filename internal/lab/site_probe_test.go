@@ -45,7 +45,7 @@ func fetch(h *host, to netip.Addr, patience time.Duration) (string, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
-	if _, err := conn.Write(httpRequest(nil, to.String(), 1)); err != nil {
+	if _, err := conn.Write(httpRequest(nil, to.String(), 1, false)); err != nil {
 		return "", err
 	}
 	answer, err := io.ReadAll(conn)

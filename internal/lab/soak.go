@@ -17,7 +17,7 @@ type SoakOptions struct {
 	Lab  Options       // a controller is a must
 	For  time.Duration // default 10m
 	Busy int           // processes that keep a core busy each; negative is one for each CPU
-	Load LoadOptions   // default 20 connections/s to each VIP, 100 packets/s in all
+	Load LoadOptions   // default 20 connections/s to each VIP, 100 packets/s in all, none established
 	Idle bool          // no load at all
 }
 
@@ -37,6 +37,9 @@ type Soak struct {
 	FailedRequests int      `json:"failed_requests"`
 	PacketsSent    int      `json:"packets_sent"`
 	PacketsLost    int      `json:"packets_lost"`
+	Established    int      `json:"established"` // connections that the client kept
+	Broken         int      `json:"broken_connections"`
+	Exchanges      int      `json:"exchanges"` // requests on them
 	WrongAnswers   int      `json:"wrong_answers"`
 	Failures       []string `json:"failures"`      // the first ones, in words; never null
 	LateRequests   int      `json:"late_requests"` // requests and packets that the generator started over 5 ms late
@@ -94,7 +97,10 @@ func (o *SoakOptions) complete() error {
 	if o.Load.Packets == 0 {
 		o.Load.Packets = 100
 	}
-	return o.Lab.complete()
+	if o.Idle && o.Load.Established > 0 {
+		return fmt.Errorf("lab soak: %d established connections need a load", o.Load.Established)
+	}
+	return errors.Join(o.Lab.complete(), allowFiles(o.Load.Established))
 }
 
 // A soaking is a Soak while it runs.
@@ -225,6 +231,7 @@ func (w *soaking) sum(ctx context.Context, routes *RouteWatch, last uint64, coun
 	s.Profile, s.Family, s.Busy = w.lab.Profile, w.lab.Site.Family, w.options.Busy
 	s.Servers, s.VIPs = len(w.lab.Site.Servers), len(w.lab.Site.VIPs)
 	s.Requests, s.FailedRequests, s.PacketsSent, s.PacketsLost = count.requests, count.failed, count.packets, count.lost
+	s.Established, s.Broken, s.Exchanges = w.options.Load.Established, count.broken, count.talks
 	s.WrongAnswers, s.LateRequests, s.LatestMs = count.wrong, count.late, ms(count.latest)
 	s.Failures = append([]string{}, count.failures...)
 	return nil

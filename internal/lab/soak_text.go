@@ -51,6 +51,9 @@ func (s Soak) String() string {
 		fmt.Fprintf(&b, "client      %d of %d requests failed, %d of %d packets lost", s.FailedRequests, s.Requests, s.PacketsLost, s.PacketsSent)
 		fmt.Fprintf(&b, "; %d started over 5 ms late, the latest %s ms\n", s.LateRequests, number(s.LatestMs))
 	}
+	if s.Established > 0 {
+		fmt.Fprintf(&b, "established %d connections broke, of %d that made %d requests\n", s.Broken, s.Established, s.Exchanges)
+	}
 	fmt.Fprintf(&b, "controller  %.2f %% of one core, %.1f MiB resident, %.1f at most\n", s.ControllerCPU, s.ControllerMiB, s.ControllerPeak)
 	if s.Busy > 0 {
 		fmt.Fprintf(&b, "busy        %d processes used %.0f %% of one core\n", s.Busy, s.BusyCPU)

@@ -14,6 +14,7 @@ type tally struct {
 	site             Site
 	requests, failed int
 	packets, lost    int
+	talks, broken    int // requests on established connections, and those that were their last
 	wrong, late      int
 	latest           time.Duration // the largest lateness
 	failures         []string      // the first ones, in words
@@ -30,8 +31,14 @@ func (l *Load) tally(site Site) *tally {
 
 func (t *tally) take(s Sample) {
 	total, bad := &t.requests, &t.failed
-	if s.Kind == UDP {
+	switch s.Kind {
+	case HTTP, Open, Reopen:
+	case UDP:
 		total, bad = &t.packets, &t.lost
+	case Talk:
+		total, bad = &t.talks, &t.broken
+	case Finish:
+		return
 	}
 	*total++
 	if s.Late > lateLimit {
@@ -52,10 +59,6 @@ func (t *tally) take(s Sample) {
 
 // tell says in words what failed.
 func (t *tally) tell(s Sample) string {
-	what := "request"
-	if s.Kind == UDP {
-		what = "packet"
-	}
 	return fmt.Sprintf("%s %s to %s: %s after %.1f ms, started %.1f ms late", s.Start.Format(time.TimeOnly+".000"),
-		what, t.site.VIPs[s.VIP].Address, s.Result, ms(s.Took), ms(s.Late))
+		s.Kind, t.site.VIPs[s.VIP].Address, s.Result, ms(s.Took), ms(s.Late))
 }
