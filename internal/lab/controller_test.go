@@ -46,7 +46,12 @@ func runController(args []string) error {
 			for _, vip := range site.VIPs {
 				prefixes = append(prefixes, vip.Prefix)
 			}
-			return linux.Open(*router.Linux, prefixes, log)
+			driver, err := linux.Open(*router.Linux, prefixes, log)
+			if err != nil {
+				return nil, err
+			}
+			driver.KeepFlows(-1, site.Policy.Drain)
+			return driver, nil
 		},
 		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {
 			return probe.New(news, log)

@@ -33,6 +33,7 @@ type Row struct {
 	DetectMs       *float64 `json:"detect_ms"` // fault to verdict; null where there is nothing to detect
 	ApplyMs        *float64 `json:"apply_ms"`  // verdict, or command, to route in the kernel; null without a move
 
+	Servers         []string `json:"servers"`            // that something was done to, in this order
 	Recovered       bool     `json:"recovered"`          // within the watch
 	AllRoutesMs     *float64 `json:"all_routes_ms"`      // as apply_ms, until the last of the server's VIPs had moved
 	RouteChanges    int      `json:"route_changes"`      // of any VIP, as the kernel told
@@ -89,11 +90,6 @@ func (o *ReportOptions) complete() error {
 	if err := o.Lab.complete(); err != nil {
 		return err
 	}
-	for _, name := range o.Faults {
-		if least := faultNamed(name).servers; o.Lab.Servers < least {
-			return fmt.Errorf("fault %s needs at least %d servers", name, least)
-		}
-	}
 	if o.Repeat < 1 {
 		o.Repeat = 1
 	}
@@ -103,7 +99,15 @@ func (o *ReportOptions) complete() error {
 	if o.Load.UDP == nil {
 		o.Load.UDP = []int{0}
 	}
-	return errors.Join(o.Lab.enough("lab report"), allowFiles(o.Load.Established))
+	if err := o.Lab.enough("lab report"); err != nil {
+		return err
+	}
+	for _, name := range o.Faults {
+		if least := faultNamed(name).servers; o.Lab.Servers < least {
+			return fmt.Errorf("fault %s needs at least %d servers", name, least)
+		}
+	}
+	return allowFiles(o.Load.Established)
 }
 
 // A trial is one run, while it runs.
@@ -237,7 +241,7 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 	}
 	changes = slices.DeleteFunc(changes, func(c RouteChange) bool { return c.At.Before(t.began) })
 	row := Row{
-		Fault: t.fault.name, Profile: t.lab.Profile, Links: t.lab.Site.Links,
+		Fault: t.fault.name, Servers: t.concerns, Profile: t.lab.Profile, Links: t.lab.Site.Links,
 		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
 		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
 		RouteChanges: len(changes), FailedElsewhere: f.Elsewhere(t.lab.Site, t.concerns...),

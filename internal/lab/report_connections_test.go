@@ -1,0 +1,60 @@
+package lab
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is moved on purpose, established connections stay whole; also when
+// moves overlap. Only a server that is lost takes its own with it.
+func TestPlannedMovesBreakNoConnection(t *testing.T) {
+	for _, c := range []struct {
+		family Family
+		faults []string
+	}{
+		{IPv4, []string{"drain", "undrain", "drain-twice"}},
+		{IPv4, []string{"drain-undrain"}},
+		{IPv4, []string{"drain-lose"}},
+		{IPv6, []string{"drain-twice", "drain-undrain"}},
+		{IPv6, []string{"drain-lose"}},
+	} {
+		t.Run(string(c.family)+"-"+strings.Join(c.faults, "-"), func(t *testing.T) {
+			t.Parallel()
+			load := lightLoad()
+			load.Established = 120
+			var progress bytes.Buffer
+			rows, err := Report(t.Context(), ReportOptions{
+				Lab:    steered(Options{Base: shortDir(t), Family: c.family}),
+				Faults: c.faults, Watch: time.Minute, Load: load,
+			}, &progress)
+			t.Log("\n" + progress.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				wantConnections(t, row, load.Established)
+			}
+		})
+	}
+}
+
+func wantConnections(t *testing.T, row Row, established int) {
+	t.Helper()
+	if row.Established != established || row.At("web1").Established != established/4 && row.Fault != "undrain" {
+		t.Errorf("%s: %d established connections, %+v; want %d, evenly over four servers", row.Fault, row.Established, row.Connections, established)
+	}
+	for _, server := range row.Connections {
+		want := 0
+		if row.Fault == "drain-lose" && server.Server == row.Servers[len(row.Servers)-1] {
+			want = server.Established + server.Opened
+		}
+		if server.Broken != want {
+			t.Errorf("%s: %d connections to %s broke (%v), want %d: %+v", row.Fault, server.Broken, server.Server, row.BrokenWhy, want, server)
+		}
+	}
+	if row.LastNewOnOldMs == nil {
+		t.Errorf("%s: it is not told when the old server got its last new connection", row.Fault)
+	}
+}
