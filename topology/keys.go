@@ -44,7 +44,7 @@ func (o object) keys() []string {
 	case aliveObject:
 		return []string{"interval", "fall"}
 	case vipObject:
-		return slices.Concat([]string{"name", "prefix", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames())
+		return slices.Concat([]string{"name", "prefix", "prefixes", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames())
 	case failbackObject:
 		return []string{"after"}
 	case routerObject:

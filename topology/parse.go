@@ -11,7 +11,7 @@ import (
 // itself: every server can be in the tiers of every VIP.
 const (
 	maxServers = 1024
-	maxVIPs    = 65536
+	maxVIPs    = 131072
 	maxPairs   = 4 << 20 // servers in tiers of VIPs
 )
 

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -275,5 +276,65 @@ func TestDetailOfAwkwardLines(t *testing.T) {
 	whole := Problem{File: "site.yaml", Message: "too large"}
 	if got := whole.Detail(); got != "site.yaml: too large" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// manyPrefixes is a site of one entry with so many prefixes.
+func manyPrefixes(n int) []byte {
+	var b strings.Builder
+	b.WriteString("servers: {web1: 192.0.2.11, web2: 192.0.2.12}\nrouters: {edge: {linux: {}}}\nvips:\n- primary: web1\n  prefixes:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - 10.%d.%d.%d\n", i>>16, i>>8&255, i&255)
+	}
+	return []byte(b.String())
+}
+
+func TestAHundredThousandPrefixesAreOneEntry(t *testing.T) {
+	site := mustParse(t, manyPrefixes(100_000))
+	if entries, judges := site.Entries(), site.Judges(); len(site.VIPs) != 100_000 || len(entries) != 1 || len(entries[0].Prefixes) != 100_000 || len(judges) != 1 {
+		t.Errorf("%d VIPs, %d entries, %d judges; want 100000, 1, 1", len(site.VIPs), len(entries), len(judges))
+	}
+	text := string(manyPrefixes(100_000)) + "  - 10.1.0.0\n  - 10.0.0.0/24\n"
+	if _, err := Parse("site.yaml", []byte(text)); err == nil ||
+		!strings.Contains(err.Error(), "site.yaml:100006:5: vips[0].prefixes[100000]: 10.1.0.0/32 is given twice, first on line 65542") ||
+		!strings.Contains(err.Error(), "site.yaml:100007:5: vips[0].prefixes[100001]: 10.0.0.0/24 overlaps 10.0.0.0/32 (line 6): one packet would have two ways to go") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVIPsWithOneCheckOfTheServersAreJudgedAlike(t *testing.T) {
+	site := mustParse(t, []byte(`
+servers: {web1: {addresses: [192.0.2.11, "2001:db8::11"]}, web2: 192.0.2.12}
+checks: {own: {tcp: 80, through: address}, other: {tcp: 80, through: address}, path: {tcp: 80}}
+vips:
+  - {prefix: 203.0.113.4, check: own, primary: web2}
+  - {prefix: 203.0.113.3, check: own, primary: web1}
+  - {prefix: 203.0.113.2, check: other}
+  - {prefixes: [203.0.113.6, 203.0.113.1], check: path}
+  - {prefix: 203.0.113.5, check: path}
+  - {prefix: "2001:db8:1::1", check: own}
+routers: {edge: {linux: {}}}
+`))
+	var got []string
+	for _, judge := range site.Judges() {
+		got = append(got, fmt.Sprintf("%s judges %d, asks %v of %v", judge.VIP.Prefix.Addr(), judge.VIPs, judge.VIP.Check, judge.Servers))
+	}
+	want := []string{
+		"203.0.113.1 judges 2, asks path of [web1 web2]",
+		"203.0.113.2 judges 1, asks other of [web1 web2]",
+		"203.0.113.3 judges 2, asks own of [web1 web2]",
+		"203.0.113.5 judges 1, asks path of [web1 web2]",
+		"2001:db8:1::1 judges 1, asks own of [web1]",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func BenchmarkParseAHundredThousandPrefixes(b *testing.B) {
+	data := manyPrefixes(100_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		mustParse(b, data)
 	}
 }

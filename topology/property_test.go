@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,9 +125,14 @@ func checkPromises(t *testing.T, site *Site) {
 			t.Errorf("%s: no check, address or tier: %+v", vip.Prefix, vip)
 		}
 		for _, addr := range vip.Addresses {
-			if !vip.Prefix.Contains(addr) {
-				t.Errorf("%s does not hold %s", vip.Prefix, addr)
+			if !slices.ContainsFunc(site.VIPs, func(of VIP) bool { return of.Entry == vip.Entry && of.Prefix.Contains(addr) }) {
+				t.Errorf("the entry of %s does not hold %s", vip.Prefix, addr)
 			}
+		}
+		entry, known := site.VIP(vip.Entry)
+		judge, judged := site.VIP(vip.Judge)
+		if !known || !judged || entry.Judge != vip.Judge || judge.Check != vip.Check || judge.Judge != vip.Judge || vip.Entry.Compare(vip.Prefix) > 0 {
+			t.Errorf("%s is of entry %s and judged as %s", vip.Prefix, vip.Entry, vip.Judge)
 		}
 		seen := map[ServerName]bool{}
 		for _, name := range vip.Servers() {
@@ -164,9 +170,10 @@ func drawSite(t *rapid.T) *Site {
 	for i := range rapid.IntRange(1, 3).Draw(t, "checks") {
 		site.Checks = append(site.Checks, drawCheck(t, CheckName(fmt.Sprintf("check%d", i))))
 	}
-	for i := range rapid.IntRange(1, 4).Draw(t, "vips") {
-		site.VIPs = append(site.VIPs, drawVIP(t, site, i))
+	for i := range rapid.IntRange(1, 4).Draw(t, "entries") {
+		site.VIPs = append(site.VIPs, drawEntry(t, site, i)...)
 	}
+	judge(site)
 	for i := range rapid.IntRange(1, 2).Draw(t, "routers") {
 		site.Routers = append(site.Routers, Router{Name: RouterName(fmt.Sprintf("r%d", i)), Linux: &Linux{
 			Table:    rapid.SampledFrom([]int{1, 253, 254, 1000, math.MaxUint32 - 1}).Draw(t, "table") + i,
@@ -255,6 +262,33 @@ func drawHTTP(t *rapid.T, port uint16) *HTTP {
 	}
 	http.SkipVerify = http.TLS && rapid.Bool().Draw(t, "skip verify")
 	return http
+}
+
+// drawEntry draws the VIPs of the i-th entry: one or more.
+func drawEntry(t *rapid.T, site *Site, i int) []VIP {
+	vip := drawVIP(t, site, i)
+	all := []VIP{vip}
+	if !vip.Prefix.IsSingleIP() {
+		return all
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "more") {
+		vip.Prefix = netip.PrefixFrom(all[len(all)-1].Prefix.Addr().Next(), vip.Prefix.Addr().BitLen())
+		all = append(all, vip)
+	}
+	return all
+}
+
+// judge says which VIPs are judged alike.
+func judge(site *Site) {
+	for i := range site.VIPs {
+		vip := &site.VIPs[i]
+		if check, _ := site.Check(vip.Check); check.Through != ThroughAddress {
+			continue
+		}
+		vip.Judge = site.VIPs[slices.IndexFunc(site.VIPs, func(other VIP) bool {
+			return other.Check == vip.Check && other.Prefix.Addr().Is4() == vip.Prefix.Addr().Is4()
+		})].Prefix
+	}
 }
 
 // drawVIP draws the i-th VIP; later ones have higher prefixes, as sorted.

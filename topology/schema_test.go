@@ -29,8 +29,8 @@ func TestShippedExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err.(Problems).Detail())
 	}
-	if got := len(site.VIPs); got != 5 {
-		t.Errorf("the example has %d VIPs, want 5", got)
+	if got := len(site.VIPs); got != 8 {
+		t.Errorf("the example has %d VIPs, want 8", got)
 	}
 	if err := schema(t).Validate(asJSON(t, data)); err != nil {
 		t.Errorf("the example does not fit the schema: %v", err)
@@ -81,7 +81,7 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 	without := []string{
 		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
 		"check.http", "check.https", "check.tcp", "check.icmp", "http.host", "https.host", "tcp.port",
-		"vip.name", "vip.prefix", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
+		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
 	}
 	for name, def := range definitions(t) {

@@ -48,18 +48,19 @@ type Server struct {
 type VIP struct {
 	Name      string       // optional, for people; "" when the file gives none
 	Prefix    netip.Prefix // masked; unique and disjoint within the site
-	Addresses []netip.Addr // what checks talk to; never empty. Default: the first host address of Entry
+	Addresses []netip.Addr // in the prefixes of its entry: what checks talk to; never empty. Default: the first host address of the first prefix of its entry
 	Check     CheckName
 	Tiers     []Tier // in order of preference; never empty, no empty tier, no server twice
 	Mode      Mode
 	Failback  Failback  // the VIP's own, or the site's
 	OnAllDown OnAllDown // the VIP's own, or the site's
 
-	// Entry is the first prefix of those that the file lists in one entry, whose
+	// Entry is the lowest prefix of those that the file lists in one entry, whose
 	// VIPs differ in Prefix alone; Prefix itself for an entry of one.
 	Entry netip.Prefix
 	// Judge is the prefix under which the verdicts of the VIP's servers are kept:
-	// the first of the VIPs whose checks ask exactly the same of a server.
+	// the lowest of the VIPs whose checks ask exactly the same of a server. Those are
+	// of one entry, or have the same check through the servers' own addresses.
 	Judge netip.Prefix
 }
 

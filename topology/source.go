@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	maxFile     = 4 << 20   // bytes; a site of tens of thousands of VIPs fits
+	maxFile     = 4 << 20   // bytes; a site of a hundred thousand VIPs fits
 	maxSearch   = 256 << 10 // bytes in which to search for the line of a syntax error
 	maxAliased  = 10_000    // nodes reached through aliases; a bomb has billions
 	maxProblems = 1000      // more help nobody, and each costs a search for what was meant

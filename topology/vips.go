@@ -1,15 +1,28 @@
 package topology
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
-// A draft is a VIP as read, with the places that later problems point at.
+// A draft is an entry of vips as read, with the places that later problems
+// point at.
 type draft struct {
 	VIP
-	at     cursor // the prefix
-	nameAt cursor // the name; path only means anything when Name is set
+	at     cursor   // the prefix, or the first of several
+	nameAt cursor   // the name; path only means anything when Name is set
+	listed []listed // all prefixes, in the order of the file; at least one
+}
+
+// A listed prefix is one of an entry, and where it stands.
+type listed struct {
+	prefix netip.Prefix
+	node   *yaml.Node
+	index  int // among those that the file lists, good or bad
 }
 
 // readVIPs reads the section vips.
@@ -25,13 +38,15 @@ func (r *reader) readVIPs(f fields) {
 		return
 	}
 	items, _ := c.list("a list of VIPs such as " + example)
-	if len(items) > maxVIPs {
-		items[maxVIPs].problem("more than %d VIPs", maxVIPs)
-		items = items[:maxVIPs]
-	}
+	count := 0
 	for _, item := range items {
 		if d, ok := r.readVIP(item); ok {
 			r.drafts = append(r.drafts, d)
+			count += len(d.listed)
+		}
+		if count > maxVIPs {
+			item.problem("the VIPs up to here are more than %d", maxVIPs)
+			break
 		}
 		if r.pairs > maxPairs {
 			item.problem("the VIPs up to here have more than %d servers in their tiers", maxPairs)
@@ -40,9 +55,39 @@ func (r *reader) readVIPs(f fields) {
 	}
 	r.disjoint()
 	r.distinctNames()
+	r.unfold(count)
+}
+
+// unfold makes VIPs of the drafts, and finds out which are judged alike.
+func (r *reader) unfold(count int) {
+	type question struct {
+		check CheckName
+		is4   bool
+	}
+	judges := map[question]netip.Prefix{} // the first VIP of each check that goes to servers' own addresses
+	for i := range r.drafts {
+		d := &r.drafts[i]
+		d.Entry = slices.MinFunc(d.listed, func(a, b listed) int { return a.prefix.Compare(b.prefix) }).prefix
+		d.Judge = d.Entry
+		q := question{d.Check, d.Entry.Addr().Is4()}
+		if first, known := judges[q]; !known || d.Entry.Compare(first) < 0 {
+			judges[q] = d.Entry
+		}
+	}
+	through := map[CheckName]Through{}
+	for _, check := range r.site.Checks {
+		through[check.Name] = check.Through
+	}
+	r.site.VIPs = make([]VIP, 0, count)
 	for _, d := range r.drafts {
-		d.Entry, d.Judge = d.Prefix, d.Prefix
-		r.site.VIPs = append(r.site.VIPs, d.VIP)
+		if through[d.Check] == ThroughAddress {
+			d.Judge = judges[question{d.Check, d.Entry.Addr().Is4()}]
+		}
+		for _, l := range d.listed {
+			vip := d.VIP
+			vip.Prefix = l.prefix
+			r.site.VIPs = append(r.site.VIPs, vip)
+		}
 	}
 }
 
@@ -53,8 +98,7 @@ func (r *reader) readVIP(c cursor) (draft, bool) {
 	if c.isWord() {
 		prefix, ok := c.prefix()
 		if ok {
-			d.Prefix = prefix
-			d.Addresses = []netip.Addr{defaultAddress(prefix)}
+			d.list(listed{prefix: prefix, node: c.node})
 			r.useCheck(c, d.Check)
 			r.readTiers(&d, fields{cursor: c})
 		}
@@ -74,26 +118,75 @@ func (r *reader) readVIP(c cursor) (draft, bool) {
 	return d, ok
 }
 
-// readVIPPrefix reads the prefix and the addresses in it.
+// list adds a prefix; the first one stands for all.
+func (d *draft) list(l listed) {
+	if len(d.listed) == 0 {
+		d.Prefix = l.prefix
+		d.Addresses = []netip.Addr{defaultAddress(l.prefix)}
+	}
+	d.listed = append(d.listed, l)
+}
+
+// readVIPPrefix reads the prefix, or several, and the addresses in them.
 func readVIPPrefix(d *draft, f fields) bool {
-	c, given := f.get("prefix")
-	if !given {
-		f.missing([]string{"prefix"}, "a VIP needs a prefix, such as prefix: 203.0.113.32/27")
+	c, single := f.get("prefix")
+	all, several := f.get("prefixes")
+	switch {
+	case single && several:
+		f.values["prefixes"].key.problem("prefix and prefixes: give one of them; prefixes is for several that always move together")
 		return false
-	}
-	prefix, ok := c.prefix()
-	if !ok {
+	case several:
+		if !readVIPPrefixes(d, all) {
+			return false
+		}
+	case !single:
+		f.missing([]string{"prefix", "prefixes"}, "a VIP needs a prefix, such as prefix: 203.0.113.32/27")
 		return false
+	default:
+		prefix, ok := c.prefix()
+		if !ok {
+			return false
+		}
+		d.at = c
+		d.list(listed{prefix: prefix, node: c.node})
 	}
-	d.Prefix, d.at = prefix, c
-	d.Addresses = []netip.Addr{defaultAddress(prefix)}
-	set(f, "addresses", &d.Addresses, func(c cursor) ([]netip.Addr, bool) { return readVIPAddresses(c, prefix) })
+	set(f, "addresses", &d.Addresses, d.readAddresses)
 	return true
 }
 
-// readVIPAddresses reads the addresses that servers carry.
-func readVIPAddresses(c cursor, prefix netip.Prefix) ([]netip.Addr, bool) {
-	items, ok := c.words("a list of addresses in " + prefix.String())
+// readVIPPrefixes reads the list of prefixes of an entry. It is false when none
+// is good.
+func readVIPPrefixes(d *draft, c cursor) bool {
+	items, ok := c.words("a list of prefixes such as [203.0.113.32/27, 203.0.113.64/27]")
+	if !ok {
+		return false
+	}
+	d.listed = make([]listed, 0, len(items))
+	for i, item := range items {
+		prefix, good := item.prefix()
+		if !good {
+			continue
+		}
+		if len(d.listed) > 0 && prefix.Addr().Is4() != d.Prefix.Addr().Is4() {
+			item.problem("%s is %s, and the first of the list is %s: write an entry for each IP version", prefix, family(prefix.Addr()), family(d.Prefix.Addr()))
+			continue
+		}
+		if len(d.listed) == 0 {
+			d.at = item
+		}
+		d.list(listed{prefix, item.node, i})
+	}
+	return len(d.listed) > 0
+}
+
+// readAddresses reads the addresses that checks talk to.
+func (d *draft) readAddresses(c cursor) ([]netip.Addr, bool) {
+	want := d.Prefix.String()
+	if len(d.listed) > 1 {
+		want = "the prefixes"
+	}
+	items, ok := c.words("a list of addresses in " + want)
+	within := d.within()
 	var addrs []netip.Addr
 	seen := map[netip.Addr]bool{}
 	for _, item := range items {
@@ -101,8 +194,8 @@ func readVIPAddresses(c cursor, prefix netip.Prefix) ([]netip.Addr, bool) {
 		switch {
 		case !good:
 			ok = false
-		case !prefix.Contains(addr):
-			item.problem("address %s is not in %s", addr, prefix)
+		case !within(addr):
+			item.problem("address %s is not in %s", addr, want)
 			ok = false
 		case seen[addr]:
 			item.problem("address %s is given twice", addr)
@@ -113,6 +206,25 @@ func readVIPAddresses(c cursor, prefix netip.Prefix) ([]netip.Addr, bool) {
 		}
 	}
 	return addrs, ok
+}
+
+// within tells whether an address is in one of the entry's prefixes. That they
+// do not overlap is checked elsewhere.
+func (d *draft) within() func(netip.Addr) bool {
+	sorted := make([]netip.Prefix, len(d.listed))
+	for i, l := range d.listed {
+		sorted[i] = l.prefix
+	}
+	slices.SortFunc(sorted, netip.Prefix.Compare)
+	return func(addr netip.Addr) bool {
+		after, _ := slices.BinarySearchFunc(sorted, addr, func(p netip.Prefix, a netip.Addr) int {
+			if p.Addr().Compare(a) <= 0 {
+				return -1
+			}
+			return 1
+		})
+		return after > 0 && sorted[after-1].Contains(addr)
+	}
 }
 
 // readVIPName reads the name, for people.
@@ -163,34 +275,49 @@ func (r *reader) distinctNames() {
 // address. It looks prefixes up by each length in use, so that the cost stays
 // linear in the number of VIPs.
 func (r *reader) disjoint() {
-	index := map[netip.Prefix]draft{}
+	index := map[netip.Prefix]listed{}
 	var lengths []int
-	for _, d := range r.drafts {
-		if before, twice := index[d.Prefix]; twice {
-			d.at.problem("%s is given twice, first on line %d", d.Prefix, before.at.node.Line)
-			continue
-		}
-		index[d.Prefix] = d
-		if !slices.Contains(lengths, d.Prefix.Bits()) {
-			lengths = append(lengths, d.Prefix.Bits())
+	for i := range r.drafts {
+		d := &r.drafts[i]
+		for _, l := range d.listed {
+			if before, twice := index[l.prefix]; twice {
+				d.of(l).problem("%s is given twice, first on line %d", l.prefix, before.node.Line)
+				continue
+			}
+			index[l.prefix] = l
+			if !slices.Contains(lengths, l.prefix.Bits()) {
+				lengths = append(lengths, l.prefix.Bits())
+			}
 		}
 	}
 	slices.Sort(lengths)
 	for _, d := range r.drafts {
-		if outer, ok := covering(index, lengths, d.Prefix.Addr(), d.Prefix.Bits()-1); ok {
-			overlap(outer, d)
+		for _, l := range d.listed {
+			if outer, ok := covering(index, lengths, l.prefix.Addr(), l.prefix.Bits()-1); ok {
+				r.overlap(outer, l)
+			}
 		}
 	}
 	for _, s := range r.spots {
 		if outer, ok := covering(index, lengths, s.addr, s.addr.BitLen()); ok {
 			s.at.problem("address %s of server %s is inside VIP %s (line %d): a router could not reach the server to send it the VIP",
-				s.addr, s.server, outer.Prefix, outer.at.node.Line)
+				s.addr, s.server, outer.prefix, outer.node.Line)
 		}
 	}
 }
 
+// of is the place of one of the draft's prefixes.
+func (d *draft) of(l listed) cursor {
+	c := d.at
+	c.node = l.node
+	if list, _, several := strings.Cut(c.path, ".prefixes["); several {
+		c.path = fmt.Sprintf("%s.prefixes[%d]", list, l.index)
+	}
+	return c
+}
+
 // covering returns the widest VIP of at most bits bits that holds addr.
-func covering(index map[netip.Prefix]draft, lengths []int, addr netip.Addr, bits int) (draft, bool) {
+func covering(index map[netip.Prefix]listed, lengths []int, addr netip.Addr, bits int) (listed, bool) {
 	for _, length := range lengths {
 		if length > bits {
 			break
@@ -199,17 +326,25 @@ func covering(index map[netip.Prefix]draft, lengths []int, addr netip.Addr, bits
 		if err != nil {
 			break // an IPv4 address, and a length that only IPv6 has
 		}
-		if d, ok := index[prefix]; ok {
-			return d, true
+		if l, ok := index[prefix]; ok {
+			return l, true
 		}
 	}
-	return draft{}, false
+	return listed{}, false
 }
 
 // overlap notes two overlapping VIPs at the one that comes later in the file.
-func overlap(a, b draft) {
-	if a.at.node.Line > b.at.node.Line || a.at.node.Line == b.at.node.Line && a.at.node.Column > b.at.node.Column {
+func (r *reader) overlap(a, b listed) {
+	if r.drafts[0].at.src.full() {
+		return
+	}
+	if a.node.Line > b.node.Line || a.node.Line == b.node.Line && a.node.Column > b.node.Column {
 		a, b = b, a
 	}
-	b.at.problem("%s overlaps %s (line %d): one packet would have two ways to go", b.Prefix, a.Prefix, a.at.node.Line)
+	for i := range r.drafts {
+		if d := &r.drafts[i]; slices.Contains(d.listed, b) {
+			d.of(b).problem("%s overlaps %s (line %d): one packet would have two ways to go", b.prefix, a.prefix, a.node.Line)
+			return
+		}
+	}
 }

@@ -20,8 +20,8 @@ func write(site *Site) string {
 	}
 	w.alive(site.Alive)
 	w.line(0, "vips:")
-	for _, vip := range site.VIPs {
-		w.vip(vip)
+	for _, entry := range site.Entries() {
+		w.entry(entry)
 	}
 	w.line(0, "routers:")
 	for _, router := range site.Routers {
@@ -115,8 +115,13 @@ func (w *writer) alive(alive Alive) {
 	w.line(1, "fall: %d", alive.Fall)
 }
 
-func (w *writer) vip(vip VIP) {
-	w.line(1, "- prefix: %q", vip.Prefix)
+func (w *writer) entry(entry Entry) {
+	vip := entry.VIP
+	if len(entry.Prefixes) == 1 {
+		w.line(1, "- prefix: %q", vip.Prefix)
+	} else {
+		w.line(1, "- prefixes: %s", list(entry.Prefixes))
+	}
 	if vip.Name != "" {
 		w.line(2, "name: %s", vip.Name)
 	}
