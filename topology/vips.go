@@ -1,10 +1,8 @@
 package topology
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -267,84 +265,6 @@ func (r *reader) distinctNames() {
 		lines[d.Name] = d.nameAt.node.Line
 		if _, taken := r.servers[ServerName(d.Name)]; taken {
 			d.nameAt.problem("%q is the name of a server already", d.Name)
-		}
-	}
-}
-
-// disjoint notes prefixes that overlap each other or cover a server's own
-// address. It looks prefixes up by each length in use, so that the cost stays
-// linear in the number of VIPs.
-func (r *reader) disjoint() {
-	index := map[netip.Prefix]listed{}
-	var lengths []int
-	for i := range r.drafts {
-		d := &r.drafts[i]
-		for _, l := range d.listed {
-			if before, twice := index[l.prefix]; twice {
-				d.of(l).problem("%s is given twice, first on line %d", l.prefix, before.node.Line)
-				continue
-			}
-			index[l.prefix] = l
-			if !slices.Contains(lengths, l.prefix.Bits()) {
-				lengths = append(lengths, l.prefix.Bits())
-			}
-		}
-	}
-	slices.Sort(lengths)
-	for _, d := range r.drafts {
-		for _, l := range d.listed {
-			if outer, ok := covering(index, lengths, l.prefix.Addr(), l.prefix.Bits()-1); ok {
-				r.overlap(outer, l)
-			}
-		}
-	}
-	for _, s := range r.spots {
-		if outer, ok := covering(index, lengths, s.addr, s.addr.BitLen()); ok {
-			s.at.problem("address %s of server %s is inside VIP %s (line %d): a router could not reach the server to send it the VIP",
-				s.addr, s.server, outer.prefix, outer.node.Line)
-		}
-	}
-}
-
-// of is the place of one of the draft's prefixes.
-func (d *draft) of(l listed) cursor {
-	c := d.at
-	c.node = l.node
-	if list, _, several := strings.Cut(c.path, ".prefixes["); several {
-		c.path = fmt.Sprintf("%s.prefixes[%d]", list, l.index)
-	}
-	return c
-}
-
-// covering returns the widest VIP of at most bits bits that holds addr.
-func covering(index map[netip.Prefix]listed, lengths []int, addr netip.Addr, bits int) (listed, bool) {
-	for _, length := range lengths {
-		if length > bits {
-			break
-		}
-		prefix, err := addr.Prefix(length)
-		if err != nil {
-			break // an IPv4 address, and a length that only IPv6 has
-		}
-		if l, ok := index[prefix]; ok {
-			return l, true
-		}
-	}
-	return listed{}, false
-}
-
-// overlap notes two overlapping VIPs at the one that comes later in the file.
-func (r *reader) overlap(a, b listed) {
-	if r.drafts[0].at.src.full() {
-		return
-	}
-	if a.node.Line > b.node.Line || a.node.Line == b.node.Line && a.node.Column > b.node.Column {
-		a, b = b, a
-	}
-	for i := range r.drafts {
-		if d := &r.drafts[i]; slices.Contains(d.listed, b) {
-			d.of(b).problem("%s overlaps %s (line %d): one packet would have two ways to go", b.prefix, a.prefix, a.node.Line)
-			return
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,8 +78,11 @@ func find(status *api.Status, word string) (subject, error) {
 		}
 	}
 	for i, vip := range status.VIPs {
-		prefix, _ := netip.ParsePrefix(vip.Prefix)
-		if vip.Prefix == word || vip.Name == word || prefix.Contains(address) {
+		covers := func(text string) bool {
+			prefix, _ := netip.ParsePrefix(text)
+			return text == word || prefix.Contains(address)
+		}
+		if vip.Name == word || covers(vip.Prefix) || slices.ContainsFunc(vip.Prefixes, covers) {
 			return subject{vip: &status.VIPs[i]}, nil
 		}
 	}

@@ -98,5 +98,5 @@ func (s subject) concerns(event api.Event) bool {
 	if s.server != nil {
 		return event.Server == s.server.Name
 	}
-	return event.VIP == s.vip.Prefix
+	return event.VIP != "" && (event.VIP == s.vip.Prefix || event.VIP == s.vip.MovesAs || event.VIP == s.vip.JudgedAs)
 }

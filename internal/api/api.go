@@ -154,6 +154,7 @@ type Target struct {
 type VIP struct {
 	Prefix    string    `json:"prefix"`              // the first of Prefixes
 	Prefixes  []string  `json:"prefixes,omitempty"`  // all of the entry, if several
+	MovesAs   string    `json:"moves_as,omitempty"`  // the VIP that stands for all that always move together with it, if not Prefix
 	JudgedAs  string    `json:"judged_as,omitempty"` // the VIP of the Targets that judge it, if not Prefix
 	Name      string    `json:"name,omitempty"`
 	Addresses []string  `json:"addresses"`

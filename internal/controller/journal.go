@@ -129,6 +129,9 @@ func write(log *slog.Logger, event api.Event) {
 			record.AddAttrs(slog.String(a.key, a.value))
 		}
 	}
+	if event.VIPs > 0 {
+		record.AddAttrs(slog.Int("prefixes", event.VIPs))
+	}
 	if event.TookMs > 0 {
 		record.AddAttrs(slog.Float64("took_ms", event.TookMs))
 	}

@@ -130,6 +130,9 @@ func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Coho
 	if len(entry.Prefixes) > 1 {
 		shown.Prefixes = texts(entry.Prefixes)
 	}
+	if cohort.Prefix != vip.Prefix {
+		shown.MovesAs = cohort.Prefix.String()
+	}
 	if vip.Judge != vip.Prefix {
 		shown.JudgedAs = vip.Judge.String()
 	}

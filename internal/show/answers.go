@@ -24,7 +24,7 @@ func Moved(m *api.Moved, style Style) string {
 		if move.Reason != "" {
 			reason = "(" + move.Reason + ")"
 		}
-		t.add(cells(vipLabel(move.VIP, move.Name), whereTo(move), reason)...)
+		t.add(cells(vipLabel(several(move.VIP, move.VIPs), move.Name), whereTo(move), reason)...)
 	}
 	t.write(&b, style, "  ")
 	writeConfirmations(&b, m, style)
@@ -138,7 +138,7 @@ func Plan(p *api.Plan, style Style) string {
 	}
 	t := newTable()
 	for _, change := range p.Changes {
-		t.add(cells(change.Router, change.Op, change.Prefix, hops(change), change.Reason)...)
+		t.add(cells(change.Router, change.Op, several(change.Prefix, change.Prefixes), hops(change), change.Reason)...)
 	}
 	t.write(&b, style, "")
 	whole := style

@@ -32,7 +32,7 @@ func Server(server api.Server, now time.Time, events []api.Event, style Style) s
 	b.WriteByte('\n')
 	var rows []row
 	for _, target := range server.Targets {
-		rows = append(rows, row{target.VIP, target})
+		rows = append(rows, row{several(target.VIP, target.VIPs), target})
 	}
 	targetTable("VIP", rows, now).write(&b, style, "")
 	writeEvents(&b, events, style)
@@ -71,12 +71,21 @@ func targetTable(heading string, rows []row, now time.Time) *table {
 func VIP(s *api.Status, vip api.VIP, events []api.Event, style Style) string {
 	var b strings.Builder
 	state, ink := vipState(s, vip)
-	style.line(&b, "", fmt.Sprintf("%s: %s: now %s, wanted %s since %s", clean(vipLabel(vip.Prefix, vip.Name)),
+	style.line(&b, "", fmt.Sprintf("%s: %s: now %s, wanted %s since %s", clean(vipLabel(several(vip.Prefix, len(vip.Prefixes)), vip.Name)),
 		style.paint(ink, state), clean(whereNow(vip.Routes)), clean(servers(vip.Wanted)), since(s.Time, vip.Since)))
 	b.WriteByte('\n')
 
 	facts := newTable()
 	facts.add(cells("why", vipWhy(vip, s.Time))...)
+	if len(vip.Prefixes) > 1 {
+		facts.add(cells("prefixes", few(vip.Prefixes))...)
+	}
+	if vip.MovesAs != "" {
+		facts.add(cells("moves with", vip.MovesAs)...)
+	}
+	if vip.JudgedAs != "" {
+		facts.add(cells("judged as", vip.JudgedAs)...)
+	}
 	facts.add(cells("addresses", strings.Join(vip.Addresses, ", "))...)
 	facts.add(cells("mode", vip.Mode)...)
 	for _, tier := range vip.Tiers {
@@ -86,14 +95,22 @@ func VIP(s *api.Status, vip api.VIP, events []api.Event, style Style) string {
 	facts.write(&b, style, "  ")
 
 	b.WriteByte('\n')
-	targetTable("SERVER", rowsOf(s, vip.Prefix), s.Time).write(&b, style, "")
+	targetTable("SERVER", rowsOf(s, judge(vip)), s.Time).write(&b, style, "")
 	b.WriteByte('\n')
 	routeTable(vip.Routes).write(&b, style, "")
 	writeEvents(&b, events, style)
 	return b.String()
 }
 
-// rowsOf collects a VIP's targets from its servers.
+// judge is the VIP under which a VIP's targets are told.
+func judge(vip api.VIP) string {
+	if vip.JudgedAs != "" {
+		return vip.JudgedAs
+	}
+	return vip.Prefix
+}
+
+// rowsOf collects a judge's targets from its servers.
 func rowsOf(s *api.Status, vip string) []row {
 	var rows []row
 	for _, server := range s.Servers {

@@ -21,7 +21,7 @@ func Event(event api.Event, style Style) string {
 // subject names what changed.
 func subject(event api.Event) string {
 	var names []string
-	for _, name := range []string{event.Router, event.Server, event.VIP} {
+	for _, name := range []string{event.Router, event.Server, several(event.VIP, event.VIPs)} {
 		if name != "" {
 			names = append(names, name)
 		}

@@ -30,7 +30,7 @@ func Headline(s *api.Status, style Style) string {
 // census counts a site where nothing is amiss.
 func census(s *api.Status) string {
 	return fmt.Sprintf("%s up, %s routed, %s in sync",
-		Plural(len(s.Servers), "server"), Plural(len(s.VIPs), "VIP"), Plural(len(s.Routers), "router"))
+		Plural(len(s.Servers), "server"), Plural(countVIPs(s), "VIP"), Plural(len(s.Routers), "router"))
 }
 
 // findTrouble lists what costs traffic or soon may.
@@ -62,10 +62,19 @@ func findNotes(s *api.Status) []string {
 	return found
 }
 
+// countVIPs counts prefixes.
+func countVIPs(s *api.Status) int {
+	n := 0
+	for _, vip := range s.VIPs {
+		n += max(1, len(vip.Prefixes))
+	}
+	return n
+}
+
 // abandoned reports whether no server can carry the VIP, as far as is known:
 // at a start, before the first verdicts, nothing is.
 func abandoned(s *api.Status, vip api.VIP) bool {
-	return len(vip.Eligible) == 0 && !undecided(s, vip.Prefix)
+	return len(vip.Eligible) == 0 && !undecided(s, judge(vip))
 }
 
 // undecided reports whether a server that is not drained has no verdict yet

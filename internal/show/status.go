@@ -57,7 +57,7 @@ func serverWhy(server api.Server, now time.Time) string {
 	}
 	for _, target := range server.Targets {
 		if target.Trend != "" {
-			why = append(why, target.VIP+" "+target.Trend)
+			why = append(why, several(target.VIP, target.VIPs)+" "+target.Trend)
 		}
 	}
 	return strings.Join(why, "; ")
@@ -84,7 +84,7 @@ func vipTable(s *api.Status) *table {
 	for _, vip := range s.VIPs {
 		state, ink := vipState(s, vip)
 		t.add(
-			cell{text: vipLabel(vip.Prefix, vip.Name)},
+			cell{text: vipLabel(several(vip.Prefix, len(vip.Prefixes)), vip.Name)},
 			cell{text: whereNow(vip.Routes)},
 			cell{text: servers(vip.Wanted)},
 			cell{state, ink},
@@ -141,6 +141,11 @@ func whereNow(routes []api.Route) string {
 
 // place says where one route leads: to servers by name, else by address.
 func place(route api.Route) string {
+	if route.Prefixes > 0 {
+		n := route.Prefixes
+		route.Prefixes = 0
+		return fmt.Sprintf("%d to %s", n, place(route))
+	}
 	var text string
 	switch {
 	case len(route.NextHops) == 0 && !route.Foreign:
@@ -156,6 +161,14 @@ func place(route api.Route) string {
 		text += " (foreign)"
 	}
 	return text
+}
+
+// several names the first of n.
+func several(first string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("%s and %d more", first, n-1)
+	}
+	return first
 }
 
 func routerTable(routers []api.Router, now time.Time) *table {
