@@ -19,8 +19,11 @@ const shards = 64
 // what is known of them from the site alone. They are never changed.
 type Cohorts struct {
 	site *topology.Site
-	all  []*Cohort // sorted by first prefix
-	of   []int32   // of each of site.VIPs, the index in all
+	all  []*Cohort   // sorted by first prefix
+	of   []int32     // of each of site.VIPs, the index in all
+	by   [][]*Cohort // of each of site.Servers, those with it in a tier
+
+	single int // VIPs in single mode
 }
 
 // A Cohort is VIPs of one family that always move together: their verdicts,
@@ -59,9 +62,29 @@ func NewCohorts(site *topology.Site) *Cohorts {
 	}
 	for _, cohort := range c.all {
 		cohort.gather()
+		if cohort.Mode == topology.Single {
+			c.single += len(cohort.Prefixes)
+		}
 	}
+	c.findServers()
 	c.settleHomes()
 	return c
+}
+
+// findServers notes which cohorts each server may carry.
+func (c *Cohorts) findServers() {
+	c.by = make([][]*Cohort, len(c.site.Servers))
+	place := make(map[topology.ServerName]int, len(c.by))
+	for i, server := range c.site.Servers {
+		place[server.Name] = i
+	}
+	for _, cohort := range c.all {
+		for _, tier := range cohort.Tiers {
+			for _, name := range tier.Servers {
+				c.by[place[name]] = append(c.by[place[name]], cohort)
+			}
+		}
+	}
 }
 
 // gather collects the prefixes of the cohort's entries.

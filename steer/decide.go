@@ -17,7 +17,8 @@ type decision struct {
 	previous []Want // of each cohort
 	want     Assignment
 	load     *load
-	frozen   string // why failure-driven moves are withheld, or ""
+	gone     []netip.Addr // addresses of the site that are lost, sorted
+	frozen   string       // why failure-driven moves are withheld, or ""
 }
 
 func newDecision(in Input) *decision {
@@ -26,6 +27,7 @@ func newDecision(in Input) *decision {
 		previous: in.Previous.wants,
 		want:     Assignment{cohorts: in.Cohorts, wants: make([]Want, len(in.Cohorts.all))},
 		load:     newLoad(in),
+		gone:     in.gone(),
 		frozen:   in.Frozen(),
 	}
 	if in.Previous.cohorts != in.Cohorts {
@@ -39,7 +41,8 @@ func (d *decision) set(vip *Cohort, want Want) {
 	previous := d.previous[vip.index]
 	slices.Sort(want.Servers)
 	want.NextHops = d.nextHops(want.Servers, vip)
-	want.Keep, want.Gone = d.soundness(vip)
+	want.had = d.had(vip, previous, want.Servers)
+	want.Keep, want.Gone = d.keep(vip, want.had, previous.Keep), d.gone
 	want.Since = d.Now
 	if slices.Equal(want.Servers, previous.Servers) && want.Withdraw == previous.Withdraw {
 		want.Since = previous.Since
@@ -56,27 +59,6 @@ func (d *decision) set(vip *Cohort, want Want) {
 	if vip.Mode == topology.Single {
 		d.load.add(want.Servers, len(vip.Prefixes))
 	}
-}
-
-// soundness sorts the addresses of the VIP's servers: connections may stay at
-// those that nothing is known against but an operator's word, and are gone with
-// those that are lost. What only fails its checks ends its connections itself,
-// if they do not go on.
-func (d *decision) soundness(vip *Cohort) (keep, gone []netip.Addr) {
-	for _, name := range vip.Servers() {
-		server, _ := d.Site.Server(name)
-		for _, address := range server.Addresses {
-			switch {
-			case d.Health.Lost(address):
-				gone = append(gone, address)
-			case d.verdict(name, vip) != health.Down:
-				keep = append(keep, address)
-			}
-		}
-	}
-	slices.SortFunc(keep, netip.Addr.Compare)
-	slices.SortFunc(gone, netip.Addr.Compare)
-	return keep, gone
 }
 
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }

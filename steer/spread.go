@@ -27,27 +27,16 @@ type load struct {
 // any.
 func newLoad(in Input) *load {
 	return loadOf(in.Cohorts, func(vip *Cohort, name topology.ServerName) bool {
-		return in.Eligible(name, vip) || in.holds(name, vip)
+		return in.holds(name, vip)
 	})
 }
 
 func loadOf(cohorts *Cohorts, shares func(*Cohort, topology.ServerName) bool) *load {
-	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}}
-	for _, server := range cohorts.site.Servers {
+	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}, vips: cohorts.single}
+	for i, server := range cohorts.site.Servers {
 		l.weight[server.Name] = server.Weight
-	}
-	sharing := map[topology.ServerName]bool{}
-	for _, vip := range cohorts.all {
-		if vip.Mode == topology.Single {
-			l.vips += len(vip.Prefixes)
-		}
-		for _, tier := range vip.Tiers {
-			for _, name := range tier.Servers {
-				if !sharing[name] && shares(vip, name) {
-					sharing[name] = true
-					l.total += l.weight[name]
-				}
-			}
+		if slices.ContainsFunc(cohorts.by[i], func(vip *Cohort) bool { return shares(vip, server.Name) }) {
+			l.total += server.Weight
 		}
 	}
 	return l

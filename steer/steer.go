@@ -58,11 +58,12 @@ type Want struct {
 	Next     time.Time // when to decide again though nothing happens; zero for never
 	Frozen   bool      // a move was called for and withheld
 
-	// Of the addresses of the VIP's servers, sorted: those at which connections
-	// may stay though the traffic moves away, and those that are lost with all
-	// connections. One that is in neither leaves connections where they are, if
-	// they are left there already.
+	// Addresses, sorted: of the servers that have or have had the traffic, those at
+	// which connections may stay though it moves away; and of all servers, those
+	// that are lost with all connections. One that is in neither leaves connections
+	// where they are, if they are left there already.
 	Keep, Gone []netip.Addr
+	had        []topology.ServerName // servers that have or have had the traffic, sorted
 }
 
 // keeps reports whether connections at all of the next hops may stay.

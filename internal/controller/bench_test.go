@@ -14,35 +14,60 @@ import (
 
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/linux"
+	"github.com/routesteer/routesteer/drivers/mem"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
-// BenchmarkVerdictToRoute measures, on a real kernel table, the time from the
-// news that one server is lost, which carries all VIPs, to the last of their
-// routes pointing elsewhere ("ms/move"). The kernel's own notification of that
-// route ends the measure.
+// BenchmarkVerdictToRoute measures the time from the news that one server is
+// lost, which carries all prefixes, to the driver's word that the last of them
+// goes elsewhere ("ms/move"), and of that the time until the driver is called
+// ("ms/decide"). "separate" are VIPs that are checked one by one, "prefixes" one
+// entry of the file.
 func BenchmarkVerdictToRoute(b *testing.B) {
-	for _, vips := range []int{4, 1000} {
-		b.Run(fmt.Sprintf("vips=%d", vips), func(b *testing.B) { benchmarkVerdictToRoute(b, vips) })
+	for _, driver := range []string{"mem", "linux"} {
+		for _, form := range []struct {
+			name string
+			n    int
+		}{{"separate", 1}, {"separate", 1000}, {"prefixes", 1000}, {"prefixes", 10_000}, {"prefixes", 100_000}} {
+			b.Run(fmt.Sprintf("driver=%s/%s=%d", driver, form.name, form.n), func(b *testing.B) {
+				benchmarkVerdictToRoute(b, benchmarkRouter(b, driver), benchmarkSite(form.name, form.n), form.n)
+			})
+		}
 	}
 }
 
-func benchmarkVerdictToRoute(b *testing.B, vips int) {
+// benchmarkRouter makes a router, and returns what opens a driver on it.
+func benchmarkRouter(b *testing.B, kind string) func(topology.Router, []netip.Prefix) (drivers.Driver, error) {
+	if kind == "mem" {
+		router := mem.NewRouter()
+		return func(_ topology.Router, prefixes []netip.Prefix) (drivers.Driver, error) {
+			return router.Open(prefixes), nil
+		}
+	}
 	ns := newRouterNamespace(b)
-	file := benchmarkSite(vips)
+	return func(r topology.Router, prefixes []netip.Prefix) (drivers.Driver, error) {
+		return linux.OpenAt(ns.Fd(), *r.Linux, prefixes, slog.New(slog.DiscardHandler))
+	}
+}
+
+func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, []netip.Prefix) (drivers.Driver, error), file string, prefixes int) {
 	senses := &senses{ill: map[health.Target]string{}}
 	var news chan<- health.News
+	watched := &stopwatch{applied: make(chan applied, 1024), called: make(chan struct{}, 1)}
 	c, err := controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(file)) },
 		Open: func(r topology.Router, site *topology.Site) (drivers.Driver, error) {
-			var prefixes []netip.Prefix
+			var all []netip.Prefix
 			for _, vip := range site.VIPs {
-				prefixes = append(prefixes, vip.Prefix)
+				all = append(all, vip.Prefix)
 			}
-			return linux.OpenAt(ns.Fd(), *r.Linux, prefixes, slog.New(slog.DiscardHandler))
+			driver, err := open(r, all)
+			watched.Driver = driver
+			return watched, err
 		},
 		Sense: func(n chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
 			news, senses.news = n, n
@@ -63,38 +88,118 @@ func benchmarkVerdictToRoute(b *testing.B, vips int) {
 		}
 	}()
 	<-c.Running()
-	routes := watchRoutes(b, ns)
 	senses.tell()
-	awaitRoutes(b, routes, vips, "192.0.2.11")
+	watched.await(b, prefixes)
 
-	web1, web2 := netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.12")
+	lose := func(server topology.ServerName, address string) applied {
+		news <- health.Loss{Server: server, Address: netip.MustParseAddr(address), At: time.Now(), Failure: "no reply to 3 echoes"}
+		return watched.await(b, prefixes)
+	}
+	find := func(server topology.ServerName, address string) {
+		news <- health.Found{Server: server, Address: netip.MustParseAddr(address), At: time.Now()}
+		for range 32 { // passes enough to rise, however damped
+			senses.tell()
+		}
+	}
+	var deciding time.Duration
 	for b.Loop() {
-		news <- health.Loss{Server: "web1", Address: web1, At: time.Now(), Failure: "no reply to 3 echoes"}
-		awaitRoutes(b, routes, vips, web2.String())
 		b.StopTimer()
-		news <- health.Found{Server: "web1", Address: web1, At: time.Now()}
-		riseAgain(senses)
-		news <- health.Loss{Server: "web2", Address: web2, At: time.Now(), Failure: "no reply to 3 echoes"}
-		awaitRoutes(b, routes, vips, web1.String())
-		news <- health.Found{Server: "web2", Address: web2, At: time.Now()}
-		riseAgain(senses)
+		watched.quiet()
+		b.StartTimer()
+		began := time.Now()
+		deciding += lose("web1", "192.0.2.11").from.Sub(began)
+		b.StopTimer()
+		find("web1", "192.0.2.11")
+		lose("web2", "192.0.2.12")
+		find("web2", "192.0.2.12")
 		b.StartTimer()
 	}
+	b.ReportMetric(float64(deciding.Microseconds())/1000/float64(b.N), "ms/decide")
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/move")
 }
 
-// riseAgain gives every target passes enough to rise, however damped.
-func riseAgain(senses *senses) {
-	for range 32 {
-		senses.tell()
+// A stopwatch is a driver that tells when another is called.
+type stopwatch struct {
+	drivers.Driver
+	applied chan applied
+	called  chan struct{} // there was a call
+}
+
+// An applied says that so many prefixes were changed.
+type applied struct {
+	from, to time.Time
+	prefixes int
+}
+
+func (s *stopwatch) Routes(ctx context.Context) ([]steer.Route, error) {
+	defer s.call()
+	return s.Driver.Routes(ctx)
+}
+
+func (s *stopwatch) Apply(ctx context.Context, changes []steer.Change) (int, error) {
+	defer s.call()
+	from := time.Now()
+	n, err := s.Driver.Apply(ctx, changes)
+	s.applied <- applied{from, time.Now(), n}
+	return n, err
+}
+
+func (s *stopwatch) Changed() <-chan struct{} { return s.Driver.(drivers.Watcher).Changed() }
+
+func (s *stopwatch) call() {
+	select {
+	case s.called <- struct{}{}:
+	default:
 	}
 }
 
-func benchmarkSite(vips int) string {
+// quiet waits until the driver has not been called for a while: looks that
+// follow a change are not what is measured.
+func (s *stopwatch) quiet() {
+	for {
+		select {
+		case <-s.called:
+		case <-time.After(300 * time.Millisecond):
+			return
+		}
+	}
+}
+
+// await waits until so many prefixes were changed, and returns the first call
+// with the end of the last.
+func (s *stopwatch) await(b *testing.B, prefixes int) applied {
+	b.Helper()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	var all applied
+	for all.prefixes < prefixes {
+		select {
+		case one := <-s.applied:
+			if all.from.IsZero() {
+				all.from = one.from
+			}
+			all.prefixes, all.to = all.prefixes+one.prefixes, one.to
+		case <-limit.C:
+			b.Fatalf("%d of %d prefixes were changed", all.prefixes, prefixes)
+		}
+	}
+	return all
+}
+
+func benchmarkSite(form string, n int) string {
 	var text strings.Builder
-	text.WriteString("servers: {web1: 192.0.2.11, web2: 192.0.2.12}\nchecks: {web: {http: {port: 80}, rise: 1}}\nrouters: {edge: {linux: {}}}\nvips:\n")
-	for i := range vips {
-		fmt.Fprintf(&text, "  - {prefix: 10.64.%d.%d/32, check: web, primary: web1, failback: never}\n", i/256, i%256)
+	text.WriteString("servers: {web1: 192.0.2.11, web2: 192.0.2.12}\nchecks: {default: {http: {port: 80}, rise: 1}}\nrouters: {edge: {linux: {}}}\n")
+	text.WriteString("policy: {failback: never}\nvips:\n")
+	if form == "prefixes" {
+		text.WriteString("- primary: web1\n  prefixes:\n")
+	}
+	for i := range n {
+		address := fmt.Sprintf("10.%d.%d.%d", 64+i>>16, i>>8&255, i&255)
+		if form == "prefixes" {
+			fmt.Fprintf(&text, "  - %s\n", address)
+			continue
+		}
+		fmt.Fprintf(&text, "- {prefix: %s, primary: web1}\n", address)
 	}
 	return text.String()
 }
@@ -135,35 +240,4 @@ func newRouterNamespace(b *testing.B) *netns.Namespace {
 		b.Fatal(err)
 	}
 	return ns
-}
-
-// watchRoutes subscribes to the kernel's news of routes.
-func watchRoutes(b *testing.B, ns *netns.Namespace) <-chan netlink.RouteUpdate {
-	b.Helper()
-	updates, done := make(chan netlink.RouteUpdate, 1<<16), make(chan struct{})
-	b.Cleanup(func() { close(done) })
-	err := ns.Do(func() error {
-		return netlink.RouteSubscribeWithOptions(updates, done, netlink.RouteSubscribeOptions{ReceiveBufferSize: 16 << 20, ReceiveBufferForceSize: true})
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return updates
-}
-
-// awaitRoutes waits until so many routes have been pointed at the gateway.
-func awaitRoutes(b *testing.B, updates <-chan netlink.RouteUpdate, count int, gateway string) {
-	b.Helper()
-	limit := time.NewTimer(30 * time.Second)
-	defer limit.Stop()
-	for count > 0 {
-		select {
-		case update := <-updates:
-			if update.Gw.String() == gateway {
-				count--
-			}
-		case <-limit.C:
-			b.Fatalf("%d routes never went to %s", count, gateway)
-		}
-	}
 }

@@ -93,9 +93,9 @@ func (s *senses) tell() {
 	s.mu.Lock()
 	site, ill := s.site, s.ill
 	s.mu.Unlock()
-	for _, vip := range site.VIPs {
-		for _, server := range vip.Servers() {
-			target := health.Target{Server: server, VIP: vip.Prefix}
+	for _, judge := range site.Judges() {
+		for _, server := range judge.Servers {
+			target := health.Target{Server: server, VIP: judge.VIP.Prefix}
 			s.news <- health.Result{Target: target, Started: time.Now(), Failure: ill[target]}
 		}
 	}
