@@ -72,6 +72,14 @@ type Drainer interface {
 	Cuts() error
 }
 
+// A Witness is a Watcher that can tell what the router does by itself from what
+// another program does.
+type Witness interface {
+	// Shaken reports, once, whether since it was asked last a link or an address
+	// has gone that our routes used: the router itself takes routes away then.
+	Shaken() bool
+}
+
 // A ChangeError says why a change did not take effect for some of its prefixes.
 type ChangeError struct {
 	Change steer.Change // narrowed to those prefixes

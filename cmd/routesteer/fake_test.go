@@ -48,7 +48,7 @@ func (f *fakeController) Status(context.Context) (*api.Status, error) {
 			Wanted: []string{"web1"}, Why: "web1 is primary", Since: started, Eligible: []string{"web1", "web2"}, InSync: true,
 			Routes: []api.Route{{Router: "edge", Servers: []string{"web1"}, NextHops: []string{"192.0.2.11"}}},
 		}},
-		Routers:  []api.Router{{Name: "edge", Driver: "linux", InSync: true, LastLook: started, Routes: 1, Foreign: []string{}}},
+		Routers:  []api.Router{{Name: "edge", Driver: "linux", InSync: true, LastLook: started, Routes: 1, Foreign: []string{}, Fighting: []string{}}},
 		Warnings: []string{},
 	}, nil
 }

@@ -121,6 +121,7 @@ func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.watch.uses(have)
 	names := d.requests.interfaceNames()
 	var routes []steer.Route
 	for _, entries := range have {
@@ -136,6 +137,10 @@ func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 // word from the kernel. It also receives when the kernel had more news than
 // its buffer could hold.
 func (d *Driver) Changed() <-chan struct{} { return d.watch.changed }
+
+// Shaken reports, once, whether a link of our routes went down since it was
+// asked last, or an address of it away.
+func (d *Driver) Shaken() bool { return d.watch.shaken.Swap(false) }
 
 // Close leaves the routes, and connections, in place. It returns when the
 // watching has ended. A second Close does nothing.

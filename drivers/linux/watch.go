@@ -1,10 +1,12 @@
 package linux
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,9 @@ type watch struct {
 	log      *slog.Logger
 	closing  chan struct{}
 	done     chan struct{}
+
+	used   atomic.Pointer[map[uint32]bool] // links of our routes, as of the last look
+	shaken atomic.Bool                     // one of them, or an address of it, has gone
 }
 
 // startWatch returns when the kernel has noted that we listen: no change
@@ -111,6 +116,9 @@ func (w *watch) pause() {
 // that no message tells of.
 func (w *watch) matters(datagram []byte) bool {
 	for head, payload := range messages(datagram) {
+		if w.shakes(head.Type, payload) {
+			w.shaken.Store(true)
+		}
 		switch head.Type {
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			table, p, ok := routeKey(payload)
@@ -122,6 +130,38 @@ func (w *watch) matters(datagram []byte) bool {
 		}
 	}
 	return false
+}
+
+// shakes reports whether a message says that a link of our routes went down, or
+// an address of it away: the kernel takes routes along with them.
+func (w *watch) shakes(kind uint16, payload []byte) bool {
+	const indexAt, flagsAt = 4, 8 // in struct ifinfomsg, and the first in struct ifaddrmsg
+	if len(payload) < flagsAt {
+		return false
+	}
+	gone := kind == unix.RTM_DELLINK || kind == unix.RTM_DELADDR
+	if kind == unix.RTM_NEWLINK && len(payload) >= unix.SizeofIfInfomsg {
+		const up = unix.IFF_UP | unix.IFF_LOWER_UP
+		gone = binary.NativeEndian.Uint32(payload[flagsAt:])&up != up
+	}
+	used := w.used.Load()
+	return gone && used != nil && (*used)[binary.NativeEndian.Uint32(payload[indexAt:])]
+}
+
+// uses notes the links of our routes. While there are none, those that were
+// last used stay: their going is why.
+func (w *watch) uses(have map[netip.Prefix][]entry) {
+	used := map[uint32]bool{}
+	for _, entries := range have {
+		for _, e := range entries {
+			for _, h := range e.hops {
+				used[h.iface] = true
+			}
+		}
+	}
+	if len(used) > 0 {
+		w.used.Store(&used)
+	}
 }
 
 func (w *watch) closed() bool {

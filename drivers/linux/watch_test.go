@@ -79,6 +79,34 @@ func TestLostCarrierIsToldAndSignalled(t *testing.T) {
 	})
 }
 
+func TestOnlyALinkOfOurRoutesShakesThem(t *testing.T) {
+	r := newRouter(t)
+	d := r.open(defaults, vip4)
+	mustApply(t, d, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")})
+	lines(t, d) // a look, which sees the link
+	waitQuiet(t, d)
+	for _, c := range []struct {
+		what, command string
+		shaken        bool
+	}{
+		{"another link goes down", "link set lan1 down", false},
+		{"another link comes up", "link set lan1 up", false},
+		{"a route is deleted", "route del 203.0.113.32/27", false},
+		{"an address is added", "address add 192.0.2.2/24 dev lan0", false},
+		{"an address goes", "address del 192.0.2.2/24 dev lan0", true},
+		{"the link goes down", "link set lan0 down", true},
+		{"the link comes up", "link set lan0 up", false},
+		{"the link goes", "link del lan0", true},
+	} {
+		r.ip("%s", c.command)
+		waitQuiet(t, d)
+		lines(t, d)
+		if got := d.Shaken(); got != c.shaken {
+			t.Errorf("%s: shaken %t, want %t", c.what, got, c.shaken)
+		}
+	}
+}
+
 func TestRoutesOfNoConcernWakeNobody(t *testing.T) {
 	r := newRouter(t)
 	d := r.open(defaults, vip4)

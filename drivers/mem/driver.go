@@ -144,6 +144,9 @@ func (d *Driver) apply(p netip.Prefix, c steer.Change) error {
 	if r.budget > 0 {
 		r.budget--
 	}
+	if other, contested := r.contests[p]; contested {
+		r.set(p, []steer.Route{other})
+	}
 	return nil
 }
 

@@ -32,6 +32,7 @@ type Router struct {
 	budget   int   // changes until lost becomes ErrLost; negative: no such plan
 	changes  int
 	gaps     map[netip.Prefix]int
+	contests map[netip.Prefix]steer.Route // what another program puts back at once
 	watchers map[*Driver]bool
 	keeping  keeping
 }
@@ -43,6 +44,7 @@ func NewRouter() *Router {
 		refused:  map[netip.Addr]error{},
 		budget:   -1,
 		gaps:     map[netip.Prefix]int{},
+		contests: map[netip.Prefix]steer.Route{},
 		watchers: map[*Driver]bool{},
 		keeping: keeping{
 			connections: map[netip.Prefix]map[netip.Addr]int{},
@@ -134,6 +136,23 @@ func (r *Router) Append(route steer.Route) {
 		route.Detail = detail(route)
 	}
 	r.set(route.Prefix, append(slices.Clone(r.routes[route.Prefix]), route))
+}
+
+// Contest plants the route again whenever a Driver has changed its prefix, as
+// another program would that answers at once, until end is called.
+func (r *Router) Contest(route steer.Route) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	route.NextHops = normal(route.NextHops)
+	if route.Detail == "" {
+		route.Detail = detail(route)
+	}
+	r.contests[route.Prefix] = route
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.contests, route.Prefix)
+	}
 }
 
 // Take removes the prefix's routes, whosever they are.

@@ -197,6 +197,7 @@ type Router struct {
 	Changes    uint64    `json:"changes"`              // made since the start
 	Repairs    uint64    `json:"repairs"`              // of them, drift put right
 	Foreign    []string  `json:"foreign"`              // foreign routes in the way; never null
+	Fighting   []string  `json:"fighting"`             // prefixes left alone, because another program changes them again and again; never null
 	Error      string    `json:"error,omitempty"`      // what keeps it out of sync
 	Cuts       string    `json:"cuts,omitempty"`       // why planned moves cut connections; "" when they do not, as far as is known
 	Retry      time.Time `json:"retry,omitzero"`       // when it is tried again

@@ -39,6 +39,9 @@ func (c *Controller) observe(batch []health.News) {
 	if moved || len(flipped) > 0 {
 		c.decide(time.Now(), events...)
 	}
+	if slices.ContainsFunc(flipped, func(flip health.Flip) bool { return flip.To == health.Down }) {
+		c.retryFights(time.Now())
+	}
 	for _, flip := range flipped {
 		c.hurry(flip.Target)
 	}
@@ -142,6 +145,44 @@ func (c *Controller) order(now time.Time) {
 	for _, r := range c.routers {
 		r.worker.give(order{seq: c.seq, want: c.want, at: now})
 	}
+}
+
+// retryFights has routers write again what they leave alone, where the other
+// program sends the traffic to a server that is down or drained: peace is not
+// worth that.
+func (c *Controller) retryFights(now time.Time) {
+	for _, r := range c.routers {
+		if retry := c.worthAnother(r); len(retry) > 0 {
+			r.worker.give(order{seq: c.seq, want: c.want, at: now, retry: retry})
+		}
+	}
+}
+
+// worthAnother are the prefixes that the router leaves alone although their
+// traffic goes to a server that is down or drained.
+func (c *Controller) worthAnother(r *router) map[netip.Prefix]bool {
+	if len(r.last.fought) == 0 {
+		return nil
+	}
+	owner := steer.Owners(c.site)
+	retry := map[netip.Prefix]bool{}
+	for _, prefix := range r.last.fought {
+		if cohort := c.cohorts.Of(prefix); cohort != nil && c.sendsToLost(owner, cohort, r.table.PartsOf(cohort, []netip.Prefix{prefix})) {
+			retry[prefix] = true
+		}
+	}
+	return retry
+}
+
+// sendsToLost reports whether routes of a cohort lead to a server that is down or
+// drained.
+func (c *Controller) sendsToLost(owner map[netip.Addr]topology.ServerName, cohort *steer.Cohort, parts []steer.Part) bool {
+	return slices.ContainsFunc(parts, func(part steer.Part) bool {
+		return part.Ours != nil && slices.ContainsFunc(steer.ServersOf(owner, part.Ours.NextHops), func(name topology.ServerName) bool {
+			_, drained := c.intent.Drains[name]
+			return drained || c.board.State(health.Target{Server: name, VIP: cohort.Judge}).Verdict == health.Down
+		})
+	})
 }
 
 // recordMoves records what differs from before since at, in the order of the
@@ -249,12 +290,51 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		}
 		c.record(event)
 	}
+	c.recordFights(name, was.fought, seen.fought)
 	for _, route := range beyond(seen.left.Foreign, was.left.Foreign) {
 		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: foreignText(route)})
 	}
 	for _, route := range beyond(was.left.Foreign, seen.left.Foreign) {
 		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: "no longer in the way: " + foreignText(route)})
 	}
+}
+
+// recordFights records which prefixes a router leaves alone from now on, and
+// which no longer, in one event each, however many they are.
+func (c *Controller) recordFights(router string, was, now []netip.Prefix) {
+	if slices.Equal(was, now) {
+		return
+	}
+	for _, change := range []struct {
+		to, why string
+		of      []netip.Prefix
+	}{
+		{"fighting", fightText, without(now, was)},
+		{"repairing", "no longer left alone: it is repaired again", without(was, now)},
+	} {
+		switch len(change.of) {
+		case 0:
+		case 1:
+			c.record(api.Event{Kind: "router", Router: router, To: change.to, VIP: change.of[0].String(), Reason: change.why})
+		default:
+			c.record(api.Event{Kind: "router", Router: router, To: change.to, Reason: fmt.Sprintf("%d prefixes, the first %s: %s", len(change.of), change.of[0], change.why)})
+		}
+	}
+}
+
+// fightText says what becomes of a prefix that is fought for.
+var fightText = fmt.Sprintf("another program changes its route: repaired %d times within %s, and left alone now until other next hops are wanted, "+
+	"the server it goes to is lost, it was quiet for %s, or `routesteer reload`; see what else writes routes on that router", fightLimit, fightWindow, quietFirst)
+
+// without returns what is in a and not in b; both are sorted.
+func without(a, b []netip.Prefix) []netip.Prefix {
+	var rest []netip.Prefix
+	for _, p := range a {
+		if _, found := slices.BinarySearchFunc(b, p, steer.ComparePrefix); !found {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // beyond returns the foreign routes that others do not have.

@@ -248,6 +248,7 @@ func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, 
 		}
 		c.warnOfCuts()
 		c.decide(time.Now(), func() api.Event { return event })
+		c.retryFights(time.Now())
 		taken.confirmed = c.confirmation()
 	})
 	return taken, err
@@ -281,11 +282,14 @@ func (c *Controller) moved(server topology.ServerName, before steer.Assignment, 
 	return moved
 }
 
-// blocked are the cohorts that a foreign route keeps from being steered, in
-// part at least, on any router.
+// blocked are the cohorts that a foreign route, or a fight, keeps from being
+// steered, in part at least, on any router.
 func (c *Controller) blocked() map[*steer.Cohort]bool {
 	blocked := map[*steer.Cohort]bool{}
 	for _, r := range c.routers {
+		for _, prefix := range r.last.fought {
+			blocked[c.cohorts.Of(prefix)] = true
+		}
 		for _, route := range r.last.left.Foreign {
 			blocked[c.cohorts.Of(route.Prefix)] = true
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,9 +25,10 @@ const (
 
 // An order is what a router should do now. The latest one counts.
 type order struct {
-	seq  uint64
-	want steer.Assignment
-	at   time.Time // when the news that led to it was known
+	seq   uint64
+	want  steer.Assignment
+	at    time.Time             // when the news that led to it was known
+	retry map[netip.Prefix]bool // to be repaired again though others fight for them; nil for none
 }
 
 // A sighting is what came of one pass over a router.
@@ -40,6 +42,7 @@ type sighting struct {
 	ordered time.Time      // order.at
 	applied time.Time      // when the changes had taken effect
 	repair  bool           // they put right what somebody else had changed
+	fought  []netip.Prefix // left alone, because another program changes them again and again; sorted
 	err     error          // why the pass did not end well
 	retry   time.Time      // when it is tried again; zero if err is nil
 }
@@ -61,6 +64,8 @@ type worker struct {
 	have    *steer.Table // as of the last good look
 	looked  bool         // have is valid
 	synced  bool         // the last pass left nothing to do
+	shaken  bool         // the router has lost links since the last pass that ended well
+	fights  *fights
 	backoff time.Duration
 	retryAt time.Time
 }
@@ -91,6 +96,7 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 		tender:  tender,
 		done:    make(chan struct{}),
 		stop:    stop,
+		fights:  newFights(),
 	}
 	go func() {
 		defer close(w.done)
@@ -106,10 +112,17 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 // goroutine gives.
 func (w *worker) give(o order) {
 	select {
-	case <-w.orders:
+	case missed := <-w.orders:
+		o.retry = union(missed.retry, o.retry)
 	default:
 	}
 	w.orders <- o
+}
+
+// take begins an order.
+func (w *worker) take(o order) {
+	w.fights.ordered(o)
+	w.current = o
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -121,7 +134,8 @@ func (w *worker) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case w.current = <-w.orders:
+		case o := <-w.orders:
+			w.take(o)
 			w.pass(ctx, false)
 		case request := <-w.asks:
 			request.reply <- w.answer(ctx, request.want)
@@ -129,6 +143,7 @@ func (w *worker) run(ctx context.Context) {
 			w.pass(ctx, true)
 			w.settle(ctx)
 		case <-poll.C:
+			w.fights.forget(time.Now())
 			w.pass(ctx, true)
 		case <-after(w.retryAt):
 			w.pass(ctx, true)
@@ -149,12 +164,22 @@ func (w *worker) settle(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case w.current = <-w.orders:
+		case o := <-w.orders:
+			w.take(o)
 			w.pass(ctx, false)
 		case <-pause.C:
 			return
 		}
 	}
+}
+
+func union(a, b map[netip.Prefix]bool) map[netip.Prefix]bool {
+	if len(a) == 0 {
+		return b
+	}
+	both := maps.Clone(a)
+	maps.Copy(both, b)
+	return both
 }
 
 // after is a timer channel for a moment, nil for the zero time.
@@ -191,6 +216,8 @@ func (w *worker) pass(ctx context.Context, lookFirst bool) {
 	seen := sighting{worker: w, seq: w.current.seq, ordered: w.current.at, repair: lookFirst && w.synced}
 	seen.err = w.work(ctx, lookFirst, &seen)
 	w.synced = seen.err == nil
+	w.shaken = w.shaken && !w.synced
+	seen.fought = w.fights.prefixes()
 	w.plan(&seen)
 	w.tendAfter(ctx, seen, !lookFirst)
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
@@ -229,7 +256,7 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 	}
 	var refused error
 	for round := 0; ; round++ {
-		seen.left = steer.Diff(w.current.want, w.have, w.adopts())
+		seen.left = w.diff(w.current.want)
 		switch {
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero():
 			return nil
@@ -238,7 +265,7 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 		case round == rounds:
 			return fmt.Errorf("%d changes were accepted and yet do not show, the first: %s", steer.Prefixes(seen.left.Changes), seen.left.Changes[0])
 		case len(seen.left.Changes) > 0:
-			refused = w.act(ctx, seen)
+			refused = w.act(ctx, seen, lookFirst || round > 0)
 		}
 		if err := w.look(ctx, seen); err != nil {
 			return errors.Join(refused, err)
@@ -272,16 +299,38 @@ func (w *worker) look(ctx context.Context, seen *sighting) error {
 	return nil
 }
 
+// diff compares what is wanted with what the router had, and leaves alone what
+// others fight for.
+func (w *worker) diff(want steer.Assignment) steer.Plan {
+	plan := steer.Diff(want, w.have, w.adopts())
+	plan.Changes = w.fights.hold(plan.Changes, time.Now())
+	return plan
+}
+
 // act makes the changes that are left. Those that took effect are found by
-// the look that follows; until then they are counted as the driver says.
-func (w *worker) act(ctx context.Context, seen *sighting) error {
+// the look that follows; until then they are counted as the driver says. With
+// again, they are not an order's first, but put something right.
+func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
 	seen.applied = time.Now()
-	seen.made = append(seen.made, effective(seen.left.Changes, err)...)
+	made := effective(seen.left.Changes, err)
+	seen.made = append(seen.made, made...)
+	if again && !w.isShaken() {
+		w.fights.count(made, seen.applied)
+	}
 	if err != nil {
 		return fmt.Errorf("change routes of router %s: %w", w.router.Name, err)
 	}
 	return nil
+}
+
+// isShaken reports whether routes may be gone because the router lost links:
+// to put that right, however often, is no fight.
+func (w *worker) isShaken() bool {
+	if witness, ok := w.driver.(drivers.Witness); ok && witness.Shaken() {
+		w.shaken = true
+	}
+	return w.shaken
 }
 
 // effective returns what of the changes err does not say was refused.
@@ -329,7 +378,7 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 	if err := w.look(ctx, &sighting{}); err != nil {
 		return lookReply{err: err}
 	}
-	reply := lookReply{plan: steer.Diff(want, w.have, w.adopts())}
+	reply := lookReply{plan: w.diff(want)}
 	if renderer, ok := w.driver.(drivers.Renderer); ok {
 		reply.commands = renderer.Render(reply.plan.Changes)
 	}

@@ -194,12 +194,15 @@ func (v view) routerStatus() []api.Router {
 	for _, name := range slices.Sorted(maps.Keys(v.routers)) {
 		r := v.routers[name]
 		s := api.Router{
-			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0,
+			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0 && len(r.last.fought) == 0,
 			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
-			Routes: r.table.Ours(), Foreign: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
+			Routes: r.table.Ours(), Foreign: []string{}, Fighting: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
 		}
 		for _, route := range r.last.left.Foreign {
 			s.Foreign = append(s.Foreign, foreignText(route))
+		}
+		for _, prefix := range r.last.fought {
+			s.Fighting = append(s.Fighting, prefix.String())
 		}
 		routers = append(routers, s)
 	}
@@ -233,6 +236,9 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		if router.Error != "" {
 			add("router %s is out of sync: %s", router.Name, router.Error)
 		}
+		if n := len(router.Fighting); n > 0 {
+			add("router %s fights with another program for %s%s: %s", router.Name, router.Fighting[0], andMore(n-1), fightText)
+		}
 		if router.Cuts != "" {
 			add("router %s: planned moves cut connections: %s", router.Name, router.Cuts)
 		}
@@ -247,6 +253,13 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		add("the last reload was refused: %s", status.Config.Problems[0])
 	}
 	return append(warnings, v.warnings...)
+}
+
+func andMore(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
 }
 
 func serverWarnings(server api.Server) []string {

@@ -80,6 +80,9 @@ func unconfirmedWhy(m *api.Moved, router api.Router) string {
 		why = append(why, router.Error)
 	}
 	why = append(why, inTheWay(m, router.Foreign)...)
+	if len(router.Fighting) > 0 {
+		why = append(why, fightingText(router.Fighting))
+	}
 	if len(why) == 0 {
 		return "it has not said so yet"
 	}

@@ -43,7 +43,10 @@ func findTrouble(s *api.Status) []string {
 	found = appendNamed(found, "router", "in error", routersWhere(s, func(r api.Router) bool { return r.Error != "" }))
 	found = appendNamed(found, "server", "down", serversWhere(s, func(v api.Server) bool { return v.Health == "down" }))
 	found = appendNamed(found, "server", "partly down", serversWhere(s, func(v api.Server) bool { return v.Health == "mixed" }))
-	found = appendNamed(found, "router", "not yet as wanted", routersWhere(s, func(r api.Router) bool { return r.Error == "" && !r.InSync && !r.LastLook.IsZero() }))
+	found = appendNamed(found, "router", "fighting with another program", routersWhere(s, func(r api.Router) bool { return r.Error == "" && len(r.Fighting) > 0 }))
+	found = appendNamed(found, "router", "not yet as wanted", routersWhere(s, func(r api.Router) bool {
+		return r.Error == "" && !r.InSync && len(r.Fighting) == 0 && !r.LastLook.IsZero()
+	}))
 	if failedReload(s) {
 		found = append(found, "the last reload was refused")
 	}

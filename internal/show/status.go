@@ -194,6 +194,8 @@ func routerState(router api.Router) (string, ink) {
 		return "ERROR", bad
 	case router.LastLook.IsZero():
 		return "not known", doubtful
+	case len(router.Fighting) > 0:
+		return "FIGHTING", bad
 	case !router.InSync:
 		return "OUT OF SYNC", bad
 	default:
@@ -209,11 +211,24 @@ func routerWhy(router api.Router, now time.Time) string {
 	if !router.Retry.IsZero() {
 		why = append(why, "next try in "+Age(router.Retry.Sub(now)))
 	}
+	if len(router.Fighting) > 0 {
+		why = append(why, fightingText(router.Fighting))
+	}
 	if len(router.Foreign) > 0 {
 		heading := Plural(len(router.Foreign), "foreign route") + " in the way: "
 		why = append(why, heading+strings.TrimPrefix(strings.Join(router.Foreign, "; "), "foreign route "))
 	}
 	return strings.Join(why, "; ")
+}
+
+// fightingText names the prefixes that a router leaves alone: some of many.
+func fightingText(prefixes []string) string {
+	const some = 3
+	text := strings.Join(prefixes[:min(some, len(prefixes))], ", ")
+	if more := len(prefixes) - some; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text + " left alone: another program changes it again and again"
 }
 
 func writeWarnings(b *strings.Builder, s *api.Status, style Style) {
