@@ -145,7 +145,7 @@ func TestAFightEndsByReloadOrQuiet(t *testing.T) {
 			}
 			synctest.Wait()
 		}, "web1 web2"},
-		"quiet for too short": {func(w *world) { w.later(4 * time.Minute) }, "web4 web2"},
+		"quiet for too short":    {func(w *world) { w.later(4 * time.Minute) }, "web4 web2"},
 		"quiet for five minutes": {func(w *world) { w.later(5*time.Minute + 11*time.Second) }, "web1 web2"},
 		"not quiet": {func(w *world) {
 			for i := range 6 {
