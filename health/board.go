@@ -24,6 +24,7 @@ type Board struct {
 	targets map[Target]*entry
 	echoes  map[netip.Addr]echo
 	lost    map[netip.Addr]bool
+	back    map[netip.Addr]time.Time // when a lost or silent address was last found well
 
 	// siblings are the other addresses of a server and family, for servers that
 	// have several.
@@ -107,6 +108,7 @@ func (b *Board) SetSite(site *topology.Site) {
 		targets: map[Target]*entry{},
 		echoes:  map[netip.Addr]echo{},
 		lost:    map[netip.Addr]bool{},
+		back:    map[netip.Addr]time.Time{},
 
 		siblings: map[netip.Addr][]netip.Addr{},
 	}
@@ -209,6 +211,9 @@ func (b *Board) keepEcho(old Board, address netip.Addr) {
 	default:
 		b.echoes[address] = echo{state: EchoNever}
 	}
+	if at, known := old.back[address]; known {
+		b.back[address] = at
+	}
 	// What only echo could end ends with it.
 	if old.lost[address] && !(b.site.Alive.Off && state.state == EchoLost) {
 		b.lost[address] = true
@@ -222,6 +227,7 @@ func (b *Board) Clone() *Board {
 		targets:  make(map[Target]*entry, len(b.targets)),
 		echoes:   maps.Clone(b.echoes),
 		lost:     maps.Clone(b.lost),
+		back:     maps.Clone(b.back),
 		siblings: b.siblings, // never changed
 	}
 	entries := make([]entry, 0, len(b.targets))
@@ -245,6 +251,10 @@ func (b *Board) State(target Target) State {
 // this one is known to be gone, or has never answered echo while another of the
 // family does.
 func (b *Board) Lost(address netip.Addr) bool { return b.lost[address] || b.silent(address) }
+
+// WellSince is when the address, if it is not Lost, was last found well after
+// it had not been; zero if it has been well for as long as anything is known.
+func (b *Board) WellSince(address netip.Addr) time.Time { return b.back[address] }
 
 func (b *Board) silent(address netip.Addr) bool {
 	if b.echoes[address].state != EchoNever {
@@ -316,7 +326,7 @@ func (b *Board) result(r Result) []Flip {
 	}
 	why := r.Failure
 	if r.OK() {
-		b.reached(r.Target)
+		b.reached(r.Target, e.Since)
 		why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))
 	}
 	return []Flip{{Target: r.Target, From: from, To: e.Verdict, At: e.Since, Why: why}}
@@ -407,11 +417,12 @@ func (e *entry) set(verdict Verdict, at time.Time, why string) {
 
 // reached clears the loss of a server's addresses where no echo will: a lost
 // link takes addresses with it that never answered one.
-func (b *Board) reached(target Target) {
+func (b *Board) reached(target Target, at time.Time) {
 	server, _ := b.site.Server(target.Server)
 	for _, address := range server.AddressesFor(target.VIP.Addr()) {
-		if state := b.echoes[address].state; state == EchoOff || state == EchoNever {
+		if state := b.echoes[address].state; b.lost[address] && (state == EchoOff || state == EchoNever) {
 			delete(b.lost, address)
+			b.back[address] = at
 		}
 	}
 }
@@ -452,6 +463,9 @@ func sameFamily(target Target, address netip.Addr) bool {
 // found takes in addresses of a site that is about to be set, too: the senses
 // have it first.
 func (b *Board) found(f Found) {
+	if b.lost[f.Address] || !f.ByLink {
+		b.back[f.Address] = f.At
+	}
 	delete(b.lost, f.Address)
 	if !f.ByLink {
 		b.echoes[f.Address] = echo{EchoAnswers, f.At}

@@ -274,3 +274,44 @@ func TestAVerdictNeedsItsRun(t *testing.T) {
 		}
 	})
 }
+
+func TestWellSinceIsWhenAnAddressCameBack(t *testing.T) {
+	b := health.NewBoard(newSite(web1, nic2))
+	if !b.WellSince(web1).IsZero() {
+		t.Errorf("nothing is known, and it is well since %s", b.WellSince(web1))
+	}
+	b.Observe(health.Found{Server: "web1", Address: nic2, At: noon})
+	b.Observe(health.Found{Server: "web1", Address: web1, At: noon.Add(time.Second)})
+	if got := b.WellSince(web1); got != noon.Add(time.Second) {
+		t.Errorf("it was silent, and answered first at +1s: well since %s", got)
+	}
+	b.Observe(health.Loss{Server: "web1", Address: web1, At: noon.Add(2 * time.Second), Failure: "no reply to 3 echoes"})
+	b.Observe(health.Found{Server: "web1", Address: web1, At: noon.Add(3 * time.Second)})
+	if got := b.Clone().WellSince(web1); got != noon.Add(3*time.Second) {
+		t.Errorf("it was lost and found at +3s: well since %s", got)
+	}
+	b.SetSite(newSite(web1, nic2))
+	if got := b.WellSince(web1); got != noon.Add(3*time.Second) {
+		t.Errorf("after a reload it is well since %s", got)
+	}
+}
+
+func TestWithoutEchoAnAddressIsWellSinceTheLinkOrAVerdictCameBack(t *testing.T) {
+	site := newSite(web1)
+	site.Alive.Off = true
+	b := health.NewBoard(site)
+	feed(b, noon, "..")
+	lose := func(after time.Duration) {
+		b.Observe(health.Loss{Server: "web1", Address: web1, At: noon.Add(after), Failure: "link lan0 is down"})
+	}
+	lose(5 * time.Second)
+	b.Observe(health.Found{Server: "web1", Address: web1, At: noon.Add(6 * time.Second), ByLink: true})
+	if got := b.WellSince(web1); got != noon.Add(6*time.Second) {
+		t.Errorf("found by its link: well since %s", got)
+	}
+	lose(7 * time.Second)
+	feed(b, noon.Add(8*time.Second), "....")
+	if got := b.WellSince(web1); got.Before(noon.Add(8*time.Second)) {
+		t.Errorf("reached again by checks: well since %s", got)
+	}
+}

@@ -40,7 +40,8 @@ func newDecision(in Input) *decision {
 func (d *decision) set(vip *Cohort, want Want) {
 	previous := d.previous[vip.index]
 	slices.Sort(want.Servers)
-	want.NextHops = d.nextHops(want.Servers, vip)
+	reach := d.reach(want.Servers, vip.Prefix.Addr(), vip.Failback, previous.NextHops)
+	want.NextHops, want.Path, want.Next = reach.hops, reach.why(), earlier(want.Next, reach.due)
 	want.had = d.had(vip, previous, want.Servers)
 	want.Keep, want.Gone = d.keep(vip, want.had, previous.Keep), d.gone
 	want.Since = d.Now
@@ -52,7 +53,7 @@ func (d *decision) set(vip *Cohort, want Want) {
 		}
 		// Unknown moves nothing, not even to a new address of the same server.
 		if d.anyUnknown(vip, want.Servers) && len(previous.NextHops) > 0 {
-			want.NextHops = previous.NextHops
+			want.NextHops, want.Path = previous.NextHops, previous.Path
 		}
 	}
 	d.want.wants[vip.index] = want

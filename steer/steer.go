@@ -42,6 +42,9 @@ type Health interface {
 	State(health.Target) health.State
 	// Lost reports whether another address of the server should be its next hop.
 	Lost(netip.Addr) bool
+	// WellSince is since when an address that is not lost is well again; zero if
+	// it was never seen otherwise.
+	WellSince(netip.Addr) time.Time
 }
 
 var _ Health = (*health.Board)(nil)
@@ -54,6 +57,7 @@ type Want struct {
 	Withdraw bool                  // no route at all is wanted; Servers is nil
 	Cause    Cause
 	Why      string    // the reason, for operators
+	Path     string    // why a server is reached by another address than its first; "" when none is
 	Since    time.Time // when Servers last changed; zero if they were found so
 	Next     time.Time // when to decide again though nothing happens; zero for never
 	Frozen   bool      // a move was called for and withheld
@@ -69,6 +73,14 @@ type Want struct {
 // keeps reports whether connections at all of the next hops may stay.
 func (w Want) keeps(hops []NextHop) bool {
 	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h NextHop) bool { return !slices.Contains(w.Keep, h.Address) })
+}
+
+// Reason is Why and Path, for operators.
+func (w Want) Reason() string {
+	if w.Path == "" {
+		return w.Why
+	}
+	return w.Why + "; " + w.Path
 }
 
 // A Cause is the kind of reason for a Want.
@@ -208,24 +220,4 @@ func tierOf(vip *Cohort, name topology.ServerName) int {
 		}
 	}
 	return len(vip.Tiers)
-}
-
-// nextHops are the addresses by which the servers are reached for the VIP: of
-// each, the first of the family that is not known to be lost.
-func (in Input) nextHops(names []topology.ServerName, vip *Cohort) []NextHop {
-	var hops []NextHop
-	for _, name := range names {
-		server, _ := in.Site.Server(name)
-		addresses := server.AddressesFor(vip.Prefix.Addr())
-		if len(addresses) == 0 {
-			continue
-		}
-		best := slices.IndexFunc(addresses, func(a netip.Addr) bool { return !in.Health.Lost(a) })
-		hops = append(hops, NextHop{Address: addresses[max(best, 0)], Weight: server.Weight})
-	}
-	if len(hops) == 1 {
-		hops[0].Weight = 1 // nothing to share
-	}
-	SortNextHops(hops)
-	return hops
 }

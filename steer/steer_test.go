@@ -20,10 +20,12 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 type beliefs struct {
 	states map[health.Target]health.State
 	lost   map[netip.Addr]bool
+	well   map[netip.Addr]time.Time // since when, if not always
 }
 
 func (b beliefs) State(t health.Target) health.State { return b.states[t] }
 func (b beliefs) Lost(a netip.Addr) bool             { return b.lost[a] }
+func (b beliefs) WellSince(a netip.Addr) time.Time   { return b.well[a] }
 
 // site parses a file as an operator would write it.
 func site(t testing.TB, text string) *topology.Site {

@@ -203,7 +203,7 @@ func (c *Controller) recordMoves(before steer.Assignment, at time.Time) {
 		}
 		c.record(api.Event{
 			Time: at, Kind: "assignment", VIP: cohort.Prefix.String(), VIPs: several(len(cohort.Prefixes)),
-			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Why,
+			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Reason(),
 		})
 	}
 }

@@ -267,7 +267,7 @@ func (c *Controller) moved(server topology.ServerName, before steer.Assignment, 
 		for _, entry := range cohort.Entries {
 			moved.VIPs = append(moved.VIPs, api.Move{
 				VIP: entry.VIP.Prefix.String(), VIPs: several(len(entry.Prefixes)), Name: entry.VIP.Name,
-				From: words(was.Servers), To: words(want.Servers), Reason: want.Why,
+				From: words(was.Servers), To: words(want.Servers), Reason: want.Reason(),
 			})
 		}
 		moved.Confirmed = moved.Confirmed && !blocked[cohort]
