@@ -326,7 +326,7 @@ func (b *Board) result(r Result) []Flip {
 	}
 	why := r.Failure
 	if r.OK() {
-		b.reached(r.Target, e.Since)
+		b.reached(r, e.Since)
 		why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))
 	}
 	return []Flip{{Target: r.Target, From: from, To: e.Verdict, At: e.Since, Why: why}}
@@ -415,11 +415,15 @@ func (e *entry) set(verdict Verdict, at time.Time, why string) {
 	}
 }
 
-// reached clears the loss of a server's addresses where no echo will: a lost
-// link takes addresses with it that never answered one.
-func (b *Board) reached(target Target, at time.Time) {
-	server, _ := b.site.Server(target.Server)
-	for _, address := range server.AddressesFor(target.VIP.Addr()) {
+// reached clears the loss of the server's address that a check went by, or of
+// all if that is not known, where no echo will: a lost link takes addresses with
+// it that never answered one.
+func (b *Board) reached(r Result, at time.Time) {
+	server, _ := b.site.Server(r.Target.Server)
+	for _, address := range server.AddressesFor(r.Target.VIP.Addr()) {
+		if r.Address.IsValid() && r.Address != address {
+			continue
+		}
 		if state := b.echoes[address].state; b.lost[address] && (state == EchoOff || state == EchoNever) {
 			delete(b.lost, address)
 			b.back[address] = at

@@ -311,7 +311,7 @@ func TestWithoutEchoAnAddressIsWellSinceTheLinkOrAVerdictCameBack(t *testing.T) 
 	}
 	lose(7 * time.Second)
 	feed(b, noon.Add(8*time.Second), "....")
-	if got := b.WellSince(web1); got.Before(noon.Add(8*time.Second)) {
+	if got := b.WellSince(web1); got.Before(noon.Add(8 * time.Second)) {
 		t.Errorf("reached again by checks: well since %s", got)
 	}
 }

@@ -56,13 +56,15 @@ type Result struct {
 	Started time.Time     // when the check began
 	Took    time.Duration // until it was decided
 	Failure string        // what went wrong, in an operator's words; "" when it passed
+	Address netip.Addr    // of the server, by which it went; the zero Addr if that is not known
 }
 
 // OK reports whether the check passed.
 func (r Result) OK() bool { return r.Failure == "" }
 
 // A Loss is news that a server address which had answered before is gone: its
-// echo is not answered or the link to it is down. It comes once, at the edge.
+// echo is not answered, the link to it is down, or it does not tell its Ethernet
+// address any more. It comes once, at the edge.
 type Loss struct {
 	Server  topology.ServerName
 	Address netip.Addr
@@ -77,5 +79,5 @@ type Found struct {
 	Server  topology.ServerName
 	Address netip.Addr
 	At      time.Time
-	ByLink  bool // the link is back; echo is off, or has never been answered
+	ByLink  bool // it is back by another sign than echo, which is off or was never answered
 }

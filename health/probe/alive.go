@@ -22,7 +22,8 @@ import (
 type alive struct {
 	pinger *pinger
 	outbox *outbox
-	change chan struct{} // the site changed: plan anew
+	change chan struct{}    // something changed: plan anew
+	ask    func(netip.Addr) // has the kernel look for an address; never waits
 
 	// Guarded by the pinger's lock:
 	spec topology.Alive
@@ -67,11 +68,15 @@ func (a *alive) set(site *topology.Site) map[serverAddress]*presence {
 		a.respec(site.Alive)
 	}
 	a.next, a.due = 0, time.Now()
+	a.planAnew()
+	return a.index()
+}
+
+func (a *alive) planAnew() {
 	select {
 	case a.change <- struct{}{}:
 	default:
 	}
-	return a.index()
 }
 
 // respec starts counting anew; without echo only links lose an address.
@@ -108,6 +113,8 @@ func (a *alive) reply(p *presence, count uint32) {
 		return // of before a loss, or never sent
 	}
 	p.unanswered = 0
+	p.failed.Store(false)
+	p.asked = false
 	if a.spec.Off || p.found.Load() && !p.lost.Load() {
 		return
 	}
@@ -122,6 +129,7 @@ func (a *alive) lose(p *presence, now time.Time, failure string) {
 		return
 	}
 	p.since = p.sent
+	p.failed.Store(false)
 	a.outbox.put(health.Loss{Server: p.server, Address: p.address, At: now, Failure: failure})
 }
 
@@ -145,8 +153,8 @@ func (a *alive) linkUp(addresses []netip.Addr) {
 	defer a.pinger.mu.Unlock()
 	for _, address := range addresses {
 		for _, p := range a.all {
-			if p.address == address && (a.spec.Off || !p.found.Load()) && p.lost.Swap(false) {
-				a.outbox.put(health.Found{Server: p.server, Address: p.address, At: time.Now(), ByLink: true})
+			if p.address == address && !a.echoTells(p) {
+				a.find(p)
 			}
 		}
 	}
@@ -198,18 +206,30 @@ func (a *alive) forgive() {
 	}
 }
 
-// judge loses the addresses whose time is up.
+// judge loses the addresses whose time is up, and has the kernel look for those
+// that have become silent.
 func (a *alive) judge(now time.Time) {
 	for _, p := range a.all {
-		if a.suspect(p) && !now.Before(p.sentAt.Add(a.spec.Interval/2)) {
+		if p.unanswered == 0 || !p.answers() {
+			continue
+		}
+		late := !now.Before(p.sentAt.Add(a.spec.Interval / 2))
+		switch {
+		case late && p.unanswered >= a.spec.Fall:
 			a.lose(p, now, fmt.Sprintf("no reply to %d echoes", p.unanswered))
+		case !late && p.unanswered == 1:
+		case p.failed.Load():
+			a.lose(p, now, noNeighbour)
+		case !p.asked:
+			p.asked = true
+			a.ask(p.address)
 		}
 	}
 }
 
 // suspect reports whether only the newest echo's time is left to p.
 func (a *alive) suspect(p *presence) bool {
-	return p.found.Load() && !p.lost.Load() && p.unanswered >= a.spec.Fall
+	return p.answers() && (p.unanswered >= a.spec.Fall || p.unanswered > 0 && p.failed.Load())
 }
 
 // wanted is the time of the next judgement or echo, whichever is first.

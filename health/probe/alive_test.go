@@ -128,6 +128,23 @@ func TestALinkThatGoesDownLosesItsServersAtOnce(t *testing.T) {
 	}
 }
 
+func TestALinkThatAnOperatorPutsDownLosesItsServers(t *testing.T) {
+	l := newLAN(t, 1)
+	r := l.prober()
+	r.set(l.echoing())
+	for range 3 { // once more: the edge is seen again
+		r.next("found", isFound("web1"))
+		r.next("found by the other family", isFound("web1"))
+		l.run(l.router, "ip link set lan0 down")
+		for range 2 {
+			if loss := r.next("loss", isLoss("web1")).(health.Loss); loss.Failure != "link lan0 is down" {
+				t.Errorf("failure %q", loss.Failure)
+			}
+		}
+		l.run(l.router, "ip link set lan0 up; ip addr add fd00:2::1/64 dev lan0 nodad")
+	}
+}
+
 func TestPathsComeBackWithTheLink(t *testing.T) {
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))

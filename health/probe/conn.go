@@ -76,7 +76,7 @@ type conn struct {
 func (s *sockets) dial(l *leash, a aim, port uint16, began time.Time, timeout time.Duration) (*conn, error) {
 	fd, err := s.connect(a, port, false)
 	if err != nil {
-		return nil, inWords(err, "connecting")
+		return nil, inWords(err, whileConnecting)
 	}
 	c := &conn{file: os.NewFile(uintptr(fd), "check"), fd: fd}
 	err = c.begin(l, began, timeout)
@@ -86,7 +86,7 @@ func (s *sockets) dial(l *leash, a aim, port uint16, began time.Time, timeout ti
 	if err != nil {
 		l.release(c.file)
 		c.end()
-		return nil, c.judge(l, err, "connecting")
+		return nil, c.judge(l, err, whileConnecting)
 	}
 	c.connected = time.Now()
 	return c, nil

@@ -6,6 +6,7 @@
 //	watch   an idle TCP connection; when it closes, Fall checks back to back at once
 //	alive   an ICMP echo to each server address, all on one socket per family
 //	links   the kernel's word that a link is down
+//	near    the kernel's word that an address does not tell its Ethernet address
 //
 // # Paths
 //

@@ -15,6 +15,8 @@ import (
 type fault struct {
 	words   string
 	stalled bool  // this machine was late, not the server: the result is void
+	timeout bool  // the time was up
+	silence bool  // nothing came from the server at all
 	cause   error // may be nil
 }
 
@@ -31,7 +33,54 @@ func failf(format string, args ...any) error {
 
 // timedOut makes the fault of a check that ran out of time while waiting for what.
 func timedOut(timeout time.Duration, what string, stalled bool) error {
-	return &fault{words: fmt.Sprintf("timeout after %s (%s)", timeout, what), stalled: stalled}
+	return &fault{
+		words: fmt.Sprintf("timeout after %s (%s)", timeout, what), stalled: stalled,
+		timeout: true, silence: what == whileConnecting || what == awaitingEcho,
+	}
+}
+
+// What a check waits for that has heard nothing from the server yet.
+const (
+	whileConnecting = "connecting"
+	awaitingEcho    = "waiting for the echo reply"
+)
+
+// A sign is what the outcome of a check says of the server's address, whatever
+// it says of the service.
+type sign uint8
+
+const (
+	noSign  sign = iota // nothing: it never left this machine, or a kept connection is silent
+	life                // something came from there
+	silence             // nothing did
+)
+
+// signOf is what came of a check.
+func signOf(err error) sign {
+	var f *fault
+	switch isFault := errors.As(err, &f); {
+	case isFault && f.silence, errors.Is(err, unix.EHOSTUNREACH):
+		return silence
+	case isFault && f.timeout, errors.Is(err, errCut), errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return noSign
+	default:
+		return life
+	}
+}
+
+// signOfAll is what a round of checks by one address says: one that was answered
+// outweighs all others.
+func signOfAll(errs []error) sign {
+	all := noSign
+	for _, err := range errs {
+		switch signOf(err) {
+		case life:
+			return life
+		case silence:
+			all = silence
+		}
+	}
+	return all
 }
 
 // inWords turns an I/O error into a fault. during says what was being done.

@@ -113,6 +113,31 @@ func (l *links) locate() {
 	l.alive.linkUp(moved)
 }
 
+// leading is the link that leads directly to an address; 0 if none is known, or
+// it is down.
+func (l *links) leading(address netip.Addr) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if index := l.via[address]; l.up[index].up {
+		return index
+	}
+	return 0
+}
+
+// leadsTo reports whether that is the link.
+func (l *links) leadsTo(index int, address netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return address.IsValid() && l.via[address] == index
+}
+
+// addresses are those that matter.
+func (l *links) addresses() []netip.Addr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.want
+}
+
 // behind are the addresses reached over a link. It needs mu.
 func (l *links) behind(index int) (addresses []netip.Addr) {
 	for address, via := range l.via {

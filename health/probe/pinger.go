@@ -261,7 +261,7 @@ func (c *icmpCheck) await(l *leash, wake waiter, began time.Time, got *bool) err
 		case l.broken():
 			return errCut
 		case timeout:
-			return timedOut(c.timeout, "waiting for the echo reply", late > tolerance(c.timeout))
+			return timedOut(c.timeout, awaitingEcho, late > tolerance(c.timeout))
 		}
 	}
 }

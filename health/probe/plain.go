@@ -48,7 +48,7 @@ func (c *plain) start(a aim, began time.Time, done func(error)) {
 func (c *plain) connect() {
 	fd, err := c.sockets.connect(c.aim, c.port, c.request == nil)
 	if err != nil {
-		c.finish(inWords(err, "connecting"))
+		c.finish(inWords(err, whileConnecting))
 		return
 	}
 	c.fd, c.reused, c.sent, c.connected = fd, false, false, time.Time{}
@@ -64,7 +64,7 @@ func (c *plain) connect() {
 		events |= unix.EPOLLOUT
 	}
 	if err := c.loop.add(fd, events, c); err != nil {
-		c.finish(inWords(err, "connecting"))
+		c.finish(inWords(err, whileConnecting))
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *plain) shake() {
 	done, err := handshake(c.fd)
 	switch {
 	case err != nil:
-		c.finish(inWords(err, "connecting"))
+		c.finish(inWords(err, whileConnecting))
 	case done:
 		c.finish(nil)
 	}
@@ -100,7 +100,7 @@ func (c *plain) send() {
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 	case err != nil:
-		c.closed(err, "connecting")
+		c.closed(err, whileConnecting)
 	case n < len(c.request):
 		c.finish(failf("the request does not fit into the socket"))
 	default:
@@ -171,7 +171,7 @@ func (c *plain) expire(now time.Time) {
 	if !c.active {
 		return
 	}
-	during := "connecting"
+	during := whileConnecting
 	if c.sent {
 		during = c.reply.waitingFor()
 	}

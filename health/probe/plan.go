@@ -45,25 +45,25 @@ func (p plan) way() (way, error) {
 	return p.ways[0], nil
 }
 
-// aims are what one round has to check: each address of the VIP through the
+// aims are what one round has to check, and the way that it goes: each address of the VIP through the
 // server, or the server's own. That one needs no mark: the machine's routes
 // lead to it anyway, also when it is further away than a next hop may be.
-func (p plan) aims() ([]aim, error) {
+func (p plan) aims() ([]aim, way, error) {
 	w, err := p.way()
 	if err != nil {
-		return nil, err
+		return nil, way{}, err
 	}
 	if p.check.Through == topology.ThroughAddress {
-		return []aim{{to: w.path.address}}, nil
+		return []aim{{to: w.path.address}}, w, nil
 	}
 	aims := make([]aim, len(p.addresses))
 	for i, address := range p.addresses {
 		if words := w.path.obstacle(address); words != "" {
-			return nil, failf("%s", words)
+			return nil, way{}, failf("%s", words)
 		}
 		aims[i] = aim{to: address, mark: w.path.mark}
 	}
-	return aims, nil
+	return aims, w, nil
 }
 
 // width is how many aims there are.

@@ -14,6 +14,8 @@ type presence struct {
 	address netip.Addr
 	lost    atomic.Bool // set at a Loss, cleared at a Found
 	found   atomic.Bool // echo was answered, ever
+	quiet   atomic.Bool // checks by it heard nothing lately
+	failed  atomic.Bool // the kernel found no Ethernet address for it, and no sign of life came since
 
 	// Guarded by the pinger's lock:
 	slot       uint32
@@ -21,6 +23,7 @@ type presence struct {
 	since      uint32    // replies to echoes up to this one say nothing about now
 	sentAt     time.Time // the newest echo
 	unanswered int       // echoes sent after the last reply came
+	asked      bool      // the kernel was asked to look for it, and no sign of life came since
 }
 
 // answers reports whether echo says that the address is well.

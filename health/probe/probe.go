@@ -26,6 +26,7 @@ type Prober struct {
 	outbox  *outbox
 	alive   *alive
 	links   *links
+	near    *neighbours
 	loop    *loop
 	flush   timer // the loop's: send passed results on their way
 
@@ -58,6 +59,8 @@ func New(news chan<- health.News, log *slog.Logger) (*Prober, error) {
 	p.running.Go(func() { p.outbox.run(ctx) })
 	p.running.Go(func() { p.alive.run(ctx) })
 	p.running.Go(func() { p.links.run(ctx) })
+	p.running.Go(func() { p.near.run(ctx) })
+	p.running.Go(func() { p.near.tend(ctx) })
 	p.running.Go(func() { p.keepPaths(ctx) })
 	return p, nil
 }
@@ -96,8 +99,15 @@ func (p *Prober) open() (err error) {
 	p.outbox = newOutbox(p.news)
 	p.flush.fire = func() { p.outbox.send(); runtime.Gosched() }
 	p.alive = newAlive(p.pinger, p.outbox)
-	p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon)
-	return err
+	if p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon); err != nil {
+		return err
+	}
+	opened = append(opened, func() { p.links.stop(); p.links.close() })
+	if p.near, err = newNeighbours(p.sockets, p.log, p.alive, p.links); err != nil {
+		return err
+	}
+	p.alive.ask = p.near.doubt
+	return nil
 }
 
 // Set starts to probe the site, or changes from the former site to this one.
@@ -300,8 +310,10 @@ func (p *Prober) Close() error {
 	p.loop.stop()
 	p.cancel()
 	p.links.stop()
+	p.near.stop()
 	p.running.Wait()
 	p.links.close()
+	p.near.close()
 	err := errors.Join(p.pinger.close(), p.paths.close())
 	p.sockets.close()
 	if err != nil {

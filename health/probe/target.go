@@ -28,6 +28,7 @@ type target struct {
 	// The round in progress, while pending > 0:
 	began   time.Time
 	aimed   []aim
+	way     way // that it goes; the zero way when there is none
 	errs    []error
 	pending int // aims that are not done
 	void    int // rounds in a row that this machine spoiled
@@ -146,8 +147,10 @@ func (t *target) each(do func(*spot)) {
 // round begins a round.
 func (t *target) round() {
 	t.began = time.Now()
-	aims, err := t.aims()
+	aims, way, err := t.aims()
+	t.way = way
 	if err != nil {
+		t.errs = nil
 		t.prober.auditSoon()
 		t.over(err)
 		return
@@ -204,6 +207,10 @@ func (t *target) over(err error) {
 func (t *target) report(err error) {
 	t.void = 0
 	result := health.Result{Target: t.target, Started: t.began, Took: time.Since(t.began)}
+	if t.way.presence != nil {
+		result.Address = t.way.presence.address
+		t.prober.alive.checked(t.way.presence, signOfAll(t.errs))
+	}
 	if err != nil {
 		result.Failure = err.Error()
 		if noPath(err) {
