@@ -71,6 +71,10 @@ func defaultLinux() *Linux {
 	return &Linux{Table: tableMain, Protocol: 82, FlowLimit: 1 << 18}
 }
 
+// DefaultNumbers are the numbers that a file without paths, and with a router
+// that is no more than linux: {}, stands for.
+func DefaultNumbers() (Paths, Linux) { return defaultPaths(), *defaultLinux() }
+
 // defaultVIP is a VIP of which the file gives no more than the prefix; its
 // tiers depend on the servers.
 func defaultVIP(policy Policy) VIP {

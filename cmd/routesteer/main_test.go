@@ -6,6 +6,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/routesteer/routesteer/internal/netns"
 )
 
 // lockVariable gives each script a controller's lock of its own, whoever else
@@ -27,6 +29,10 @@ func TestMain(m *testing.M) {
 type leakless struct{ m *testing.M }
 
 func (l leakless) Run() int {
+	if err := netns.Enter(); err != nil { // for commands that look at a kernel
+		os.Stderr.WriteString(err.Error() + "\n")
+		return 1
+	}
 	code := l.m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		os.Stderr.WriteString(err.Error() + "\n")
