@@ -343,7 +343,7 @@ func TestARuleForOneVIPBreaksThePathsOfThatVIPOnly(t *testing.T) {
 	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{}}))
 	other := netip.MustParsePrefix("203.0.113.64/27")
 	vip := site.VIPs[1]
-	vip.Prefix, vip.Addresses = other, []netip.Addr{other.Addr().Next()}
+	vip.Prefix, vip.Entry, vip.Judge, vip.Addresses = other, other, other, []netip.Addr{other.Addr().Next()}
 	site.VIPs = append(site.VIPs, vip)
 	l.run(l.router, "ip route add default via 192.0.2.12 table 999; ip rule add to 203.0.113.32/27 lookup 999 priority 100")
 	r := l.prober()

@@ -312,12 +312,8 @@ func (c *Controller) recordFights(router string, was, now []netip.Prefix) {
 		{"fighting", fightText, without(now, was)},
 		{"repairing", "no longer left alone: it is repaired again", without(was, now)},
 	} {
-		switch len(change.of) {
-		case 0:
-		case 1:
-			c.record(api.Event{Kind: "router", Router: router, To: change.to, VIP: change.of[0].String(), Reason: change.why})
-		default:
-			c.record(api.Event{Kind: "router", Router: router, To: change.to, Reason: fmt.Sprintf("%d prefixes, the first %s: %s", len(change.of), change.of[0], change.why)})
+		if len(change.of) > 0 {
+			c.record(api.Event{Kind: "router", Router: router, To: change.to, VIP: change.of[0].String(), VIPs: several(len(change.of)), Reason: change.why})
 		}
 	}
 }
