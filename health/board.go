@@ -291,8 +291,9 @@ func (b *Board) Echo(name topology.ServerName) Echo {
 }
 
 func (b *Board) passedSince(name topology.ServerName, address netip.Addr, since time.Time) bool {
+	server, _ := b.site.Server(name)
 	for target, e := range b.targets {
-		if target.Server == name && sameFamily(target, address) && e.Verdict == Up && e.Since.After(since) {
+		if target.Server == name && server.TakesAt(target.VIP.Addr(), address) && e.Verdict == Up && e.Since.After(since) {
 			return true
 		}
 	}
@@ -451,17 +452,14 @@ func (b *Board) loss(l Loss) []Flip {
 		}
 	}
 	var flips []Flip
+	server, _ := b.site.Server(l.Server)
 	for target, e := range b.targets {
-		if target.Server == l.Server && sameFamily(target, l.Address) {
+		if target.Server == l.Server && server.TakesAt(target.VIP.Addr(), l.Address) {
 			flips = append(flips, b.bringDown(target, e, l.At, l.Failure)...)
 		}
 	}
 	slices.SortFunc(flips, func(a, b Flip) int { return a.Target.VIP.Addr().Compare(b.Target.VIP.Addr()) })
 	return flips
-}
-
-func sameFamily(target Target, address netip.Addr) bool {
-	return target.VIP.Addr().Is4() == address.Is4()
 }
 
 // found takes in addresses of a site that is about to be set, too: the senses

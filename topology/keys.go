@@ -30,7 +30,7 @@ func (o object) keys() []string {
 	case siteObject:
 		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "paths"}
 	case serverObject:
-		return []string{"address", "addresses", "weight"}
+		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
 		return slices.Concat(checkKinds(), []string{"interval", "fast_interval", "timeout", "rise", "fall", "through", "watch"})
 	case httpObject:

@@ -44,6 +44,7 @@ type reader struct {
 	drafts  []draft            // every VIP, in file order
 	pairs   int                // servers in tiers so far
 
+	viaInet6             int          // addresses that have a path for each family
 	carriers4, carriers6 []ServerName // good servers with an address of that family, sorted
 }
 

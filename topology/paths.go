@@ -37,7 +37,7 @@ func readPathNumbers(c cursor, paths Paths) (Paths, bool) {
 // pathsFit notes numbers that run over the end, or into tables with another
 // purpose.
 func (r *reader) pathsFit(c cursor, paths Paths) bool {
-	count := uint64(max(1, len(r.spots)))
+	count := uint64(max(1, len(r.spots)+r.viaInet6))
 	lastMark := uint64(paths.Mark) + count - 1
 	lastTable := uint64(paths.Table) + count - 1
 	ok := true

@@ -214,6 +214,9 @@ func drawServer(t *rapid.T, i int) Server {
 	if rapid.Bool().Draw(t, "v6") || i == 0 {
 		server.Addresses = append(server.Addresses, netip.MustParseAddr(fmt.Sprintf("2001:db8:a::%d", i+1)))
 	}
+	if len(server.Addresses) > 1 && i > 0 && rapid.Bool().Draw(t, "via_inet6") {
+		server.Addresses, server.ViaInet6 = server.Addresses[1:], true
+	}
 	return server
 }
 

@@ -44,7 +44,26 @@ func (r *reader) readServer(name ServerName, c cursor) (Server, bool) {
 		return server, false
 	}
 	ok = setInt(f, "weight", &server.Weight, 1, 256)
-	return server, r.readAddresses(&server, f) && ok
+	ok = setBool(f, "via_inet6", &server.ViaInet6) && ok
+	ok = r.readAddresses(&server, f) && ok
+	return server, ok && r.viaInet6Fits(server, f)
+}
+
+// viaInet6Fits notes via_inet6 where it would hide a mistake: a server with an
+// IPv4 address gets IPv4 by that.
+func (r *reader) viaInet6Fits(server Server, f fields) bool {
+	if !server.ViaInet6 {
+		return true
+	}
+	for _, address := range server.Addresses {
+		if address.Is4() {
+			c, _ := f.get("via_inet6")
+			c.problem("server %s has the IPv4 address %s, by which IPv4 VIPs are sent to it: via_inet6 is for servers without one", server.Name, address)
+			return false
+		}
+	}
+	r.viaInet6 += len(server.Addresses)
+	return true
 }
 
 // readAddresses reads address or addresses, of which a server has one.

@@ -41,6 +41,7 @@ type Server struct {
 	Name      ServerName
 	Addresses []netip.Addr // in order of preference; usable as a router's next hop
 	Weight    int          // share of the load, 1 to 256; default 1
+	ViaInet6  bool         // IPv4 VIPs are sent to its IPv6 addresses (RFC 8950); it has no IPv4 address. Default false
 }
 
 // A VIP is a prefix that routers send to servers, and the addresses of it
@@ -266,16 +267,22 @@ func find[T any](sorted []T, compare func(T) int) (T, bool) {
 	return sorted[i], true
 }
 
-// AddressesFor returns the server's addresses of the same family as addr, in
-// order of preference.
-func (s Server) AddressesFor(addr netip.Addr) []netip.Addr {
-	var same []netip.Addr
+// AddressesFor returns the server's addresses that a VIP's address can be sent
+// to, in order of preference: those of the same family or, with ViaInet6, all.
+func (s Server) AddressesFor(vip netip.Addr) []netip.Addr {
+	var able []netip.Addr
 	for _, a := range s.Addresses {
-		if a.Is4() == addr.Is4() {
-			same = append(same, a)
+		if s.TakesAt(vip, a) {
+			able = append(able, a)
 		}
 	}
-	return same
+	return able
+}
+
+// TakesAt reports whether a VIP's address can be sent to that address of the
+// server.
+func (s Server) TakesAt(vip, address netip.Addr) bool {
+	return vip.Is4() == address.Is4() || s.ViaInet6 && vip.Is4()
 }
 
 // Servers returns the VIP's servers, tier by tier.

@@ -1,6 +1,9 @@
 package topology
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // readTiers reads the tiers of a VIP whose prefix may be unknown (bad): then
 // only the names are checked.
@@ -89,8 +92,16 @@ func (r *reader) tierServer(d *draft, c cursor, tier string, name ServerName, se
 		return false
 	}
 	if addr := d.Prefix.Addr(); len(r.site.Servers[place].AddressesFor(addr)) == 0 {
-		c.problem("server %s has no %s address to send %s to", name, family(addr), d.Prefix)
+		c.problem("server %s has no %s address to send %s to%s", name, family(addr), d.Prefix, viaInet6Hint(addr))
 		return false
 	}
 	return true
+}
+
+// viaInet6Hint says how a server without an IPv4 address can take an IPv4 VIP.
+func viaInet6Hint(vip netip.Addr) string {
+	if vip.Is4() {
+		return "; with via_inet6: true it would be sent to its IPv6 address"
+	}
+	return ""
 }

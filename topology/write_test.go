@@ -13,6 +13,7 @@ func write(site *Site) string {
 		w.line(1, "%s:", server.Name)
 		w.line(2, "addresses: %s", list(server.Addresses))
 		w.line(2, "weight: %d", server.Weight)
+		w.line(2, "via_inet6: %v", server.ViaInet6)
 	}
 	w.line(0, "checks:")
 	for _, check := range site.Checks {

@@ -92,7 +92,11 @@ func (k *kernel) lookUp(path *path, to netip.Addr, source net.IP) (netlink.Route
 
 // isTaken reports whether a packet that takes the route is on the path.
 func (p *path) isTaken(route netlink.Route) bool {
-	gateway, ok := netip.AddrFromSlice(route.Gw)
+	via := []byte(route.Gw)
+	if inet6, is := route.Via.(*netlink.Via); is {
+		via = inet6.Addr
+	}
+	gateway, ok := netip.AddrFromSlice(via)
 	return ok && gateway.Unmap() == p.address.WithZone("") && route.Table == p.table
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -51,7 +50,7 @@ func (k *kernel) close() {
 // claim makes sure that the numbers of the paths are ours to use. Rules and
 // tables of ours that nobody needs, left by a predecessor, are removed; others'
 // in our way are an error. mine are priorities that this process made.
-func (k *kernel) claim(base topology.Paths, want map[netip.Addr]*path, mine map[int]bool) error {
+func (k *kernel) claim(base topology.Paths, want map[lane]*path, mine map[int]bool) error {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		rules, err := k.rules.RuleList(family)
 		if err != nil {
@@ -72,7 +71,7 @@ func (k *kernel) claim(base topology.Paths, want map[netip.Addr]*path, mine map[
 }
 
 // wanted are the paths of one family by priority.
-func wanted(want map[netip.Addr]*path, family int) map[int]*path {
+func wanted(want map[lane]*path, family int) map[int]*path {
 	by := map[int]*path{}
 	for _, path := range want {
 		if path.family() == family {
@@ -166,10 +165,16 @@ func (k *kernel) block(path *path) error {
 
 // route puts the route to the server; the kernel finds the link.
 func (k *kernel) route(path *path) error {
-	return k.routes.RouteReplace(&netlink.Route{
-		Dst: path.everything(), Gw: path.address.AsSlice(), LinkIndex: int(zone(path.address)),
+	route := &netlink.Route{
+		Dst: path.everything(), LinkIndex: int(zone(path.address)),
 		Table: path.table, Priority: pathMetric, Protocol: protocol,
-	})
+	}
+	if path.v4 == path.address.Is4() {
+		route.Gw = path.address.AsSlice()
+	} else {
+		route.Via = &netlink.Via{AddrFamily: unix.AF_INET6, Addr: path.address.AsSlice()}
+	}
+	return k.routes.RouteReplace(route)
 }
 
 // rule sends marked packets to the path's table.
@@ -216,7 +221,7 @@ func (k *kernel) flush(family, table int) error {
 func isGone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
 
 func (p *path) family() int {
-	if p.address.Is4() {
+	if p.v4 {
 		return unix.AF_INET
 	}
 	return unix.AF_INET6
@@ -224,7 +229,7 @@ func (p *path) family() int {
 
 // everything is the default route's destination.
 func (p *path) everything() *net.IPNet {
-	if p.address.Is4() {
+	if p.v4 {
 		return &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
 	}
 	return &net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}

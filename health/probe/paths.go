@@ -17,11 +17,30 @@ import (
 // are for us.
 const maxPaths = 4096
 
+// A lane is what packets a path is for: those of one family to one server address,
+// which is of the same family or, for IPv4, of IPv6 (RFC 8950).
+type lane struct {
+	address netip.Addr
+	v4      bool
+}
+
+// lanes are those that a server needs.
+func lanes(server topology.Server) []lane {
+	var all []lane
+	for _, address := range server.Addresses {
+		all = append(all, lane{address, address.Is4()})
+		if server.ViaInet6 {
+			all = append(all, lane{address, true})
+		}
+	}
+	return all
+}
+
 // A path is what forces packets to one server address. Its numbers never
 // change; it is replaced when they must.
 type path struct {
+	lane
 	server   topology.ServerName
-	address  netip.Addr
 	index    int
 	mark     uint32
 	table    int
@@ -41,18 +60,18 @@ type paths struct {
 	mu     sync.Mutex // one writer to the kernel at a time: held over netlink calls
 	kernel *kernel
 	base   topology.Paths
-	have   map[netip.Addr]*path
+	have   map[lane]*path
 	asked  map[bool][]netip.Addr // by Is4: the VIP addresses, to ask the kernel's routing about
 }
 
 func newPaths(k *kernel, log *slog.Logger) *paths {
-	return &paths{log: log, kernel: k, have: map[netip.Addr]*path{}}
+	return &paths{log: log, kernel: k, have: map[lane]*path{}}
 }
 
 // A change is a step from one set of paths to another: begun by prepare, ended
 // by finish or undo.
 type pathChange struct {
-	next    map[netip.Addr]*path
+	next    map[lane]*path
 	added   []*path
 	removed []*path
 	base    topology.Paths
@@ -86,30 +105,30 @@ func (p *paths) prepare(site *topology.Site) (*pathChange, error) {
 	return change, nil
 }
 
-// plan assigns an index to each server address. An address keeps the one it
+// plan assigns an index to each lane. One keeps the one it
 // has: a check that is under way must not end up at another server.
 func (p *paths) plan(site *topology.Site) (*pathChange, error) {
-	c := &pathChange{next: map[netip.Addr]*path{}, base: site.Paths, asked: vipAddresses(site)}
+	c := &pathChange{next: map[lane]*path{}, base: site.Paths, asked: vipAddresses(site)}
 	used := map[int]bool{}
 	for _, server := range site.Servers {
-		for _, address := range server.Addresses {
-			if old := p.have[address]; old != nil && old.server == server.Name && p.base == site.Paths {
-				c.next[address] = old
+		for _, lane := range lanes(server) {
+			if old := p.have[lane]; old != nil && old.server == server.Name && p.base == site.Paths {
+				c.next[lane] = old
 				used[old.index] = true
 			}
 		}
 	}
 	// Indices of paths that go are free only after they are gone.
 	for _, old := range p.have {
-		if c.next[old.address] != old {
+		if c.next[old.lane] != old {
 			used[old.index] = used[old.index] || p.base == site.Paths
 			c.removed = append(c.removed, old)
 		}
 	}
 	index := 0
 	for _, server := range site.Servers {
-		for _, address := range server.Addresses {
-			if c.next[address] != nil {
+		for _, lane := range lanes(server) {
+			if c.next[lane] != nil {
 				continue
 			}
 			for used[index] {
@@ -119,17 +138,17 @@ func (p *paths) plan(site *topology.Site) (*pathChange, error) {
 				return nil, fmt.Errorf("paths for more than %d server addresses", maxPaths)
 			}
 			used[index] = true
-			added := newPath(site.Paths, server.Name, address, index)
-			c.next[address] = added
+			added := newPath(site.Paths, server.Name, lane, index)
+			c.next[lane] = added
 			c.added = append(c.added, added)
 		}
 	}
 	return c, nil
 }
 
-func newPath(base topology.Paths, server topology.ServerName, address netip.Addr, index int) *path {
+func newPath(base topology.Paths, server topology.ServerName, lane lane, index int) *path {
 	return &path{
-		server: server, address: address, index: index,
+		lane: lane, server: server, index: index,
 		mark: base.Mark + uint32(index), table: base.Table + index, priority: base.Priority + index,
 	}
 }
@@ -183,7 +202,7 @@ func (p *paths) make(path *path) error {
 // that the path was made does not say that it is taken.
 func (p *paths) judge(path *path, asked map[bool][]netip.Addr, strangers strangers) {
 	before := strangers.of(path)
-	one, picked := sample(asked[path.address.Is4()], before)
+	one, picked := sample(asked[path.v4], before)
 	why := path.apart()
 	if one.IsValid() {
 		why = p.kernel.detour(path, one, before)
@@ -276,7 +295,7 @@ func (p *paths) audit() error {
 	failed := []error{err}
 	for _, path := range p.have {
 		before := strangers.of(path)
-		one, _ := sample(p.asked[path.address.Is4()], before)
+		one, _ := sample(p.asked[path.v4], before)
 		if !one.IsValid() || p.kernel.detour(path, one, before) != nil {
 			failed = append(failed, p.make(path))
 		}
@@ -302,7 +321,7 @@ func (p *paths) close() error {
 	for _, path := range p.have {
 		all = append(all, path)
 	}
-	p.have = map[netip.Addr]*path{}
+	p.have = map[lane]*path{}
 	err := p.drop(all)
 	p.kernel.close()
 	return err

@@ -1,12 +1,14 @@
 package probe
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/netns"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -374,5 +376,81 @@ func TestChecksGoOnWhileAllRulesAreFlushed(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("failure %q\n%s", got, l.traces())
 		}
+	}
+}
+
+// onlyIPv6 takes the IPv4 address from a server, which keeps its VIP: its way back
+// to the router goes by IPv6, too.
+func (l *lan) onlyIPv6(n *netns.Namespace, host int) {
+	l.run(n, fmt.Sprintf("ip addr del 192.0.2.%d/24 dev eth0; ip route add 192.0.2.0/24 via inet6 fd00:2::1 dev eth0", host))
+}
+
+func TestIPv4VIPsAreCheckedByIPv6WhereTheFileSaysSo(t *testing.T) {
+	l := newLAN(t, 3)
+	for _, n := range l.servers {
+		l.serve(n, says(n.Name))
+	}
+	l.onlyIPv6(l.servers[1], 12)
+	l.onlyIPv6(l.servers[2], 13)
+	before := l.traces()
+	site := l.site(manual(topology.Check{HTTP: &topology.HTTP{Body: "web2"}}))
+	for i := range 2 {
+		server := &site.Servers[i+1]
+		server.Addresses, server.ViaInet6 = server.Addresses[1:], true
+	}
+	r := l.prober()
+	r.set(site)
+	until := func(target health.Target, want string) {
+		t.Helper()
+		deadline := time.Now().Add(patience)
+		for got := r.check(target)[0]; !strings.Contains(got, want) || want == "" && got != ""; got = r.check(target)[0] {
+			if time.Now().After(deadline) {
+				t.Fatalf("%v: failure %q, want %q\n%s", target, got, want, l.traces())
+			}
+		}
+	}
+	// Table main says web1, for both families.
+	until(web(2, vip4), "")
+	until(web(2, vip6), "")
+	until(web(3, vip4), `body lacks "web2"`)
+	until(web(1, vip4), `body lacks "web2"`)
+	if rules := l.run(l.router, "ip rule; ip route show table all"); !strings.Contains(rules, "default via inet6 fd00:2::12 dev lan0 table 52003 proto 82") {
+		t.Errorf("rules and routes:\n%s", rules)
+	}
+	// What a link takes along comes back.
+	l.run(l.router, "ip link set lan0 down; ip link set lan0 up; ip addr add fd00:2::1/64 dev lan0 nodad")
+	until(web(2, vip4), "")
+	// A rule of somebody else's breaks the path for IPv4 alone.
+	l.run(l.router, "ip route add default via 192.0.2.11 table 999; ip rule add lookup 999 priority 100")
+	until(web(2, vip4), "policy rule 100 (lookup 999) comes before")
+	until(web(2, vip6), "")
+	l.run(l.router, "ip rule del priority 100; ip route flush table 999; ip route add 203.0.113.32/27 via 192.0.2.11; ip -6 route replace 2001:db8:f::/64 via fd00:2::11")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := l.traces(); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+func TestALostIPv6AddressTakesIPv4VIPsAlong(t *testing.T) {
+	l := newLAN(t, 1)
+	l.serve(l.servers[0], says("ok"))
+	l.onlyIPv6(l.servers[0], 11)
+	site := l.echoing()
+	site.Servers[0].Addresses, site.Servers[0].ViaInet6 = site.Servers[0].Addresses[1:], true
+	r := l.prober()
+	r.set(site)
+	board := health.NewBoard(site)
+	for _, vip := range []netip.Prefix{vip4, vip6} {
+		for range 2 {
+			board.Observe(health.Result{Target: web(1, vip), Started: time.Now()})
+		}
+	}
+	r.next("found", isFound("web1"))
+	l.run(l.servers[0], "ip link set eth0 down")
+	loss := r.next("loss", isLoss("web1"))
+	if flips := board.Observe(loss); len(flips) != 2 {
+		t.Errorf("%d verdicts fall, want those of both families: %+v", len(flips), flips)
 	}
 }

@@ -75,7 +75,7 @@ func (p plan) width() int {
 }
 
 // plans makes the site's plans.
-func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[serverAddress]*presence) map[health.Target]plan {
+func plans(site *topology.Site, paths map[lane]*path, presences map[serverAddress]*presence) map[health.Target]plan {
 	all := map[health.Target]plan{}
 	for _, judge := range site.Judges() {
 		vip := judge.VIP
@@ -90,7 +90,7 @@ func plans(site *topology.Site, paths map[netip.Addr]*path, presences map[server
 			}
 			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, addresses: vip.Addresses}
 			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
-				p.ways = append(p.ways, way{paths[address], presences[serverAddress{name, address}]})
+				p.ways = append(p.ways, way{paths[lane{address, vip.Prefix.Addr().Is4()}], presences[serverAddress{name, address}]})
 			}
 			all[p.target] = p
 		}

@@ -44,8 +44,16 @@ func New(name string) (*Namespace, error) {
 // live is the namespace's thread. It is never unlocked, so that the thread
 // ends with it, and with the thread every child started from it (Pdeathsig).
 func (n *Namespace) live(started chan<- error) {
-	defer close(n.done)
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// /proc/self is the main thread: whoever compares a namespace with the
+		// process's own would take this one for it. Held, it leaves another one to us.
+		go n.live(started)
+		<-n.done
+		runtime.UnlockOSThread()
+		return
+	}
+	defer close(n.done)
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		started <- err
 		return
