@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -37,6 +38,7 @@ const kernelRoutes = "203.0.113.32/27 via 192.0.2.11; 203.0.113.64/27 via 192.0.
 // controller, whose servers are made of words.
 type machine struct {
 	t       *testing.T
+	site    string // the configuration
 	ns      *netns.Namespace
 	peer    *netns.Namespace // has the other end of lan0
 	control *controller.Controller
@@ -46,9 +48,15 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{t: t, ns: newNamespace(t, "router"), peer: newNamespace(t, "peer"), senses: &senses{ill: map[health.Target]string{}}}
+	return newMachineOf(t, kernelSite, kernelRoutes)
+}
+
+// newMachineOf is one whose controller has brought about just these routes.
+func newMachineOf(t *testing.T, text, routes string) *machine {
+	t.Helper()
+	m := &machine{t: t, site: text, ns: newNamespace(t, "router"), peer: newNamespace(t, "peer"), senses: &senses{ill: map[health.Target]string{}}}
 	m.plug()
-	site, err := topology.Parse("site.yaml", []byte(kernelSite))
+	site, err := topology.Parse("site.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +68,7 @@ func newMachine(t *testing.T) *machine {
 	})
 	m.start()
 	m.senses.tell()
-	m.await("at the start", kernelRoutes)
+	m.await("at the start", routes)
 	return m
 }
 
@@ -93,7 +101,7 @@ func (m *machine) open(site *topology.Site) *linux.Driver {
 
 func (m *machine) start() {
 	c, err := controller.New(controller.Options{
-		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(kernelSite)) },
+		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(m.site)) },
 		Open: func(_ topology.Router, site *topology.Site) (drivers.Driver, error) { return m.open(site), nil },
 		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
 			m.senses.news = news
@@ -135,6 +143,28 @@ func (m *machine) sh(ns *netns.Namespace, script string) {
 	}
 	if err := cmd.Wait(); err != nil {
 		m.t.Fatalf("in %s: %s: %v\n%s", ns.Name, script, err, &out)
+	}
+}
+
+// talk connects from the router to a listener of the peer.
+func (m *machine) talk(address string) {
+	m.t.Helper()
+	var listener net.Listener
+	if err := m.peer.Do(func() (err error) {
+		listener, err = net.Listen("tcp", address)
+		return err
+	}); err != nil {
+		m.t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := m.ns.Do(func() error {
+		conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}); err != nil {
+		m.t.Errorf("no packet gets through: %v", err)
 	}
 }
 
@@ -249,6 +279,27 @@ func TestAFightForAKernelsRouteIsNoticed(t *testing.T) {
 	m.senses.falls("web1", "connection refused", vip1, vip2, netip.MustParsePrefix("2001:db8:64::/64"))
 	m.senses.tell()
 	m.await("web1 is down", "203.0.113.32/27 via 192.0.2.12; 203.0.113.64/27 via 192.0.2.12; 2001:db8:64::/64 via 2001:db8:2::12")
+	if r := m.router(); r.Error != "" {
+		t.Errorf("status says %+v", r)
+	}
+}
+
+func TestAnIPv4VIPIsServedByAServerThatHasIPv6Only(t *testing.T) {
+	m := newMachineOf(t, `
+servers: {web1: 192.0.2.11, web3: {address: "2001:db8:2::13", via_inet6: true}}
+checks: {web: {http: {port: 80}, rise: 1, fall: 1}}
+vips: [{prefix: 203.0.113.32/27, check: web, primary: web1, backup: web3}]
+routers: {edge: {linux: {table: 100}}}
+`, "203.0.113.32/27 via 192.0.2.11")
+	// The operator's rule sends traffic to our table.
+	m.sh(m.ns, "ip rule add lookup 100 priority 1000")
+	m.sh(m.peer, "ip addr add 2001:db8:2::13/64 dev lan0 nodad; ip addr add 203.0.113.33/32 dev lo; ip route add 192.0.2.0/24 via inet6 2001:db8:2::1 dev lan0")
+	m.senses.falls("web1", "connection refused", vip1)
+	m.senses.tell()
+	m.await("web1 is down", "203.0.113.32/27 via 2001:db8:2::13")
+	m.talk("203.0.113.33:80")
+	m.sh(m.ns, "ip route del 203.0.113.32/27 table 100")
+	m.await("it is deleted", "203.0.113.32/27 via 2001:db8:2::13")
 	if r := m.router(); r.Error != "" {
 		t.Errorf("status says %+v", r)
 	}
