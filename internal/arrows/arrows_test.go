@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/lab":        {"internal/api", "internal/control", "internal/netns", "topology"},
 	"internal/show":       {"internal/api"},
 	"internal/sweep":      {"topology"},
+	"internal/doctor":     {"topology"},
 	"internal/arrows":     {},
 }
 
