@@ -324,9 +324,12 @@ var fightText = fmt.Sprintf("another program changes its route: repaired %d time
 
 // without returns what is in a and not in b; both are sorted.
 func without(a, b []netip.Prefix) []netip.Prefix {
-	var rest []netip.Prefix
+	rest := make([]netip.Prefix, 0, len(a))
 	for _, p := range a {
-		if _, found := slices.BinarySearchFunc(b, p, steer.ComparePrefix); !found {
+		for len(b) > 0 && steer.ComparePrefix(b[0], p) < 0 {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != p {
 			rest = append(rest, p)
 		}
 	}

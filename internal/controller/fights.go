@@ -35,7 +35,7 @@ type fights struct {
 type repairs struct {
 	to    []steer.NextHop   // what the route was put back to
 	times [fightLimit]int64 // in nanoseconds since 1970, the oldest at next; 0: none
-	next  int
+	next  uint8
 	last  int64         // when it was repaired, or tried again, last; as times
 	pause time.Duration // of the last time it was left alone; 0: never
 }
@@ -59,12 +59,31 @@ func (f *fights) hold(changes []steer.Change, now time.Time) []steer.Change {
 	}
 	var rest []steer.Change
 	for _, change := range changes {
-		kept := slices.DeleteFunc(slices.Clone(change.Prefixes), func(p netip.Prefix) bool { return f.holds(p, change.From, now) })
-		if len(kept) > 0 {
-			rest = append(rest, change.For(kept...))
+		switch held := f.among(change, now); len(held) {
+		case 0:
+			rest = append(rest, change)
+		case len(change.Prefixes):
+		default:
+			rest = append(rest, change.For(without(change.Prefixes, held)...))
 		}
 	}
 	return rest
+}
+
+// among returns the prefixes of a change that are left alone, sorted. It looks at
+// the fewer of the two.
+func (f *fights) among(change steer.Change, now time.Time) (held []netip.Prefix) {
+	few := f.prefixes()
+	if len(change.Prefixes) < len(few) {
+		few = change.Prefixes
+	}
+	for _, p := range few {
+		_, concerned := slices.BinarySearchFunc(change.Prefixes, p, steer.ComparePrefix)
+		if concerned && f.holds(p, change.From, now) {
+			held = append(held, p)
+		}
+	}
+	return held
 }
 
 // holds reports whether the prefix, for which the router has found, is left
@@ -129,6 +148,9 @@ func (f *fights) forget(now time.Time) {
 		if _, left := f.left[p]; !left && age > int64(max(fightWindow, r.pause)) {
 			delete(f.repairs, p)
 		}
+	}
+	if len(f.repairs) == 0 {
+		f.repairs = map[netip.Prefix]repairs{} // a map keeps what it once took
 	}
 }
 
