@@ -79,6 +79,21 @@ func (l *Lab) where(ctx context.Context, vip VIP) (string, error) {
 	return "", nil
 }
 
+// cuts returns why planned moves cut connections on this router; "" if they do
+// not.
+func (l *Lab) cuts(ctx context.Context) (string, error) {
+	s, err := l.Operator.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, router := range s.Routers {
+		if router.Cuts != "" {
+			return router.Cuts, nil
+		}
+	}
+	return "", nil
+}
+
 // waitStatus asks for the status until missing finds nothing missing in it.
 func (l *Lab) waitStatus(ctx context.Context, what string, missing func(*api.Status) string) error {
 	if l.Operator == nil {

@@ -58,3 +58,33 @@ func wantConnections(t *testing.T, row Row, established int) {
 		t.Errorf("%s: it is not told when the old server got its last new connection", row.Fault)
 	}
 }
+
+// A tour that lets connections break says so.
+func TestATourJudgesConnections(t *testing.T) {
+	site, err := PlanSite(IPv4, 2, 2, Switched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drained, crashed := tourStep{title: "drain"}, tourStep{title: "crash", outage: tolerable}
+	both := Connections{Servers: []ServerConnections{{Broken: 2}, {Broken: 1}}}
+	one := Connections{Servers: []ServerConnections{{Broken: 2}, {}}}
+	for _, c := range []struct {
+		name string
+		step tourStep
+		of   Connections
+		cuts string
+		want string
+	}{
+		{"a drain breaks some", drained, one, "", "2 established connections"},
+		{"a drain breaks some where it must", drained, one, "no nftables", ""},
+		{"a crash takes its own", crashed, one, "", ""},
+		{"a crash takes others'", crashed, both, "", "1 established connections"},
+	} {
+		var told bytes.Buffer
+		tour := &tour{lab: &Lab{Site: site}, out: &told, cuts: c.cuts}
+		tour.judgeConnections(c.step, c.of, "web1")
+		if held := len(tour.broken) == 0; held != (c.want == "") || !strings.Contains(told.String(), c.want) {
+			t.Errorf("%s: %q, want %q", c.name, told.String(), c.want)
+		}
+	}
+}

@@ -18,10 +18,13 @@ const tourLimit = 90 * time.Second
 // any machine.
 const tolerable = time.Second
 
+// tourEstablished is how many established connections the client keeps.
+const tourEstablished = 300
+
 // TourOptions says what tour to give.
 type TourOptions struct {
 	Lab  Options     // a controller is a must
-	Load LoadOptions // default 500 connections/s to each VIP, 10000 packets/s in all
+	Load LoadOptions // default 500 connections/s to each VIP, 10000 packets/s in all, 300 established
 }
 
 // Tour builds a lab and plays the story of a day under load: a server is
@@ -34,7 +37,10 @@ func Tour(ctx context.Context, options TourOptions, out io.Writer) (err error) {
 	if options.Lab.Controller == nil {
 		return errors.New("lab tour: it needs a controller")
 	}
-	if err := errors.Join(options.Lab.complete(), options.Lab.enough("lab tour")); err != nil {
+	if options.Load.Established == 0 {
+		options.Load.Established = tourEstablished
+	}
+	if err := errors.Join(options.Lab.complete(), options.Lab.enough("lab tour"), allowFiles(options.Load.Established)); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -63,6 +69,7 @@ type tour struct {
 	out    io.Writer
 	broken []error // what did not hold
 	number int     // of the step
+	cuts   string  // why planned moves cut connections here; "" if they do not
 }
 
 // A scene does something and waits until the controller has dealt with it.
@@ -73,7 +80,7 @@ type tourStep struct {
 	title  string
 	vip    int // index of the VIP that it is about
 	play   scene
-	outage time.Duration // allowed; 0 means that no packet and no new connection may be lost
+	outage time.Duration // allowed; 0 means that no packet and no connection may be lost
 	still  bool          // no route may change
 }
 
@@ -106,6 +113,13 @@ func (t *tour) begin(ctx context.Context, load LoadOptions, began time.Time) err
 	plan := load.plan(site)
 	t.say("The client makes %d new connections/s to each of %d VIPs and sends %d packets/s, and counts every wrong or missing answer.",
 		plan.httpRate, len(plan.httpVIPs), plan.udpRate)
+	t.say("It keeps %d established connections, and makes a request on each every one to two seconds.", load.Established)
+	if t.cuts, err = t.lab.cuts(ctx); err != nil {
+		return fmt.Errorf("lab tour: %w", err)
+	}
+	if t.cuts != "" {
+		t.say("Here the controller cannot keep connections where they are at a move: %s.", t.cuts)
+	}
 	return nil
 }
 
@@ -128,7 +142,7 @@ func (t *tour) step(ctx context.Context, s tourStep) error {
 	if err := s.play(ctx, t, vip); err != nil {
 		return err
 	}
-	if err := window.Quiet(ctx, quietTime); err != nil {
+	if err := window.Quiet(ctx, max(quietTime, talkMost)); err != nil {
 		return err
 	}
 	figures, err := window.CloseDecided(ctx)
@@ -146,6 +160,7 @@ func (t *tour) step(ctx context.Context, s tourStep) error {
 	t.tell(vip, from, to, began, changes)
 	t.say("   %s.", figures)
 	t.judge(s, figures, changes)
+	t.judgeConnections(s, figures.Connections, from)
 	return nil
 }
 
@@ -167,11 +182,7 @@ func (t *tour) tell(vip VIP, from, to string, began time.Time, changes []RouteCh
 
 // judge keeps what did not hold.
 func (t *tour) judge(s tourStep, f Figures, changes []RouteChange) {
-	fail := func(format string, a ...any) {
-		err := fmt.Errorf("step %d, %s: %s", t.number, s.title, fmt.Sprintf(format, a...))
-		t.broken = append(t.broken, err)
-		t.say("   DID NOT HOLD: %s", fmt.Sprintf(format, a...))
-	}
+	fail := func(format string, a ...any) { t.fail(s, format, a...) }
 	cut := f.Cut(t.lab.Site, changes)
 	if cut > 0 && s.outage == 0 {
 		t.say("   Of the failed requests %d were under way at the moment of the move.", cut)
@@ -193,6 +204,27 @@ func (t *tour) judge(s tourStep, f Figures, changes []RouteChange) {
 	if f.Late*100 > f.Requests+f.Packets {
 		t.say("   (%d started late: this machine is busy, and the figures are worse than the truth)", f.Late)
 	}
+}
+
+// judgeConnections keeps what did not hold for established connections: only
+// a server that is lost, the one that the VIP leaves, takes its own with it.
+func (t *tour) judgeConnections(s tourStep, c Connections, from string) {
+	others := c.Broken()
+	for i, server := range t.lab.Site.Servers {
+		if s.outage > 0 && server.Name == from {
+			others -= c.Servers[i].Broken
+		}
+	}
+	if others > 0 && t.cuts == "" {
+		t.fail(s, "%d established connections broke that should have stayed", others)
+	}
+}
+
+// fail keeps that something did not hold, and says so.
+func (t *tour) fail(s tourStep, format string, a ...any) {
+	what := fmt.Sprintf(format, a...)
+	t.broken = append(t.broken, fmt.Errorf("step %d, %s: %s", t.number, s.title, what))
+	t.say("   DID NOT HOLD: %s", what)
 }
 
 func drainScene(server string) scene {
