@@ -12,8 +12,13 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// udpTick is how often packets are sent, those that are due at once.
-const udpTick = time.Millisecond
+const (
+	// udpTick is how often packets are sent, those that are due at once.
+	udpTick = time.Millisecond
+	// udpHaste bounds how much faster than its rate the stream is when it catches
+	// up after a stall: the kernel's queues between devices hold 1,000 packets.
+	udpHaste = 4
+)
 
 // A udpLoad sends packets at an even rate and expects each back within a
 // second, with the nonce it was sent with.
@@ -70,7 +75,8 @@ func (l *udpLoad) run(ctx context.Context, out *sampleWriter) {
 	begin := l.now()
 	for range tick.C {
 		stopping := ctx.Err() != nil
-		for !stopping && l.send(messages, begin) {
+		most := l.next + udpBatch + udpHaste*l.plan.udpRate*int(udpTick)/int(time.Second)
+		for !stopping && l.send(messages, begin) && l.next < most {
 		}
 		left := l.expire()
 		out.add(l.take())

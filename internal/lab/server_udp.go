@@ -14,10 +14,10 @@ import (
 
 // Sizes for both ends of the UDP stream.
 const (
-	udpBatch   = 64      // packets for each system call
-	udpRequest = 16      // bytes: sequence number and nonce
-	udpMax     = 64      // bytes: the longest packet, with the server's name
-	udpBuffer  = 4 << 20 // bytes: what piles up while a process is not scheduled
+	udpBatch   = 64       // packets for each system call
+	udpRequest = 16       // bytes: sequence number and nonce
+	udpMax     = 64       // bytes: the longest packet, with the server's name
+	udpBuffer  = 20 << 20 // bytes: what 50,000 packets/s pile up in a second while a process is not scheduled
 )
 
 // An echo answers UDP packets with their own bytes and the server's name.
