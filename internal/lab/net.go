@@ -122,8 +122,12 @@ func (n *network) wireSwitch(site Site) error {
 	if err := n.lan.nl.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 		return fmt.Errorf("make the switch, a bridge: %w; the kernel needs CONFIG_BRIDGE (modprobe bridge)", err)
 	}
+	return errors.Join(n.lan.up(bridgeName), n.wireRouter(site))
+}
+
+// wireRouter lays the cable between the router and the switch.
+func (n *network) wireRouter(site Site) error {
 	return errors.Join(
-		n.lan.up(bridgeName),
 		connect(n.router, lanPort, n.lan, "router"),
 		n.lan.plug("router"),
 		n.router.address(lanPort, site.LAN),
