@@ -8,7 +8,7 @@ import (
 
 // spareFiles is what a process of the lab has open beside established
 // connections: a second of new ones with nobody answering, at the usual rate.
-const spareFiles = 4_096
+const spareFiles = 2_500
 
 // allowFiles makes this process, and those that it starts from now on, able to
 // hold that many established connections: the client all of them, and one
