@@ -311,6 +311,9 @@ func (w *worker) diff(want steer.Assignment) steer.Plan {
 // the look that follows; until then they are counted as the driver says. With
 // again, they are not an order's first, but put something right.
 func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
+	if seen.repair {
+		seen.left.Changes = sudden(seen.left.Changes)
+	}
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
 	seen.applied = time.Now()
 	made := effective(seen.left.Changes, err)

@@ -204,6 +204,20 @@ func (t *tender) plan(report tending, took time.Duration) {
 	}
 }
 
+// sudden is the changes without grace. What somebody else has changed is put
+// right at once for all connections: those that exist belong where the route
+// went before, and some of them may not have noticed yet.
+func sudden(changes []steer.Change) []steer.Change {
+	if !isGraceful(changes) {
+		return changes
+	}
+	changes = slices.Clone(changes)
+	for i := range changes {
+		changes[i].Graceful = false
+	}
+	return changes
+}
+
 // isGraceful reports whether any of the changes leaves connections behind.
 func isGraceful(changes []steer.Change) bool {
 	return slices.ContainsFunc(changes, func(change steer.Change) bool { return change.Graceful })

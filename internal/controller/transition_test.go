@@ -216,3 +216,32 @@ func TestAnOperatorCutsWhatIsLeft(t *testing.T) {
 		w.wantTransition("forced", 5)
 	})
 }
+
+// The connections that exist belong where the route went before.
+func TestARepairIsNoTransition(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.edge.Keep(10 * time.Minute)
+		w.edge.Connect(vip1, address1, 5)
+		w.start()
+		defer w.stop()
+		for _, request := range []func() error{
+			func() error { _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); return err },
+			func() error { _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); return err },
+		} {
+			if err := request(); err != nil {
+				t.Fatal(err)
+			}
+			w.later(2 * time.Minute) // web2 has had the traffic, and both are well
+			w.settle()
+		}
+		w.edge.Forget(vip1)
+		w.later(2 * time.Second)
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		w.edge.Plant(route(vip1, 2))
+		w.later(2 * time.Second)
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		if n := len(w.status().Transitions); n != 0 {
+			t.Errorf("a repair began %d transitions", n)
+		}
+	})
+}
