@@ -29,8 +29,8 @@
 // sends them elsewhere, checks on the path fail and name the rule; they never
 // ask the wrong server.
 //
-// A VIP is checked through the server's first address that is neither lost nor
-// silent, as routers use it.
+// A VIP is checked through the address of the server by which routers reach it, as
+// Use says; otherwise through the first that is neither lost nor silent.
 //
 // # Sockets
 //

@@ -273,3 +273,27 @@ func TestNeighboursAreHeardAfterAReadError(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerIsCheckedByTheAddressThatRoutersUse(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, n := range l.servers {
+		l.serve(n, says("ok"))
+	}
+	r := l.prober()
+	site := l.twoCards()
+	site.Checks[0].HTTP.Body = ""
+	r.set(site)
+	first, second := netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.12")
+	by := func(address netip.Addr) func(health.Result) bool {
+		return func(result health.Result) bool { return result.OK() && result.Address == address }
+	}
+	r.result(web(1, vip4), "pass by the first card", by(first))
+	r.Use(web(1, vip4), second)
+	r.result(web(1, vip4), "pass by the card in use", by(second))
+	l.run(l.servers[1], "ip link set eth0 down")
+	r.result(web(1, vip4), "pass by the other card when the one in use is lost", by(first))
+	l.run(l.servers[1], "ip link set eth0 up")
+	r.result(web(1, vip4), "pass by the card in use again", by(second))
+	r.Use(web(1, vip4), netip.Addr{})
+	r.result(web(1, vip4), "pass by the first card that is well", by(first))
+}

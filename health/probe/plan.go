@@ -28,12 +28,18 @@ func (p plan) equal(q plan) bool {
 		slices.Equal(p.addresses, q.addresses) && slices.Equal(p.ways, q.ways)
 }
 
-// way is the one that routers would use: the first that is neither lost nor
-// silent. An address is silent when it has never answered echo while another
-// one of the server answers: it may have been dead from the start.
-func (p plan) way() (way, error) {
+// way is the one that routers use: that by the address in use, which may be the
+// zero Addr, unless it is lost; else the first that is neither lost nor silent. An
+// address is silent when it has never answered echo while another one of the
+// server answers: it may have been dead from the start.
+func (p plan) way(inUse netip.Addr) (way, error) {
 	if len(p.ways) == 0 {
 		return way{}, failf("the server has no address of the VIP's family")
+	}
+	for _, w := range p.ways {
+		if w.path.address == inUse && !w.presence.lost.Load() {
+			return w, nil
+		}
 	}
 	answers := slices.ContainsFunc(p.ways, func(w way) bool { return w.presence.answers() })
 	for _, w := range p.ways {
@@ -45,11 +51,12 @@ func (p plan) way() (way, error) {
 	return p.ways[0], nil
 }
 
-// aims are what one round has to check, and the way that it goes: each address of the VIP through the
-// server, or the server's own. That one needs no mark: the machine's routes
-// lead to it anyway, also when it is further away than a next hop may be.
-func (p plan) aims() ([]aim, way, error) {
-	w, err := p.way()
+// aims are what one round has to check, and the way that it goes: each address of
+// the VIP through the server, or the server's own. That one needs no mark: the
+// machine's routes lead to it anyway, also when it is further away than a next hop
+// may be.
+func (p plan) aims(inUse netip.Addr) ([]aim, way, error) {
+	w, err := p.way(inUse)
 	if err != nil {
 		return nil, way{}, err
 	}

@@ -204,6 +204,19 @@ func (p *Prober) Hurry(target health.Target, doubt bool) {
 	}
 }
 
+// Use says by which of a server's addresses routers reach it for a target, so that
+// it is checked as it is used; the zero Addr if they do not. Without a word, or
+// while that address is lost, it is the first that is well. It is cheap and never
+// waits.
+func (p *Prober) Use(target health.Target, address netip.Addr) {
+	p.mu.RLock()
+	t := p.targets[target]
+	p.mu.RUnlock()
+	if t != nil {
+		t.inUse.Store(&address)
+	}
+}
+
 // maxAtOnce is how many targets Check checks at the same time.
 const maxAtOnce = 64
 
@@ -236,14 +249,15 @@ func (p *Prober) checkOnce(ctx context.Context, key health.Target) health.Result
 		return health.Result{Target: key, Started: time.Now(), Failure: "not checked: no such target"}
 	}
 	defer p.checks.Done()
-	return p.once(ctx, t.plan)
+	return p.once(ctx, t.plan, t.used())
 }
 
 // once makes one round, beside the target's own checks.
-func (p *Prober) once(ctx context.Context, plan plan) health.Result {
+func (p *Prober) once(ctx context.Context, plan plan, inUse netip.Addr) health.Result {
 	results := make(chan health.Result, 1)
 	ended := make(chan struct{})
 	t := newTarget(p, plan, nil)
+	t.inUse.Store(&inUse)
 	t.deliver = func(r health.Result) {
 		results <- r
 		t.stop(ended)

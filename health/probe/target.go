@@ -20,6 +20,7 @@ type target struct {
 	prober  *Prober
 	deliver func(health.Result) // takes a round's result
 	doubt   atomic.Bool
+	inUse   atomic.Pointer[netip.Addr] // by which routers reach the server; nil if that is not known
 	pace    schedule
 	timer   timer // resting: the next round; checking: the time is up
 	spots   map[netip.Addr]*spot
@@ -93,6 +94,15 @@ func (t *target) hurry(doubt bool) {
 	})
 }
 
+// used is the address by which routers reach the server; the zero Addr if that is
+// not known.
+func (t *target) used() netip.Addr {
+	if address := t.inUse.Load(); address != nil {
+		return *address
+	}
+	return netip.Addr{}
+}
+
 // rest waits for the next round.
 func (t *target) rest() {
 	doubt := t.doubt.Load()
@@ -147,7 +157,7 @@ func (t *target) each(do func(*spot)) {
 // round begins a round.
 func (t *target) round() {
 	t.began = time.Now()
-	aims, way, err := t.aims()
+	aims, way, err := t.aims(t.used())
 	t.way = way
 	if err != nil {
 		t.errs = nil

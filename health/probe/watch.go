@@ -70,7 +70,7 @@ func (w *watch) due() {
 
 func (w *watch) connect() {
 	w.state, w.since = connecting, time.Now()
-	aims, _, err := w.target.aims()
+	aims, _, err := w.target.aims(w.target.used())
 	if err != nil {
 		w.lost(false)
 		return

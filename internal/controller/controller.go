@@ -42,6 +42,9 @@ type Prober interface {
 	Set(site *topology.Site) error
 	// Hurry says whether a target's verdict is in doubt. It does not wait.
 	Hurry(target health.Target, doubt bool)
+	// Use says by which of its addresses a target's server is reached; the zero
+	// Addr for none. It does not wait.
+	Use(target health.Target, address netip.Addr)
 	// Check probes the targets once, now.
 	Check(ctx context.Context, targets []health.Target) []health.Result
 	Close() error
@@ -79,6 +82,7 @@ type Controller struct {
 	prober   Prober
 	board    *health.Board
 	doubt    map[health.Target]bool
+	inUse    map[health.Target]netip.Addr // as the senses were told, of servers with a choice
 	intent   state.Intent
 	recalled topology.ServerName // put back in service by the decision being made; "" for none
 	want     steer.Assignment

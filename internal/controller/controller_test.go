@@ -58,6 +58,7 @@ type senses struct {
 	site  *topology.Site
 	ill   map[health.Target]string
 	wrong error // what Set answers
+	inUse map[health.Target]netip.Addr
 
 	during func() // happens while Check is under way; nil for nothing
 }
@@ -73,7 +74,18 @@ func (s *senses) Set(site *topology.Site) error {
 }
 
 func (s *senses) Hurry(health.Target, bool) {}
-func (s *senses) Close() error              { return nil }
+
+// Use keeps what it was told.
+func (s *senses) Use(target health.Target, address netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inUse == nil {
+		s.inUse = map[health.Target]netip.Addr{}
+	}
+	s.inUse[target] = address
+}
+
+func (s *senses) Close() error { return nil }
 
 func (s *senses) Check(_ context.Context, targets []health.Target) []health.Result {
 	if s.during != nil {
