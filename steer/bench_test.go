@@ -13,7 +13,7 @@ import (
 // BenchmarkDecide measures deciding anew, and comparing with a router, after
 // one of the servers was lost.
 func BenchmarkDecide(b *testing.B) {
-	for _, size := range []struct{ servers, vips int }{{4, 4}, {50, 1000}, {50, 10000}} {
+	for _, size := range []struct{ servers, vips int }{{4, 4}, {2, 1000}, {50, 1000}, {50, 10000}} {
 		b.Run(fmt.Sprintf("servers=%d/vips=%d", size.servers, size.vips), func(b *testing.B) {
 			in := largeSite(size.servers, size.vips)
 			in.Cohorts = steer.NewCohorts(in.Site)

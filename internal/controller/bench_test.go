@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +123,7 @@ func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, []netip.Pr
 type stopwatch struct {
 	drivers.Driver
 	applied chan applied
+	busy    atomic.Bool   // a call is under way
 	called  chan struct{} // there was a call
 }
 
@@ -132,12 +134,12 @@ type applied struct {
 }
 
 func (s *stopwatch) Routes(ctx context.Context) ([]steer.Route, error) {
-	defer s.call()
+	defer s.call()()
 	return s.Driver.Routes(ctx)
 }
 
 func (s *stopwatch) Apply(ctx context.Context, changes []steer.Change) (int, error) {
-	defer s.call()
+	defer s.call()()
 	from := time.Now()
 	n, err := s.Driver.Apply(ctx, changes)
 	s.applied <- applied{from, time.Now(), n}
@@ -146,10 +148,15 @@ func (s *stopwatch) Apply(ctx context.Context, changes []steer.Change) (int, err
 
 func (s *stopwatch) Changed() <-chan struct{} { return s.Driver.(drivers.Watcher).Changed() }
 
-func (s *stopwatch) call() {
-	select {
-	case s.called <- struct{}{}:
-	default:
+// call notes a call, and, by what it returns, its end.
+func (s *stopwatch) call() (end func()) {
+	s.busy.Store(true)
+	return func() {
+		s.busy.Store(false)
+		select {
+		case s.called <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -160,7 +167,9 @@ func (s *stopwatch) quiet() {
 		select {
 		case <-s.called:
 		case <-time.After(300 * time.Millisecond):
-			return
+			if !s.busy.Load() {
+				return
+			}
 		}
 	}
 }
