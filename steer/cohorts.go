@@ -24,6 +24,7 @@ type Cohorts struct {
 	by   [][]*Cohort // of each of site.Servers, those with it in a tier
 
 	single int // VIPs in single mode
+	seats  int // places on a sheet
 }
 
 // A Cohort is VIPs of one family that always move together: their verdicts,
@@ -36,6 +37,7 @@ type Cohort struct {
 	Entries      []topology.Entry    // at least one, sorted
 	Prefixes     []netip.Prefix      // of all entries, sorted
 	index        int                 // among the site's cohorts
+	first        int                 // its first place on a sheet
 	home         topology.ServerName // where it belongs when all are well; "" in ecmp mode
 	seed         uint64              // what its order of servers is made of
 }
@@ -62,6 +64,8 @@ func NewCohorts(site *topology.Site) *Cohorts {
 	}
 	for _, cohort := range c.all {
 		cohort.gather()
+		cohort.first = c.seats
+		c.seats += len(cohort.Servers())
 		if cohort.Mode == topology.Single {
 			c.single += len(cohort.Prefixes)
 		}

@@ -22,6 +22,7 @@ type decision struct {
 }
 
 func newDecision(in Input) *decision {
+	in.sheet = newSheet(in.Cohorts)
 	d := &decision{
 		Input:    in,
 		previous: in.Previous.wants,
@@ -306,13 +307,12 @@ func (d *decision) moved(vip *Cohort, from, to []topology.ServerName, tier int) 
 	return Want{
 		Servers: to,
 		Cause:   d.causeOf(from, vip),
-		Why:     fmt.Sprintf("%s: moved to %s (%s)", d.lossOf(from, vip), names(to), vip.Tiers[tier].Name),
+		Why:     d.lossOf(from, vip) + ": moved to " + names(to) + " (" + vip.Tiers[tier].Name + ")",
 	}
 }
 
 func (d *decision) causeOf(from []topology.ServerName, vip *Cohort) Cause {
-	lost := d.lost(from, vip)
-	if slices.ContainsFunc(lost, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Down && !d.Drained[name] }) {
+	if slices.ContainsFunc(from, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Down && !d.Drained[name] }) {
 		return Failover
 	}
 	return Drained
@@ -320,21 +320,27 @@ func (d *decision) causeOf(from []topology.ServerName, vip *Cohort) Cause {
 
 // lossOf says what became of the servers that traffic must leave.
 func (d *decision) lossOf(servers []topology.ServerName, vip *Cohort) string {
-	var words []string
-	for _, name := range d.lost(servers, vip) {
-		words = append(words, d.plight(name, vip))
+	text := ""
+	for _, name := range servers {
+		switch {
+		case d.holds(name, vip):
+		case text == "":
+			text = d.plight(name, vip)
+		default:
+			text += ", " + d.plight(name, vip)
+		}
 	}
-	return strings.Join(words, ", ")
+	return text
 }
 
 func (d *decision) plight(name topology.ServerName, vip *Cohort) string {
 	switch {
 	case !vip.has(name):
-		return fmt.Sprintf("%s no longer serves it", name)
+		return string(name) + " no longer serves it"
 	case d.Drained[name]:
-		return fmt.Sprintf("%s is drained", name)
+		return string(name) + " is drained"
 	default:
-		return fmt.Sprintf("%s is down: %s", name, d.state(name, vip).Why)
+		return string(name) + " is down: " + d.state(name, vip).Why
 	}
 }
 
@@ -356,10 +362,13 @@ func (d *decision) settledWhy(vip *Cohort, servers []topology.ServerName) string
 	if len(servers) > 1 {
 		verb = "are"
 	}
-	return fmt.Sprintf("%s %s %s", names(servers), verb, vip.Tiers[tierOf(vip, servers[0])].Name)
+	return names(servers) + " " + verb + " " + vip.Tiers[tierOf(vip, servers[0])].Name
 }
 
 func names(servers []topology.ServerName) string {
+	if len(servers) == 1 {
+		return string(servers[0])
+	}
 	words := make([]string, len(servers))
 	for i, name := range servers {
 		words[i] = string(name)

@@ -35,6 +35,8 @@ type Input struct {
 	// Recalled servers were put back in service by an operator just now: their
 	// traffic returns if they are well, though failback be manual or never.
 	Recalled map[topology.ServerName]bool
+
+	sheet sheet // of the decision that is being made
 }
 
 // Health is what steer needs to know of the servers; *health.Board is one.
@@ -179,7 +181,7 @@ func (in Input) state(name topology.ServerName, vip *Cohort) health.State {
 }
 
 func (in Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
-	return in.state(name, vip).Verdict
+	return in.sheet.verdict(name, vip, func() health.Verdict { return in.state(name, vip).Verdict })
 }
 
 // Eligible reports whether new traffic of the cohort may go to the server.

@@ -1,0 +1,42 @@
+package steer
+
+import (
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A sheet notes verdicts while a decision is made, which asks for each several
+// times: looking one up costs more than all else that is done with it. A nil
+// sheet notes nothing.
+type sheet []noted
+
+// A noted verdict is one more than it, or 0 for one that was not asked for.
+type noted uint8
+
+func newSheet(cohorts *Cohorts) sheet { return make(sheet, cohorts.seats) }
+
+// verdict returns what is noted of a server as the cohort sees it, or asks.
+func (s sheet) verdict(name topology.ServerName, cohort *Cohort, ask func() health.Verdict) health.Verdict {
+	seat := cohort.seat(name)
+	if s == nil || seat < 0 {
+		return ask()
+	}
+	if s[seat] == 0 {
+		s[seat] = noted(ask()) + 1
+	}
+	return health.Verdict(s[seat] - 1)
+}
+
+// seat is the server's place on a sheet; -1 if it is in no tier.
+func (c *Cohort) seat(name topology.ServerName) int {
+	seat := c.first
+	for _, tier := range c.Tiers {
+		for _, server := range tier.Servers {
+			if server == name {
+				return seat
+			}
+			seat++
+		}
+	}
+	return -1
+}
