@@ -57,8 +57,8 @@ func (w *world) wantAll(server, want int) {
 	}
 }
 
-// events returns those of a kind.
-func (w *world) events(kind string) []api.Event {
+// happened returns the events of a kind.
+func (w *world) happened(kind string) []api.Event {
 	var all []api.Event
 	for event := range w.control.Events(w.t.Context(), 0, false) {
 		if event.Kind == kind {
@@ -78,7 +78,7 @@ func TestACohortMovesInOneStepAndIsToldOnce(t *testing.T) {
 		w.settle()
 		w.wantAll(2, 1000)
 		for _, kind := range []string{"verdict", "assignment", "route"} {
-			events := w.events(kind)
+			events := w.happened(kind)
 			last := events[len(events)-1]
 			if last.VIP != first.String() || last.VIPs != 1000 || len(events) > 3 {
 				t.Errorf("%d %s events, the last %+v; want few, for 1000 prefixes", len(events), kind, last)
