@@ -9,8 +9,11 @@ import (
 	"github.com/routesteer/routesteer/internal/api"
 )
 
-// repairedWithin is how soon after a link's return the traffic must be back.
-const repairedWithin = time.Second
+// repairedWithin is how soon after a link's return the traffic must be back: a
+// second for the routes, and two for the kernel, which goes on looking for a
+// neighbour that it missed meanwhile only once a second (retrans_time_ms), and
+// may miss the first answer.
+const repairedWithin = 3 * time.Second
 
 // With the carrier the kernel takes away more than it says, and with a device
 // all routes over it; nobody but the controller brings them back.
