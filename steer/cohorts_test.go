@@ -1,0 +1,50 @@
+package steer_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/routesteer/routesteer/steer"
+)
+
+func TestWhichVIPsMoveTogether(t *testing.T) {
+	for _, situation := range []struct {
+		name, check, vip string // of each of 1000 VIPs; %d is its number
+		prefixes         bool   // all are of one entry
+		least, most      int    // cohorts
+		largest          int
+	}{
+		{"VIPs that are checked one by one move alone", "{tcp: 80}", "primary: web1", false, 1000, 1000, 1},
+		{"prefixes of one entry move together", "{tcp: 80}", "primary: web1", true, 1, 1, 1000},
+		{"also if their check is of the servers", "{tcp: 80, through: address}", "primary: web1", true, 1, 1, 1000},
+		{"VIPs that are judged alike move together", "{tcp: 80, through: address}", "primary: web1, backup: web2", false, 1, 1, 1000},
+		{"in ecmp mode, too", "{tcp: 80, through: address}", "primary: [web1, web2], mode: ecmp", false, 1, 1, 1000},
+		{"with a choice of servers, in shards", "{tcp: 80, through: address}", "primary: web1", false, 60, 64, 40},
+		{"not with VIPs of another policy", "{tcp: 80, through: address}", "primary: web1, backup: web2, failback: {after: %ds}", false, 1000, 1000, 1},
+	} {
+		t.Run(situation.name, func(t *testing.T) {
+			var text strings.Builder
+			fmt.Fprintf(&text, "servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13}\nchecks: {default: %s}\nrouters: {edge: {linux: {}}}\nvips:\n", situation.check)
+			if situation.prefixes {
+				fmt.Fprintf(&text, "- %s\n  prefixes:\n", situation.vip)
+			}
+			for i := range 1000 {
+				address := fmt.Sprintf("10.64.%d.%d", i>>8, i&255)
+				if situation.prefixes {
+					fmt.Fprintf(&text, "  - %s\n", address)
+				} else {
+					fmt.Fprintf(&text, "- {prefix: %s, %s}\n", address, strings.ReplaceAll(situation.vip, "%d", fmt.Sprint(i+1)))
+				}
+			}
+			all := steer.NewCohorts(site(t, text.String())).All()
+			largest := 0
+			for _, cohort := range all {
+				largest = max(largest, len(cohort.Prefixes))
+			}
+			if len(all) < situation.least || len(all) > situation.most || largest > situation.largest {
+				t.Errorf("%d cohorts, the largest of %d; want %d to %d, of at most %d", len(all), largest, situation.least, situation.most, situation.largest)
+			}
+		})
+	}
+}
