@@ -23,7 +23,7 @@ func (r reach) why() string { return strings.Join(r.words, "; ") }
 // server that was reached by one keeps it while it is well: what is lost is left
 // at once, and better addresses get their traffic back by the failback policy, so
 // that a network card that flaps does not make the next hop flap.
-func (in Input) reach(names []topology.ServerName, family netip.Addr, failback topology.Failback, previous []NextHop) reach {
+func (in *Input) reach(names []topology.ServerName, family netip.Addr, failback topology.Failback, previous []NextHop) reach {
 	var r reach
 	for _, name := range names {
 		server, _ := in.Site.Server(name)
@@ -46,7 +46,7 @@ func (in Input) reach(names []topology.ServerName, family netip.Addr, failback t
 }
 
 // pick returns the index of the address to use, and what a better one waits for.
-func (in Input) pick(addresses []netip.Addr, failback topology.Failback, recalled bool, previous []NextHop) (int, wait) {
+func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recalled bool, previous []NextHop) (int, wait) {
 	present := slices.IndexFunc(addresses, func(a netip.Addr) bool {
 		return slices.ContainsFunc(previous, func(h NextHop) bool { return h.Address == a })
 	})
@@ -65,7 +65,7 @@ func (in Input) pick(addresses []netip.Addr, failback topology.Failback, recalle
 
 // keep returns the first address before the present one that is due to have its
 // traffic back, or else the present one.
-func (in Input) keep(addresses []netip.Addr, present int, failback topology.Failback) (int, wait) {
+func (in *Input) keep(addresses []netip.Addr, present int, failback topology.Failback) (int, wait) {
 	waiting := wait{why: addresses[0].String() + " is lost"}
 	for i, address := range addresses[:present] {
 		if in.Health.Lost(address) {

@@ -9,7 +9,7 @@ import (
 )
 
 // gone are the addresses of the site that are lost, sorted.
-func (in Input) gone() []netip.Addr {
+func (in *Input) gone() []netip.Addr {
 	var gone []netip.Addr
 	for _, server := range in.Site.Servers {
 		for _, address := range server.Addresses {

@@ -128,7 +128,7 @@ func Desired(in Input) Assignment {
 }
 
 // Frozen says why failure-driven moves are withheld, or "".
-func (in Input) Frozen() string {
+func (in *Input) Frozen() string {
 	limit := in.Site.Policy.MaxUnavailable
 	if limit == (topology.Share{}) {
 		return ""
@@ -146,7 +146,7 @@ func (in Input) Frozen() string {
 
 // unavailable counts the servers that are down for every VIP they may carry,
 // and those that are drained.
-func (in Input) unavailable() (lost, drained int) {
+func (in *Input) unavailable() (lost, drained int) {
 	down := map[topology.ServerName]bool{}
 	for _, vip := range in.cohorts() {
 		for _, tier := range vip.Tiers {
@@ -169,35 +169,35 @@ func (in Input) unavailable() (lost, drained int) {
 	return lost, drained
 }
 
-func (in Input) cohorts() []*Cohort {
+func (in *Input) cohorts() []*Cohort {
 	if in.Cohorts == nil {
 		return NewCohorts(in.Site).all
 	}
 	return in.Cohorts.all
 }
 
-func (in Input) state(name topology.ServerName, vip *Cohort) health.State {
+func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
 	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
 }
 
-func (in Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
+func (in *Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
 	return in.sheet.verdict(name, vip, func() health.Verdict { return in.state(name, vip).Verdict })
 }
 
 // Eligible reports whether new traffic of the cohort may go to the server.
-func (in Input) Eligible(name topology.ServerName, vip *Cohort) bool {
+func (in *Input) Eligible(name topology.ServerName, vip *Cohort) bool {
 	return !in.Drained[name] && in.verdict(name, vip) == health.Up
 }
 
 // holds reports whether traffic that is at the server may stay: nothing is
 // known against it.
-func (in Input) holds(name topology.ServerName, vip *Cohort) bool {
+func (in *Input) holds(name topology.ServerName, vip *Cohort) bool {
 	return !in.Drained[name] && in.verdict(name, vip) != health.Down && vip.has(name)
 }
 
 // bestTier returns the index of the best tier with an eligible server, and
 // its eligible servers; -1 if there is none.
-func (in Input) bestTier(vip *Cohort) (int, []topology.ServerName) {
+func (in *Input) bestTier(vip *Cohort) (int, []topology.ServerName) {
 	for i, tier := range vip.Tiers {
 		var eligible []topology.ServerName
 		for _, name := range tier.Servers {
