@@ -135,6 +135,16 @@ func (c *Cohorts) All() []*Cohort {
 	return c.all
 }
 
+// Prefixes returns the prefixes of each cohort, as drivers want to be told them.
+// Nobody changes them.
+func (c *Cohorts) Prefixes() [][]netip.Prefix {
+	var prefixes [][]netip.Prefix
+	for _, cohort := range c.All() {
+		prefixes = append(prefixes, cohort.Prefixes)
+	}
+	return prefixes
+}
+
 // Of returns the cohort that a prefix is of, or nil.
 func (c *Cohorts) Of(prefix netip.Prefix) *Cohort {
 	if c == nil {

@@ -50,7 +50,7 @@ func (o object) keys() []string {
 	case routerObject:
 		return []string{"linux"}
 	case linuxObject:
-		return []string{"table", "metric", "protocol", "adopt", "flow_limit"}
+		return []string{"table", "metric", "protocol", "adopt", "flow_limit", "resilient"}
 	case policyObject:
 		return []string{"failback", "on_all_down", "max_unavailable", "drain_timeout", "drain_idle", "drain_udp"}
 	case pathsObject:

@@ -166,7 +166,7 @@ func TestPolicies(t *testing.T) {
 	site := mustParse(t, []byte(`
 servers: {web1: 192.0.2.11}
 routers:
-  edge: {linux: {table: default, metric: 20, protocol: 83, adopt: true, flow_limit: 0}}
+  edge: {linux: {table: default, metric: 20, protocol: 83, adopt: true, flow_limit: 0, resilient: true}}
   core: {linux: {table: 4294967295}}
 alive: off
 policy: {failback: never, on_all_down: withdraw, max_unavailable: 2, drain_timeout: 30s, drain_udp: sticky}
@@ -204,7 +204,7 @@ vips:
 	if want := (Linux{Table: 4294967295, Protocol: 82, FlowLimit: 262144}); *site.Routers[0].Linux != want {
 		t.Errorf("core: got %v, want %v", *site.Routers[0].Linux, want)
 	}
-	if want := (Linux{Table: 253, Metric: 20, Protocol: 83, Adopt: true}); *site.Routers[1].Linux != want {
+	if want := (Linux{Table: 253, Metric: 20, Protocol: 83, Adopt: true, Resilient: true}); *site.Routers[1].Linux != want {
 		t.Errorf("edge: got %v, want %v", *site.Routers[1].Linux, want)
 	}
 }

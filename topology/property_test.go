@@ -181,6 +181,7 @@ func drawSite(t *rapid.T) *Site {
 			Protocol: rapid.SampledFrom([]uint8{21, 82, 255}).Draw(t, "protocol"),
 			Adopt:    rapid.Bool().Draw(t, "adopt"),
 
+			Resilient: rapid.Bool().Draw(t, "resilient"),
 			FlowLimit: rapid.SampledFrom([]int{0, 1, maxFlows}).Draw(t, "flow limit"),
 		}})
 	}

@@ -89,6 +89,7 @@ func readLinux(c cursor) (*Linux, bool) {
 	ok = setInt(f, "metric", &linux.Metric, 0, maxUint32) && ok
 	ok = set(f, "protocol", &linux.Protocol, readProtocol) && ok
 	ok = setBool(f, "adopt", &linux.Adopt) && ok
+	ok = setBool(f, "resilient", &linux.Resilient) && ok
 	ok = setInt(f, "flow_limit", &linux.FlowLimit, 0, maxFlows) && ok
 	return linux, ok
 }

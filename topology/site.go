@@ -236,6 +236,10 @@ type Linux struct {
 	// can tell apart, in some 200 bytes of kernel memory each; default 262144.
 	// With 0 planned moves cut connections.
 	FlowLimit int
+
+	// Resilient keeps connections of ecmp VIPs at their server when another is
+	// lost or returns, by resilient nexthop groups; default false.
+	Resilient bool
 }
 
 // Server returns the server of that name.

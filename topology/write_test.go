@@ -33,6 +33,7 @@ func write(site *Site) string {
 		w.line(3, "protocol: %d", router.Linux.Protocol)
 		w.line(3, "adopt: %v", router.Linux.Adopt)
 		w.line(3, "flow_limit: %d", router.Linux.FlowLimit)
+		w.line(3, "resilient: %v", router.Linux.Resilient)
 	}
 	w.line(0, "policy:")
 	w.failback(1, site.Policy.Failback)

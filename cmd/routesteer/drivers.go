@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/linux"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -27,7 +27,7 @@ func openDriver(log *slog.Logger) func(topology.Router, *topology.Site) (drivers
 // openLinux reaches this machine's kernel. The first of the site's Linux
 // routers keeps connections for all of them.
 func openLinux(router topology.Router, site *topology.Site, log *slog.Logger) (drivers.Driver, error) {
-	driver, err := linux.Open(*router.Linux, prefixes(site), log)
+	driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +36,4 @@ func openLinux(router topology.Router, site *topology.Site, log *slog.Logger) (d
 		driver.KeepFlows(-1, site.Policy.Drain)
 	}
 	return driver, nil
-}
-
-func prefixes(site *topology.Site) []netip.Prefix {
-	all := make([]netip.Prefix, len(site.VIPs))
-	for i, vip := range site.VIPs {
-		all[i] = vip.Prefix
-	}
-	return all
 }

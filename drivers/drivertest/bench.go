@@ -17,9 +17,9 @@ import (
 // A Bench is one router, with everything the exam needs to know of it. Its
 // methods fail t themselves when they cannot do what they say.
 type Bench interface {
-	// Open opens the driver under test on the router, for a site of these VIPs.
-	// The exam closes it.
-	Open(t *testing.T, prefixes []netip.Prefix) drivers.Driver
+	// Open opens the driver under test on the router, for a site of these VIPs,
+	// by cohorts: each of one family, sorted. The exam closes it.
+	Open(t *testing.T, cohorts [][]netip.Prefix) drivers.Driver
 	// Traits says what the router can do.
 	Traits() Traits
 	// Plant puts a route without our mark on the router, in the place of any

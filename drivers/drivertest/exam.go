@@ -47,6 +47,11 @@ func Exam(t *testing.T, router Bench) {
 		{"a context that has ended stops every call", contextEnds},
 		{"routes outlive the driver and are ours when it returns", reopen},
 		{"what would be done can be said", rendering},
+		{"a cohort goes from every state to every other without a gap, whole and in part", cohortEveryTransition},
+		{"cohorts move each by itself", cohortOthersStay},
+		{"cohorts outlive the driver and may become others", cohortReopened},
+		{"a foreign route among a cohort's is left alone", cohortForeign},
+		{"a cohort's routes that were taken or bent are put right", cohortDrift},
 	} {
 		t.Run(q.name, func(t *testing.T) {
 			for _, f := range e.families() {
@@ -112,10 +117,21 @@ type seat struct {
 	driver drivers.Driver
 }
 
-// sit opens the driver for the prefixes until the question ends.
+// sit opens the driver for prefixes that have nothing in common, until the
+// question ends.
 func (e *exam) sit(t *testing.T, prefixes ...netip.Prefix) *seat {
 	t.Helper()
-	s := &seat{T: t, driver: e.Open(t, prefixes)}
+	var cohorts [][]netip.Prefix
+	for _, p := range prefixes {
+		cohorts = append(cohorts, []netip.Prefix{p})
+	}
+	return e.sitCohorts(t, cohorts...)
+}
+
+// sitCohorts opens the driver for cohorts, until the question ends.
+func (e *exam) sitCohorts(t *testing.T, cohorts ...[]netip.Prefix) *seat {
+	t.Helper()
+	s := &seat{T: t, driver: e.Open(t, cohorts)}
 	t.Cleanup(s.leave)
 	return s
 }

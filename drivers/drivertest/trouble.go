@@ -13,23 +13,22 @@ import (
 	"github.com/routesteer/routesteer/steer"
 )
 
-// refused checks that err holds a ChangeError for exactly these prefixes, and
-// names them.
+// refused checks that err holds ChangeErrors for exactly these prefixes, and
+// that the text of each names the first of those that it is for.
 func (s *seat) refused(err error, prefixes ...netip.Prefix) {
 	s.Helper()
-	got := map[netip.Prefix]bool{}
+	var got []netip.Prefix
 	for _, e := range changeErrors(err) {
-		for _, p := range e.Change.Prefixes {
-			got[p] = true
+		got = append(got, e.Change.Prefixes...)
+		if first := e.Change.Prefixes[0].String(); !strings.Contains(err.Error(), first) {
+			s.Errorf("Apply's error does not name %s: %v", first, err)
 		}
 	}
-	if len(got) != len(prefixes) {
-		s.Errorf("Apply's error has a ChangeError for %d prefixes, want %d: %v", len(got), len(prefixes), err)
-	}
-	for _, p := range prefixes {
-		if !got[p] || !strings.Contains(err.Error(), p.String()) {
-			s.Errorf("Apply's error does not name %s: %v", p, err)
-		}
+	slices.SortFunc(got, steer.ComparePrefix)
+	want := slices.Clone(prefixes)
+	slices.SortFunc(want, steer.ComparePrefix)
+	if !slices.Equal(got, want) {
+		s.Errorf("Apply's error has ChangeErrors for %v, want %v: %v", got, want, err)
 	}
 }
 

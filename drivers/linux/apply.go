@@ -7,31 +7,39 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
 )
 
-// Apply makes the changes, each prefix in place. A change that the kernel
-// refuses, or that would touch a foreign route without Adopt, gives a
-// *drivers.ChangeError and stops no other. When ctx ends, or the netlink
-// socket fails, Apply stops, and what it did until then stays.
+// applyTries is how often a plan is made anew because the kernel's nexthop
+// objects turn out to be other than they were seen, or refuses one.
+const applyTries = 4
+
+// Apply makes the changes, each prefix in place. What the kernel refuses, or
+// would touch a foreign route without Adopt, gives a *drivers.ChangeError and
+// stops nothing else. When ctx ends, or the netlink socket fails, Apply stops,
+// and what it did until then stays.
 //
 // With Adopt, the routes that Routes tells as Foreign give way to ours, except
 // that of a connected network, which the kernel itself keeps. Remove never
 // touches a foreign route. Stray entries of ours are removed once the right
 // route stands.
+//
+// It goes by the last look, unless anything that concerns us has happened
+// since: then it looks again.
 func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error) {
 	var (
 		done int
 		errs []error
 	)
-	changes = singly(changes)
 	for len(changes) > 0 {
-		n := distinct(changes)
-		count, failed, err := d.applyDistinct(ctx, changes[:n])
-		done += count
-		errs = append(errs, failed...)
+		n := d.distinct(changes)
+		tasks, err := d.applyDistinct(ctx, changes[:n])
+		for _, t := range tasks {
+			count, failed := t.outcome()
+			done += count
+			errs = append(errs, failed...)
+		}
 		if err != nil {
 			return done, errors.Join(append(errs, err)...)
 		}
@@ -40,217 +48,155 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	return done, errors.Join(errs...)
 }
 
-// singly splits the changes into such of one prefix each.
-func singly(changes []steer.Change) []steer.Change {
-	var single []steer.Change
-	for _, c := range changes {
-		for i := range c.Prefixes {
-			single = append(single, c.For(c.Prefixes[i:i+1]...))
-		}
-	}
-	return single
-}
-
-// distinct counts the changes (of one prefix each) up to one for a prefix that had one before,
-// which has to wait for a fresh look.
-func distinct(changes []steer.Change) int {
-	seen := make(map[netip.Prefix]bool, len(changes))
+// distinct counts the changes up to one for a prefix that had one before,
+// which has to wait for what that one comes to.
+func (d *Driver) distinct(changes []steer.Change) int {
+	var (
+		wholes = map[*cohort]bool{}
+		parts  = map[*cohort]bool{}
+		seen   = map[netip.Prefix]bool{}
+	)
 	for i, c := range changes {
-		if seen[c.Prefixes[0]] {
-			return i
+		if of := d.whole(c); of != nil {
+			if wholes[of] || parts[of] {
+				return i
+			}
+			wholes[of] = true
+			continue
 		}
-		seen[c.Prefixes[0]] = true
+		for _, p := range c.Prefixes {
+			of := d.cohorts[p]
+			if wholes[of] || seen[p] {
+				return i
+			}
+			parts[of], seen[p] = true, true
+		}
 	}
 	return len(changes)
 }
 
-// applyDistinct makes changes of as many prefixes, one each. failed has a
-// *drivers.ChangeError for each that did not take effect; err says why it had
-// to stop.
-func (d *Driver) applyDistinct(ctx context.Context, changes []steer.Change) (done int, failed []error, err error) {
-	have, err := d.look(ctx)
-	if err != nil {
-		return 0, nil, err
-	}
-	steps := make([]step, len(changes))
-	for i, c := range changes {
-		steps[i] = d.plan(c, have[c.Prefixes[0]])
-	}
-	d.prepareFlows(steps)
-	err = d.requests.during(ctx, func() error {
-		if err := d.run(steps, func(s *step) []message { return s.make }); err != nil {
+// applyDistinct makes changes of which no two are for one prefix. err says why
+// it had to stop.
+func (d *Driver) applyDistinct(ctx context.Context, changes []steer.Change) ([]*task, error) {
+	paths := d.newPaths()
+	for try := 1; ; try++ {
+		l, err := d.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var (
+			p     *plan
+			again bool
+		)
+		err = d.requests.during(ctx, func() error {
+			p = d.plan(l, changes, paths)
+			p.repeated = try > 1
+			d.prepareFlows(p)
+			again, err = d.carryOut(p)
 			return err
-		}
-		return d.run(steps, func(s *step) []message { return s.clean })
-	})
-	if err != nil {
-		err = fmt.Errorf("change routes of table %d: %w", d.cfg.Table, err)
-	}
-	for i, s := range steps {
+		})
+		d.learn(p, err != nil || again)
 		switch {
-		case s.err != nil:
-			failed = append(failed, &drivers.ChangeError{Change: changes[i], Err: s.err})
-		case s.unsure == 0:
-			done++
+		case err != nil:
+			return p.tasks, fmt.Errorf("change routes of table %d: %w", d.cfg.Table, err)
+		case !again:
+			d.tidy(ctx, p)
+			return p.tasks, nil
+		case try == applyTries:
+			p.doubt(0)
+			return p.tasks, fmt.Errorf("change routes of table %d: nexthop objects come and go while they are used; the next pass looks again", d.cfg.Table)
 		}
 	}
-	return done, failed, err
 }
 
-// A step is what one change comes to.
-type step struct {
-	change steer.Change
-	make   []message // writes the route, or removes ours
-	clean  []message // removes what is in the way of it, once it stands
-	unsure int       // messages whose fate is not known yet
-	err    error     // why it did not take effect
-}
-
-// run exchanges the messages that part gives for the steps that have not
-// failed. Its error says why the exchange had to stop.
-func (d *Driver) run(steps []step, part func(*step) []message) error {
-	var (
-		requests []message
-		owners   []*step
-	)
-	for i := range steps {
-		s := &steps[i]
-		if s.err != nil {
-			continue
-		}
-		for _, m := range part(s) {
-			requests = append(requests, m)
-			owners = append(owners, s)
-		}
-	}
-	results, err := d.requests.exchange(requests)
-	for i, result := range results {
-		owners[i].settle(requests[i], result)
-	}
-	return err
-}
-
-// settle notes the fate of one message. A route that we meant to delete and
-// that is not there is as we want it.
-func (s *step) settle(m message, result error) {
-	s.unsure--
-	switch {
-	case result == nil, m.kind == unix.RTM_DELROUTE && errors.Is(result, unix.ESRCH):
-	case m.kind == unix.RTM_DELROUTE && s.change.Op != steer.Remove:
-		s.err = errors.Join(s.err, fmt.Errorf("the route stands, but another entry in its way cannot be removed: %w", explain(s.change, result)))
-	default:
-		s.err = errors.Join(s.err, explain(s.change, result))
-	}
-}
-
-// plan says what to do for one change of one prefix, given what the kernel has for its
-// prefix.
-func (d *Driver) plan(c steer.Change, have []entry) step {
-	s := step{change: c}
-	if s.err = d.check(c); s.err != nil {
-		return s
-	}
-	switch c.Op {
-	case steer.Remove:
-		for _, e := range have {
-			if d.ours(e) {
-				s.make = append(s.make, deleteRoute(e))
-			}
-		}
-	default:
-		d.planWrite(&s, have)
-	}
-	s.unsure = len(s.make) + len(s.clean)
-	return s
-}
-
-// check refuses changes that no kernel should see.
-func (d *Driver) check(c steer.Change) error {
-	if !d.prefixes[c.Prefixes[0]] {
-		return errors.New("the prefix is not one of the site's VIPs: refusing to touch its routes")
-	}
-	switch c.Op {
-	case steer.Remove:
-		return nil
-	case steer.Add, steer.Replace:
-		return checkNextHops(c)
-	default:
-		return fmt.Errorf("no such operation: %q", c.Op)
-	}
-}
-
-func checkNextHops(c steer.Change) error {
-	if len(c.To) == 0 {
-		return errors.New("no next hop given; to withdraw a route, remove it")
-	}
-	seen := map[netip.Addr]bool{}
-	for _, h := range c.To {
-		switch {
-		case !h.Address.IsValid() || h.Address.IsUnspecified() || h.Address.Is4In6() || h.Address.Zone() != "":
-			return fmt.Errorf("%q cannot be a next hop", h.Address)
-		case c.Prefixes[0].Addr().Is6() && h.Address.Is4():
-			return fmt.Errorf("an IPv6 prefix cannot have the IPv4 next hop %s", h.Address)
-		case h.Weight < 1 || h.Weight > 256:
-			return fmt.Errorf("next hop %s has weight %d; Linux knows 1 to 256", h.Address, h.Weight)
-		case seen[h.Address]:
-			return fmt.Errorf("next hop %s is given twice; use a weight", h.Address)
-		}
-		seen[h.Address] = true
-	}
-	return nil
-}
-
-// planWrite plans an Add or Replace. Which of the two makes no difference: the
-// kernel's table says whether there is something to replace, and whose it is.
-//
-// Of several entries with our key, which IPv4 allows, the kernel replaces the
-// first, and refuses to replace it by one that already stands further down.
-func (d *Driver) planWrite(s *step, have []entry) {
-	c := s.change
-	at := slices.IndexFunc(have, d.sameKey)
-	standing := slices.IndexFunc(have, func(e entry) bool {
-		return d.proper(e) && slices.Equal(e.nextHops(), normal(c.To))
-	})
-	replaced := -1
-	switch {
-	case at >= 0 && !d.ours(have[at]) && !c.Adopt:
-		s.err = fmt.Errorf("a foreign route stands there: %s; remove it, or let the router adopt it (adopt: true)", d.words(have[at]))
+// learn brings the kept look up to date, which is easy when nothing but
+// nexthop objects has changed; else the next one who needs it looks again.
+func (d *Driver) learn(p *plan, unsure bool) {
+	if unsure || len(p.aside)+len(p.write)+len(p.clean) > 0 {
+		d.kept = nil
 		return
-	case standing >= 0:
-	case at >= 0:
-		replaced = at
-		s.make = []message{d.writeRoute(c.Prefixes[0], c.To, unix.NLM_F_REPLACE)}
+	}
+	for _, o := range p.objects {
+		p.look.objects[o.nexthop.id] = o.nexthop
+	}
+	p.look.singles = p.look.objects.singles(d.cfg.Protocol)
+	clear(p.look.faces)
+}
+
+// carryOut does what is planned. again tells that it should be planned anew,
+// because of nexthop objects. The error says why it had to stop.
+func (d *Driver) carryOut(p *plan) (again bool, err error) {
+	stages := []func() error{
+		func() error { return d.writeRoutes(&p.aside, (*task).settleAside) },
+		func() error { return d.makeObjects(p) },
+		func() error { return d.writeRoutes(&p.write, p.settleWrite) },
+		func() error { return d.writeRoutes(&p.clean, (*task).settleClean) },
+	}
+	for i, stage := range stages {
+		if err := stage(); err != nil {
+			p.doubt(i)
+			return false, err
+		}
+		if p.again {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// writeRoutes exchanges the messages of tasks and prefixes that have not
+// failed.
+func (d *Driver) writeRoutes(stage *[]write, settle func(*task, write, error)) error {
+	*stage = slices.DeleteFunc(*stage, func(w write) bool { return w.task.failed(w.prefix) })
+	writes := *stage
+	return d.requests.exchange(len(writes),
+		func(i int) message { return d.message(writes[i]) },
+		func(i int, refused error) {
+			writes[i].settled = true
+			settle(writes[i].task, writes[i], refused)
+		})
+}
+
+func (d *Driver) message(w write) message {
+	if w.to == nil {
+		return deleteRoute(entry{prefix: w.prefix, shape: w.old})
+	}
+	return d.writeRoute(w.prefix, *w.to, w.flags)
+}
+
+// makeObjects exchanges the messages of nexthop objects, in order: a group's
+// members come before it.
+func (d *Driver) makeObjects(p *plan) error {
+	p.objects = slices.DeleteFunc(p.objects, func(o object) bool {
+		return !slices.ContainsFunc(o.tasks, func(t *task) bool { return t.err == nil })
+	})
+	return d.requests.exchange(len(p.objects),
+		func(i int) message { return p.objects[i].message() },
+		func(i int, refused error) {
+			p.objects[i].settled = true
+			d.settleObject(p, p.objects[i], refused)
+		})
+}
+
+// settleObject takes a refusal for a reason to plan anew: when the kernel's
+// objects are not as they were seen, after another look, and when it takes no
+// object, or not this one, with plain routes, which it then judges.
+func (d *Driver) settleObject(p *plan, o object, refused error) {
+	if refused == nil {
+		return
+	}
+	p.again = true
+	switch {
+	case isAny(refused, unix.EOPNOTSUPP, unix.EPERM, unix.EACCES):
+		if !d.plainOnly {
+			d.log.Warn("the kernel takes no nexthop objects: moving many prefixes takes a message for each", "err", refused)
+		}
+		d.plainOnly = true
+	case !p.repeated && (o.nexthop.members != nil || isAny(refused, unix.EEXIST, unix.ENOENT)): // another look
 	default:
-		s.make = []message{d.writeRoute(c.Prefixes[0], c.To, unix.NLM_F_EXCL)}
-	}
-	for i, e := range have {
-		adopted := c.Adopt && !d.ours(e) && e.metric <= d.metric(c.Prefixes[0])
-		if adopted && e.protocol == unix.RTPROT_KERNEL {
-			s.err = fmt.Errorf("the prefix is a connected network of this machine (%s), which cannot be adopted; "+
-				"remove its address from the interface", d.words(e))
-			return
-		}
-		if i != standing && i != replaced && (d.ours(e) || adopted) {
-			s.clean = append(s.clean, deleteRoute(e))
+		d.log.Warn("the kernel refuses a nexthop object: routes are written one by one", "nexthop", steer.FormatNextHops(o.hops(p)), "err", refused)
+		for _, h := range o.hops(p) {
+			d.unfit[h.Address] = true
 		}
 	}
-}
-
-// words describes an entry for an error.
-func (d *Driver) words(e entry) string {
-	detail := e.detail(d.requests.interfaceNames())
-	if hops := e.nextHops(); len(hops) > 0 {
-		return "via " + steer.FormatNextHops(hops) + " " + detail
-	}
-	return detail
-}
-
-// normal is how next hops read back: sorted, and of weight 1 if single.
-func normal(hops []steer.NextHop) []steer.NextHop {
-	hops = slices.Clone(hops)
-	if len(hops) == 1 {
-		hops[0].Weight = 1
-	}
-	steer.SortNextHops(hops)
-	return hops
 }

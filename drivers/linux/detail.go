@@ -10,20 +10,20 @@ import (
 
 // detail says what the next hops do not, in the words of ip-route(8):
 // "proto static metric 10 dev lan0 linkdown".
-func (e entry) detail(name func(uint32) string) string {
+func (s *shape) detail(f *face, name func(uint32) string) string {
 	var words []string
-	if e.kind != unix.RTN_UNICAST {
-		words = append(words, kindName(e.kind))
+	if f.kind != unix.RTN_UNICAST {
+		words = append(words, kindName(f.kind))
 	}
-	if e.tos != 0 {
-		words = append(words, fmt.Sprintf("tos 0x%02x", e.tos))
+	if s.tos != 0 {
+		words = append(words, fmt.Sprintf("tos 0x%02x", s.tos))
 	}
-	words = append(words, "proto "+protocolName(e.protocol), fmt.Sprintf("metric %d", e.metric))
-	if e.nexthopID != 0 {
-		words = append(words, fmt.Sprintf("nhid %d", e.nexthopID))
+	words = append(words, "proto "+protocolName(s.protocol), fmt.Sprintf("metric %d", s.metric))
+	if s.nexthopID != 0 {
+		words = append(words, fmt.Sprintf("nhid %d", s.nexthopID))
 	}
 	seen := map[string]bool{}
-	for _, h := range e.hops {
+	for _, h := range f.hops {
 		for _, word := range h.detail(name) {
 			if !seen[word] {
 				seen[word] = true

@@ -37,29 +37,30 @@ func (d *Driver) KeepFlows(ns int, drain topology.Drain) {
 	}
 }
 
-// prepareFlows comes before the routes of the steps are written. What cannot be
-// kept does not stop the move, and is said before it.
-func (d *Driver) prepareFlows(steps []step) {
-	if d.flows == nil {
+// prepareFlows comes before the plan is carried out. What cannot be kept does
+// not stop the move, and is said before it.
+func (d *Driver) prepareFlows(p *plan) {
+	if d.flows == nil || p.repeated {
 		return
 	}
-	graceful := slices.ContainsFunc(steps, func(s step) bool { return s.change.Graceful })
+	graceful := slices.ContainsFunc(p.tasks, func(t *task) bool { return t.change.Graceful })
 	if !graceful && !d.flows.Active() {
 		return // as when a server is lost: every millisecond counts
 	}
-	var keep, redirect []flows.Move
-	var withdrawn []netip.Prefix
-	for _, s := range steps {
-		if s.err != nil || len(s.make) == 0 {
+	var (
+		keep, redirect []flows.Move
+		withdrawn      []netip.Prefix
+		moving         = p.moving()
+	)
+	for _, t := range p.tasks {
+		if t.change.Op == steer.Remove {
+			withdrawn = append(withdrawn, moving[t]...)
 			continue
 		}
-		if len(s.change.To) == 0 {
-			withdrawn = append(withdrawn, s.change.Prefixes...)
-			continue
-		}
-		for _, prefix := range s.change.Prefixes {
-			move := flows.Move{Prefix: prefix, From: normal(s.change.From), To: normal(s.change.To)}
-			if s.change.Graceful {
+		from := normal(t.change.From)
+		for _, prefix := range moving[t] {
+			move := flows.Move{Prefix: prefix, From: from, To: t.to}
+			if t.change.Graceful {
 				keep = append(keep, move)
 			} else {
 				redirect = append(redirect, move)

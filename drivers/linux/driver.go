@@ -53,6 +53,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/routesteer/routesteer/drivers/linux/flows"
 	"github.com/routesteer/routesteer/steer"
@@ -66,41 +67,48 @@ const kernelMetric6 = 1024
 // A Driver holds our routes in one table of one network namespace. One
 // goroutine uses it at a time, but Changed may be received from by another.
 type Driver struct {
-	cfg      topology.Linux
-	prefixes map[netip.Prefix]bool // of the site; never changed
-	families []uint8               // AF_INET, AF_INET6: those that prefixes has
-	requests *socket
-	watch    *watch
-	log      *slog.Logger
+	cfg       topology.Linux
+	all       []*cohort                // of the site; never changed
+	cohorts   map[netip.Prefix]*cohort // the same; never changed
+	families  []uint8                  // AF_INET, AF_INET6: those that there are prefixes of
+	requests  *socket
+	watch     *watch
+	log       *slog.Logger
+	kept      *look               // the last one; nil if it is known not to be true any more
+	plainOnly bool                // the kernel takes no nexthop objects
+	unfit     map[netip.Addr]bool // next hops of which it refused one since the last news
+	unfitAt   uint64              // the watch's count then
+	tidied    bool                // orphans of an earlier life have been looked for
 
 	flows *flows.Keeper // of KeepFlows; nil when changes cut connections
 	cuts  error         // why they do, or the last graceful one did
 }
 
-// Open opens the kernel of the calling thread's network namespace for the
-// prefixes. The driver stays in that namespace, whatever the thread does
+// Open opens the kernel of the calling thread's network namespace for a
+// site's prefixes, which are given in cohorts: prefixes of one family that
+// always move together. Each has one prefix or more, sorted, and none is in two;
+// the slices are kept. The driver stays in that namespace, whatever the thread does
 // later. cfg has its defaults filled in. Reading needs no rights; Apply needs
 // CAP_NET_ADMIN.
-func Open(cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger) (*Driver, error) {
-	return open(here, cfg, prefixes, log, watchBuffer)
+func Open(cfg topology.Linux, cohorts [][]netip.Prefix, log *slog.Logger) (*Driver, error) {
+	return open(here, cfg, cohorts, log, watchBuffer)
 }
 
 // OpenAt is Open in the network namespace of the file descriptor ns, which it
 // does not keep. Entering a namespace needs CAP_SYS_ADMIN.
-func OpenAt(ns int, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger) (*Driver, error) {
-	return open(inNamespace(ns), cfg, prefixes, log, watchBuffer)
+func OpenAt(ns int, cfg topology.Linux, cohorts [][]netip.Prefix, log *slog.Logger) (*Driver, error) {
+	return open(inNamespace(ns), cfg, cohorts, log, watchBuffer)
 }
 
-func open(in opener, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logger, buffer int) (*Driver, error) {
-	d := &Driver{cfg: cfg, prefixes: make(map[netip.Prefix]bool, len(prefixes)), log: log}
-	for _, p := range prefixes {
-		if p != p.Masked() || !p.IsValid() {
-			return nil, fmt.Errorf("open the kernel's routes: %s is not a prefix without host bits", p)
+func open(in opener, cfg topology.Linux, cohorts [][]netip.Prefix, log *slog.Logger, buffer int) (*Driver, error) {
+	d := &Driver{cfg: cfg, log: log, cohorts: map[netip.Prefix]*cohort{}, unfit: map[netip.Addr]bool{}}
+	for _, prefixes := range cohorts {
+		if err := d.include(prefixes); err != nil {
+			return nil, fmt.Errorf("open the kernel's routes: %w", err)
 		}
-		d.prefixes[p] = true
 	}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		if hasFamily(prefixes, family) {
+		if slices.ContainsFunc(d.all, func(c *cohort) bool { return familyOf(c.prefixes[0].Addr()) == family }) {
 			d.families = append(d.families, family)
 		}
 	}
@@ -108,34 +116,57 @@ func open(in opener, cfg topology.Linux, prefixes []netip.Prefix, log *slog.Logg
 	if d.requests, err = openSocket(in); err != nil {
 		return nil, fmt.Errorf("open the kernel's routes: %w", err)
 	}
-	if d.watch, err = startWatch(in, d.concerns, buffer, log); err != nil {
+	if d.watch, err = startWatch(in, d.concerns, buffer, d.requests, log); err != nil {
 		return nil, fmt.Errorf("watch the kernel's routes: %w", errors.Join(err, d.requests.close()))
 	}
 	return d, nil
 }
 
+// include adds one cohort.
+func (d *Driver) include(prefixes []netip.Prefix) error {
+	if len(prefixes) == 0 {
+		return errors.New("a cohort without prefixes")
+	}
+	c := &cohort{index: len(d.all), prefixes: prefixes}
+	for i, p := range prefixes {
+		switch {
+		case p != p.Masked() || !p.IsValid():
+			return fmt.Errorf("%s is not a prefix without host bits", p)
+		case d.cohorts[p] != nil:
+			return fmt.Errorf("%s is given twice", p)
+		case i > 0 && (p.Addr().Is4() != prefixes[0].Addr().Is4() || steer.ComparePrefix(prefixes[i-1], p) > 0):
+			return fmt.Errorf("the cohort of %s is not sorted, or of two families", prefixes[0])
+		}
+		d.cohorts[p] = c
+	}
+	d.all = append(d.all, c)
+	return nil
+}
+
 // Routes dumps the table and returns the routes for our prefixes; see the
-// package comment for which. The error is ctx's, or the kernel's.
+// package comment for which. Routes that are alike share their NextHops, which
+// are not to be changed. The error is ctx's, or the kernel's.
 func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
-	have, err := d.look(ctx)
+	l, err := d.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.watch.uses(have)
-	names := d.requests.interfaceNames()
 	var routes []steer.Route
-	for _, entries := range have {
-		routes = append(routes, d.told(entries, names)...)
+	if err := d.requests.during(ctx, func() error {
+		routes = d.tell(l)
+		d.watch.uses(d.links(l))
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the kernel's routes of table %d: %w", d.cfg.Table, err)
 	}
 	steer.SortRoutes(routes)
 	return routes, nil
 }
 
 // Changed receives after a change of a route for one of our prefixes in our
-// table, by whomever, ourselves included, and after any change of a link, an
-// address or a nexthop object, which may take routes away without another
-// word from the kernel. It also receives when the kernel had more news than
-// its buffer could hold.
+// table by others, and after any change of a link, an address or a nexthop
+// object, which may take routes away without another word from the kernel. It
+// also receives when the kernel had more news than its buffer could hold.
 func (d *Driver) Changed() <-chan struct{} { return d.watch.changed }
 
 // Shaken reports, once, whether a link of our routes went down since it was
@@ -152,10 +183,9 @@ func (d *Driver) Close() error {
 	return errors.Join(d.watch.close(), d.requests.close(), err)
 }
 
-// metric is the metric that our routes of the prefix's family have in the
-// kernel.
-func (d *Driver) metric(p netip.Prefix) uint32 {
-	if d.cfg.Metric == 0 && p.Addr().Is6() {
+// metric is the metric that our routes of a family have in the kernel.
+func (d *Driver) metric(family uint8) uint32 {
+	if d.cfg.Metric == 0 && family == unix.AF_INET6 {
 		return kernelMetric6
 	}
 	return uint32(d.cfg.Metric)
@@ -163,16 +193,7 @@ func (d *Driver) metric(p netip.Prefix) uint32 {
 
 // concerns reports whether a route is one that Routes may tell of.
 func (d *Driver) concerns(table uint32, p netip.Prefix) bool {
-	return table == uint32(d.cfg.Table) && d.prefixes[p]
-}
-
-func hasFamily(prefixes []netip.Prefix, family uint8) bool {
-	for _, p := range prefixes {
-		if familyOf(p.Addr()) == family {
-			return true
-		}
-	}
-	return false
+	return table == uint32(d.cfg.Table) && d.cohorts[p] != nil
 }
 
 func familyOf(a netip.Addr) uint8 {

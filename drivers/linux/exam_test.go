@@ -31,8 +31,8 @@ type bench struct {
 	cfg    topology.Linux
 }
 
-func (b *bench) Open(t *testing.T, prefixes []netip.Prefix) drivers.Driver {
-	d, err := OpenAt(b.router.kernel.Fd(), b.cfg, prefixes, quiet())
+func (b *bench) Open(t *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
+	d, err := OpenAt(b.router.kernel.Fd(), b.cfg, cohorts, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,10 +171,9 @@ func lookups(t *testing.T, r *router, p netip.Prefix) (stop func() []string) {
 
 // lookup asks the kernel for the route of one packet.
 func lookup(s *socket, to netip.Addr) error {
-	b := routeHeader(familyOf(to), uint8(to.BitLen()), 0, 0, 0, 0)
-	b = appendAttribute(b, unix.RTA_DST, to.AsSlice())
 	s.seq++
-	m := message{kind: unix.RTM_GETROUTE, flags: unix.NLM_F_REQUEST, payload: b}
+	m := lookupRoute(to)
+	m.flags = unix.NLM_F_REQUEST
 	if err := s.send(m.encode(nil, s.seq)); err != nil {
 		return err
 	}

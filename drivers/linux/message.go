@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attribute types that x/sys/unix lacks; linux/rtnetlink.h, linux/nexthop.h.
+// Constants that x/sys/unix lacks; linux/rtnetlink.h, linux/nexthop.h.
 const (
-	rtaNHID      = 30
-	nhaID        = 1
-	nhaGroup     = 2
-	nhaBlackhole = 4
-	nhaOIF       = 5
-	nhaGateway   = 6
+	rtaNHID               = 30
+	nhaResGroup           = 12
+	nhaResBuckets         = 1 // within nhaResGroup
+	nhaResIdleTimer       = 2
+	nhaResUnbalancedTimer = 3
+	resilientType         = 1 // NEXTHOP_GRP_TYPE_RES
 
 	attributeType = 0x3fff // nla_type without the nested and byte order flags
 )
@@ -124,23 +124,32 @@ func dumpRoutes(family uint8, table int) message {
 	return message{kind: unix.RTM_GETROUTE, payload: appendUint32(b, unix.RTA_TABLE, uint32(table))}
 }
 
-// dumpNexthops asks for all nexthop objects (struct nhmsg).
-func dumpNexthops() message {
-	return message{kind: unix.RTM_GETNEXTHOP, payload: make([]byte, 8)}
+// dumpAllRoutes asks for the routes of one family in all tables.
+func dumpAllRoutes(family uint8) message {
+	return message{kind: unix.RTM_GETROUTE, payload: routeHeader(family, 0, 0, 0, 0, 0)}
+}
+
+// lookupRoute asks where the kernel would send a packet.
+func lookupRoute(to netip.Addr) message {
+	b := routeHeader(familyOf(to), uint8(to.BitLen()), 0, 0, 0, 0)
+	return message{kind: unix.RTM_GETROUTE, payload: appendAttribute(b, unix.RTA_DST, to.AsSlice())}
 }
 
 // writeRoute makes a route of ours. flags says what may exist: NLM_F_EXCL
 // nothing, NLM_F_REPLACE something that it then takes the place of.
-func (d *Driver) writeRoute(p netip.Prefix, hops []steer.NextHop, flags uint16) message {
+func (d *Driver) writeRoute(p netip.Prefix, to target, flags uint16) message {
 	b := routeHeader(familyOf(p.Addr()), uint8(p.Bits()), shortTable(d.cfg.Table), d.cfg.Protocol,
 		unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST)
 	b = appendAttribute(b, unix.RTA_DST, p.Addr().AsSlice())
 	b = appendUint32(b, unix.RTA_TABLE, uint32(d.cfg.Table))
-	b = appendUint32(b, unix.RTA_PRIORITY, d.metric(p))
-	if len(hops) == 1 {
-		b = appendGateway(b, p, hops[0].Address)
-	} else {
-		b = appendMultipath(b, p, hops)
+	b = appendUint32(b, unix.RTA_PRIORITY, d.metric(familyOf(p.Addr())))
+	switch {
+	case to.object != 0:
+		b = appendUint32(b, rtaNHID, to.object)
+	case len(to.hops) == 1:
+		b = appendGateway(b, p, to.hops[0].Address)
+	default:
+		b = appendMultipath(b, p, to.hops)
 	}
 	return message{kind: unix.RTM_NEWROUTE, flags: unix.NLM_F_CREATE | flags, payload: b}
 }
@@ -173,13 +182,15 @@ func appendMultipath(b []byte, p netip.Prefix, hops []steer.NextHop) []byte {
 // key, protocol, type and next hops.
 func deleteRoute(e entry) message {
 	b := append([]byte(nil), e.raw[:unix.SizeofRtMsg]...)
+	b[1] = uint8(e.prefix.Bits())
 	clear(b[8:unix.SizeofRtMsg]) // rtm_flags: what was seen (linkdown) is refused as a wish
 	if e.nexthopID != 0 {
 		b[7] = unix.RTN_UNSPEC // a blackhole object shows as the route's type, but is not
 	}
+	b = appendAttribute(b, unix.RTA_DST, e.prefix.Addr().AsSlice())
 	for kind, value := range attributes(e.raw[unix.SizeofRtMsg:]) {
 		switch kind {
-		case unix.RTA_DST, unix.RTA_TABLE, unix.RTA_PRIORITY, unix.RTA_PREFSRC, unix.RTA_METRICS, rtaNHID:
+		case unix.RTA_TABLE, unix.RTA_PRIORITY, unix.RTA_PREFSRC, unix.RTA_METRICS, rtaNHID:
 			b = appendAttribute(b, kind, value)
 		case unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_OIF, unix.RTA_MULTIPATH:
 			if e.nexthopID == 0 { // else they only spell out the object, and are refused beside it

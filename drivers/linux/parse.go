@@ -10,17 +10,26 @@ import (
 
 // An entry is one route as the kernel has it.
 type entry struct {
-	prefix    netip.Prefix
+	prefix netip.Prefix
+	*shape
+}
+
+// A shape is what routes of one table may have in common: all but the prefix.
+// It is never changed, and shared by the entries of a look, so that 100,000
+// routes to one next hop take little memory.
+type shape struct {
 	table     uint32
 	metric    uint32
 	protocol  uint8
 	kind      uint8 // RTN_UNICAST, RTN_BLACKHOLE, …
 	tos       uint8
-	hops      []hop
+	hops      []hop  // those of a nexthop object only if the kernel spells them out
 	nexthopID uint32 // of a nexthop object; 0 for none
 	fancy     bool   // has attributes that we never write
-	raw       []byte // the message as the kernel sent it, from struct rtmsg on
+	raw       []byte // as appendShape gives it
 }
+
+func (s *shape) family() uint8 { return s.raw[0] }
 
 // A hop is one next hop of an entry.
 type hop struct {
@@ -54,33 +63,51 @@ func routeKey(b []byte) (table uint32, p netip.Prefix, ok bool) {
 	return table, p, p.IsValid()
 }
 
-// parseRoute reads the payload of an RTM_NEWROUTE. The entry keeps b.
+// parseRoute reads the payload of an RTM_NEWROUTE.
 func parseRoute(b []byte) (entry, error) {
 	table, p, ok := routeKey(b)
 	if !ok {
 		return entry{}, fmt.Errorf("a route message of %d bytes is not a route of a table", len(b))
 	}
+	return entry{prefix: p, shape: parseShape(table, appendShape(nil, b))}, nil
+}
+
+// appendShape appends a route's message, from struct rtmsg on, without the
+// prefix and without what the kernel counts.
+func appendShape(to, b []byte) []byte {
+	to = append(to, b[:unix.SizeofRtMsg]...)
+	to[len(to)-unix.SizeofRtMsg+1] = 0 // rtm_dst_len
+	for kind, value := range attributes(b[unix.SizeofRtMsg:]) {
+		if kind != unix.RTA_DST && kind != unix.RTA_CACHEINFO {
+			to = appendAttribute(to, kind, value)
+		}
+	}
+	return to
+}
+
+// parseShape reads what appendShape gave, and keeps it.
+func parseShape(table uint32, b []byte) *shape {
 	family := b[0]
-	e := entry{prefix: p, table: table, tos: b[3], protocol: b[5], kind: b[7], raw: b}
+	s := &shape{table: table, tos: b[3], protocol: b[5], kind: b[7], raw: b}
 	single := hop{weight: 1, flags: b[8]}
 	for kind, value := range attributes(b[unix.SizeofRtMsg:]) {
 		switch kind {
 		case unix.RTA_PRIORITY:
-			e.metric = number(value)
+			s.metric = number(value)
 		case rtaNHID:
-			e.nexthopID = number(value)
+			s.nexthopID = number(value)
 		case unix.RTA_MULTIPATH:
-			e.hops = parseMultipath(family, value)
+			s.hops = parseMultipath(family, value)
 		case unix.RTA_PREFSRC, unix.RTA_METRICS, unix.RTA_SRC:
-			e.fancy = true
+			s.fancy = true
 		default:
 			single.read(family, kind, value)
 		}
 	}
-	if e.hops == nil && (single.gateway.IsValid() || single.iface != 0) {
-		e.hops = []hop{single}
+	if s.hops == nil && (single.gateway.IsValid() || single.iface != 0) {
+		s.hops = []hop{single}
 	}
-	return e, nil
+	return s
 }
 
 // read takes in an attribute of a next hop.

@@ -17,11 +17,11 @@ func seeds(t testing.TB) [][]byte {
 	big := &Driver{cfg: defaults}
 	big.cfg.Table, big.cfg.Metric = 5253, 42
 	seeds := [][]byte{
-		d.writeRoute(vip4, hops(t, "192.0.2.11"), 0).payload,
-		d.writeRoute(vip4, hops(t, "192.0.2.11*256 192.0.2.12 2001:db8:1::1"), 0).payload,
-		d.writeRoute(vip6, hops(t, "2001:db8:1::11"), 0).payload,
-		big.writeRoute(vip6, hops(t, "2001:db8:1::11*3 2001:db8:1::12"), 0).payload,
-		big.writeRoute(netip.MustParsePrefix("0.0.0.0/0"), hops(t, "2001:db8:1::11"), 0).payload,
+		d.writeRoute(vip4, target{hops: hops(t, "192.0.2.11")}, 0).payload,
+		d.writeRoute(vip4, target{hops: hops(t, "192.0.2.11*256 192.0.2.12 2001:db8:1::1")}, 0).payload,
+		d.writeRoute(vip6, target{hops: hops(t, "2001:db8:1::11")}, 0).payload,
+		big.writeRoute(vip6, target{hops: hops(t, "2001:db8:1::11*3 2001:db8:1::12")}, 0).payload,
+		big.writeRoute(netip.MustParsePrefix("0.0.0.0/0"), target{hops: hops(t, "2001:db8:1::11")}, 0).payload,
 		appendUint32(routeHeader(unix.AF_INET, 27, 254, 82, 0, 1), rtaNHID, 7),
 		routeHeader(unix.AF_INET, 200, 254, 82, 0, 1),
 		routeHeader(99, 27, 254, 82, 0, 1),
@@ -51,16 +51,18 @@ func FuzzParseRoute(f *testing.F) {
 		if !ok || table != e.table || p != e.prefix || !p.IsValid() {
 			t.Fatalf("routeKey says %d %s %v of %+v", table, p, ok, e)
 		}
-		_ = e.detail(func(uint32) string { return "lan0" })
-		deleteRoute(e).encode(nil, 1)
 		d := &Driver{cfg: defaults}
 		d.cfg.Table, d.cfg.Metric, d.cfg.Protocol = int(e.table), int(e.metric), e.protocol
-		to := e.nextHops()
-		if !d.proper(e) || checkNextHops(steer.Change{Prefixes: []netip.Prefix{p}, To: to}) != nil {
+		l := &look{faces: map[*shape]*face{}}
+		seen := d.face(l, e.shape)
+		_ = e.detail(seen, func(uint32) string { return "lan0" })
+		deleteRoute(e).encode(nil, 1)
+		to := seen.nextHops
+		if !seen.proper || e.nexthopID != 0 || checkNextHops(steer.Change{Prefixes: []netip.Prefix{p}, To: to}) != nil {
 			return
 		}
-		again, err := parseRoute(d.writeRoute(p, to, 0).payload)
-		if err != nil || again.prefix != p || steer.FormatNextHops(again.nextHops()) != steer.FormatNextHops(to) {
+		again, err := parseRoute(d.writeRoute(p, target{hops: to}, 0).payload)
+		if err != nil || again.prefix != p || steer.FormatNextHops(d.face(l, again.shape).nextHops) != steer.FormatNextHops(to) {
 			t.Fatalf("written and read again, %+v is %+v, %v", e, again, err)
 		}
 	})

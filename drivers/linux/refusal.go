@@ -26,6 +26,15 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Unwrap() error { return r.errno }
 
+func isAny(err error, errnos ...unix.Errno) bool {
+	for _, errno := range errnos {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
 // parseAck reads an NLMSG_ERROR or NLMSG_DONE; nil is success.
 func parseAck(head unix.NlMsghdr, payload []byte) error {
 	if len(payload) < 4 {

@@ -38,7 +38,7 @@ func (d *Driver) command(p netip.Prefix, c steer.Change) string {
 	if len(c.To) == 1 {
 		fmt.Fprintf(&b, " via %s", via(p, c.To[0].Address))
 	}
-	fmt.Fprintf(&b, " proto %d metric %d table %d", d.cfg.Protocol, d.metric(p), d.cfg.Table)
+	fmt.Fprintf(&b, " proto %d metric %d table %d", d.cfg.Protocol, d.metric(familyOf(p.Addr())), d.cfg.Table)
 	if len(c.To) > 1 {
 		for _, hop := range c.To {
 			fmt.Fprintf(&b, " nexthop via %s weight %d", via(p, hop.Address), hop.Weight)

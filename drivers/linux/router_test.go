@@ -112,9 +112,23 @@ func (r *router) batch(lines string) {
 
 var defaults = topology.Linux{Table: 254, Protocol: 82}
 
+// open opens a driver for prefixes that have nothing in common.
 func (r *router) open(cfg topology.Linux, prefixes ...netip.Prefix) *Driver {
 	r.t.Helper()
-	d, err := OpenAt(r.kernel.Fd(), cfg, prefixes, quiet())
+	return r.openCohorts(cfg, lone(prefixes...)...)
+}
+
+func lone(prefixes ...netip.Prefix) [][]netip.Prefix {
+	var cohorts [][]netip.Prefix
+	for _, p := range prefixes {
+		cohorts = append(cohorts, []netip.Prefix{p})
+	}
+	return cohorts
+}
+
+func (r *router) openCohorts(cfg topology.Linux, cohorts ...[]netip.Prefix) *Driver {
+	r.t.Helper()
+	d, err := OpenAt(r.kernel.Fd(), cfg, cohorts, quiet())
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -254,18 +254,23 @@ func TestForeignRouteOfTheSameKeyIsNotReplacedByMistake(t *testing.T) {
 func TestForeignRouteThatAppearsAfterTheLookIsNotTouched(t *testing.T) {
 	r := newRouter(t)
 	d := r.open(defaults, vip4, vip6)
-	steps := []step{ // planned on an empty table
-		d.plan(steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")}, nil),
-		d.plan(steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11 2001:db8:1::12")}, nil),
-	}
-	r.ip("route add 203.0.113.32/27 via 192.0.2.13 proto static")
-	r.ip("-6 route add 2001:db8:64::/64 via 2001:db8:1::13 proto static")
-	if err := d.run(steps, func(s *step) []message { return s.make }); err != nil {
+	empty, err := d.look(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range steps {
-		if !errors.Is(s.err, unix.EEXIST) || !strings.Contains(s.err.Error(), "the next pass looks again") {
-			t.Errorf("%s: %v", s.change, s.err)
+	p := d.plan(empty, []steer.Change{
+		{Op: steer.Add, Prefixes: []netip.Prefix{vip4}, To: hops(t, "192.0.2.11")},
+		{Op: steer.Add, Prefixes: []netip.Prefix{vip6}, To: hops(t, "2001:db8:1::11 2001:db8:1::12")},
+	}, d.newPaths())
+	r.ip("route add 203.0.113.32/27 via 192.0.2.13 proto static")
+	r.ip("-6 route add 2001:db8:64::/64 via 2001:db8:1::13 proto static")
+	if again, err := d.carryOut(p); again || err != nil {
+		t.Fatal(again, err)
+	}
+	for _, task := range p.tasks {
+		if _, failed := task.outcome(); len(failed) != 1 || !errors.Is(failed[0], unix.EEXIST) ||
+			!strings.Contains(failed[0].Error(), "the next pass looks again") {
+			t.Errorf("%s: %v", task.change, failed)
 		}
 	}
 	wantLines(t, d,
@@ -347,7 +352,7 @@ func TestOpenWorksInTheCallersNamespaceAndStaysThere(t *testing.T) {
 	r := newRouter(t)
 	var d *Driver
 	if err := r.kernel.Do(func() (err error) {
-		d, err = Open(defaults, []netip.Prefix{vip4}, quiet())
+		d, err = Open(defaults, lone(vip4), quiet())
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -364,7 +369,7 @@ func TestOpenWorksInTheCallersNamespaceAndStaysThere(t *testing.T) {
 }
 
 func TestOpenRefusesHostBits(t *testing.T) {
-	if _, err := Open(defaults, []netip.Prefix{netip.MustParsePrefix("203.0.113.33/27")}, quiet()); err == nil {
+	if _, err := Open(defaults, lone(netip.MustParsePrefix("203.0.113.33/27")), quiet()); err == nil {
 		t.Error("Open took 203.0.113.33/27")
 	}
 }

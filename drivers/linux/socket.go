@@ -60,10 +60,11 @@ func inNamespace(ns int) opener {
 
 // A socket speaks rtnetlink with the kernel. One goroutine uses it at a time.
 type socket struct {
-	file   *os.File // registered with Go's poller: deadlines and Close end a wait
-	raw    syscall.RawConn
-	seq    uint32
-	buffer []byte
+	file    *os.File // registered with Go's poller: deadlines and Close end a wait
+	raw     syscall.RawConn
+	seq     uint32
+	buffer  []byte // what is received
+	batched []byte // what is sent
 }
 
 func openSocket(in opener) (*socket, error) {
@@ -151,32 +152,66 @@ func (s *socket) send(b []byte) error {
 }
 
 // receive waits for one datagram of the kernel. The bytes are valid until the
-// next receive.
-func (s *socket) receive() ([]byte, error) {
-	for {
-		var (
-			n    int
-			from unix.Sockaddr
-			err  error
-		)
-		if e := s.raw.Read(func(fd uintptr) bool {
-			n, from, err = unix.Recvfrom(int(fd), s.buffer, unix.MSG_TRUNC)
-			return err != unix.EAGAIN
-		}); e != nil {
-			return nil, e
-		}
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, os.NewSyscallError("recvfrom", err)
-		case n > len(s.buffer):
-			return nil, fmt.Errorf("a netlink datagram of %d bytes is longer than any expected", n)
-		}
-		if kernel, ok := from.(*unix.SockaddrNetlink); ok && kernel.Pid == 0 {
-			return s.buffer[:n], nil
-		}
+// next read.
+func (s *socket) receive() (datagram []byte, err error) {
+	for datagram == nil && err == nil {
+		err = s.waitRead(func(fd int) (bool, error) {
+			var err error
+			datagram, err = s.read(fd)
+			if errors.Is(err, unix.EAGAIN) {
+				return false, nil
+			}
+			return true, err
+		})
 	}
+	return datagram, err
+}
+
+// waitRead waits until f, which is called when there may be something to read,
+// has got something or fails.
+func (s *socket) waitRead(f func(fd int) (got bool, err error)) error {
+	var err error
+	if e := s.raw.Read(func(fd uintptr) bool {
+		var got bool
+		got, err = f(int(fd))
+		return got || err != nil
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// read reads one datagram without waiting: nil if it was not the kernel's.
+// The bytes are valid until the next read.
+func (s *socket) read(fd int) ([]byte, error) {
+	n, from, err := unix.Recvfrom(fd, s.buffer, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+	for err == unix.EINTR {
+		n, from, err = unix.Recvfrom(fd, s.buffer, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+	}
+	switch {
+	case err != nil:
+		return nil, os.NewSyscallError("recvfrom", err)
+	case n > len(s.buffer):
+		return nil, fmt.Errorf("a netlink datagram of %d bytes is longer than any expected", n)
+	}
+	if kernel, ok := from.(*unix.SockaddrNetlink); !ok || kernel.Pid != 0 {
+		return nil, nil
+	}
+	return s.buffer[:n], nil
+}
+
+// port is the socket's address, by which the kernel's news name who asked for
+// a change.
+func (s *socket) port() (uint32, error) {
+	var port uint32
+	err := s.control(func(fd int) error {
+		name, err := unix.Getsockname(fd)
+		if own, ok := name.(*unix.SockaddrNetlink); ok {
+			port = own.Pid
+		}
+		return os.NewSyscallError("getsockname", err)
+	})
+	return port, err
 }
 
 // drain throws away what an earlier, abandoned request left. An unfinished
@@ -236,43 +271,74 @@ func (s *socket) dumpOnce(request message, answer uint16, each func([]byte) erro
 	}
 }
 
-// exchange sends the messages, many at a time, and returns what became of
-// each: nil or the kernel's refusal. A refusal stops no other message. The
-// second result says why exchange had to stop; the messages beyond the
-// results were not sent, or their fate is unknown.
-func (s *socket) exchange(requests []message) (results []error, err error) {
+// ask sends one request and calls each with every answer until the last.
+// The error is the kernel's refusal, or says why ask had to stop.
+func (s *socket) ask(request message, each func(kind uint16, payload []byte)) error {
 	s.drain()
-	for len(requests) > 0 {
-		batch, count := s.batch(requests)
+	s.seq++
+	request.flags |= unix.NLM_F_REQUEST | unix.NLM_F_ACK
+	if err := s.send(request.encode(nil, s.seq)); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	for {
+		datagram, err := s.receive()
+		if err != nil {
+			return err
+		}
+		for head, payload := range messages(datagram) {
+			switch {
+			case head.Seq != s.seq:
+			case head.Type == unix.NLMSG_ERROR:
+				return parseAck(head, payload)
+			default:
+				each(head.Type, payload)
+			}
+		}
+	}
+}
+
+// exchange sends n messages, many at a time, in order. It calls settle for
+// each with nil or the kernel's refusal, which stops no other message. The
+// error says why exchange had to stop; messages that were not settled were not
+// sent, or their fate is unknown.
+func (s *socket) exchange(n int, at func(i int) message, settle func(i int, refused error)) error {
+	s.drain()
+	results := make([]error, batchCount)
+	for next := 0; next < n; {
+		batch, count := s.batch(next, n, at)
 		first := s.seq + 1
 		s.seq += uint32(count)
 		if err := s.send(batch); err != nil {
-			return results, os.NewSyscallError("sendto", err)
+			return os.NewSyscallError("sendto", err)
 		}
-		part := make([]error, count)
-		if err := s.acks(first, part); err != nil {
-			return results, err
+		clear(results)
+		if err := s.acks(first, results[:count]); err != nil {
+			return err
 		}
-		results = append(results, part...)
-		requests = requests[count:]
+		for i, result := range results[:count] {
+			settle(next+i, result)
+		}
+		next += count
 	}
-	return results, nil
+	return nil
 }
 
-// batch encodes the first messages. Only the last asks for an
+// batch encodes messages from the one given on. Only the last asks for an
 // acknowledgement: the kernel works in order, and answers a failure in any
 // case.
-func (s *socket) batch(requests []message) (b []byte, count int) {
+func (s *socket) batch(from, n int, at func(i int) message) (b []byte, count int) {
+	b = s.batched[:0]
 	last := 0
-	for count < len(requests) && count < batchCount && len(b) < batchBytes {
+	for from+count < n && count < batchCount && len(b) < batchBytes {
 		last = len(b)
-		m := requests[count]
+		m := at(from + count)
 		m.flags |= unix.NLM_F_REQUEST
 		count++
 		b = m.encode(b, s.seq+uint32(count))
 	}
 	flags := b[last+6 : last+8] // nlmsghdr.nlmsg_flags
 	binary.NativeEndian.PutUint16(flags, binary.NativeEndian.Uint16(flags)|unix.NLM_F_ACK)
+	s.batched = b
 	return b, count
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +23,8 @@ const watchBuffer = 4 << 20
 // give.
 const retryWatch = time.Second
 
-// A watch listens to the kernel's news in a goroutine of its own.
+// A watch listens to the kernel's news in a goroutine of its own. Whoever
+// needs to know at once whether there was any calls count.
 type watch struct {
 	changed  chan struct{}
 	concerns func(table uint32, p netip.Prefix) bool
@@ -32,16 +35,24 @@ type watch struct {
 
 	used   atomic.Pointer[map[uint32]bool] // links of our routes, as of the last look
 	shaken atomic.Bool                     // one of them, or an address of it, has gone
+
+	mu   sync.Mutex // held from a read to the end of what it leads to
+	news uint64     // how often something came that concerns us
 }
 
 // startWatch returns when the kernel has noted that we listen: no change
-// after that goes unnoticed. buffer is in bytes.
-func startWatch(in opener, concerns func(uint32, netip.Prefix) bool, buffer int, log *slog.Logger) (*watch, error) {
+// after that goes unnoticed, but those that the socket own asks for. buffer is
+// in bytes.
+func startWatch(in opener, concerns func(uint32, netip.Prefix) bool, buffer int, own *socket, log *slog.Logger) (*watch, error) {
 	s, err := openSocket(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.control(func(fd int) error { return subscribe(fd, buffer) }); err != nil {
+	port, err := own.port()
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.control(func(fd int) error { return errors.Join(ignore(fd, port), subscribe(fd, buffer)) }); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	w := &watch{
@@ -50,6 +61,30 @@ func startWatch(in opener, concerns func(uint32, netip.Prefix) bool, buffer int,
 	}
 	go w.run()
 	return w, nil
+}
+
+// ignore keeps from the socket the news of what the socket with that port has
+// asked for. With net.ipv4.nexthop_compat_mode=1 one nexthop object that we
+// replace gives a message for each of its routes, 100,000 if need be, which no
+// buffer holds. The program runs in the kernel, on each message of its own; it
+// reads nlmsghdr.nlmsg_pid, as classic BPF does, in network byte order.
+func ignore(fd int, port uint32) error {
+	const nlmsgPid = 12
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: nlmsgPid},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: networkOrder(port), Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: ^uint32(0)},
+	}
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: unsafe.SliceData(program)}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		return fmt.Errorf("filter our own news: %w", err)
+	}
+	return nil
+}
+
+func networkOrder(n uint32) uint32 {
+	return binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, n))
 }
 
 func subscribe(fd, buffer int) error {
@@ -75,27 +110,58 @@ func subscribe(fd, buffer int) error {
 func (w *watch) run() {
 	defer close(w.done)
 	for {
-		datagram, err := w.socket.receive()
+		err := w.socket.waitRead(w.take)
 		switch {
 		case w.closed():
 			return
-		case err == nil:
-			if w.matters(datagram) {
-				w.signal()
-			}
-		case errors.Is(err, unix.ENOBUFS):
-			w.log.Debug("the kernel had more news of routes than fit its buffer; looking again")
-			w.signal()
-		default:
+		case err != nil:
 			w.log.Warn("reading the kernel's news of routes failed; trying again", "err", err)
-			w.signal()
 			w.pause()
 		}
 	}
 }
 
-// signal leaves at most one receive to be had: it means only "look again".
-func (w *watch) signal() {
+// count says how often something came that concerns us. The kernel tells of a
+// change before the call that made it returns, so what others did before count
+// is called is counted.
+func (w *watch) count() uint64 {
+	_ = w.socket.control(func(fd int) error { // an error has been counted, and run tells of it
+		for {
+			if got, err := w.take(fd); err != nil || !got {
+				return err
+			}
+		}
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.news
+}
+
+// take reads one datagram, if there is one.
+func (w *watch) take(fd int) (got bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	datagram, err := w.socket.read(fd)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return false, nil
+	case errors.Is(err, unix.ENOBUFS):
+		w.log.Debug("the kernel had more news of routes than fit its buffer; looking again")
+		w.note()
+		return true, nil
+	case err != nil:
+		w.note()
+		return false, err
+	case w.matters(datagram):
+		w.note()
+	}
+	return true, nil
+}
+
+// note leaves at most one receive to be had: it means only "look again". mu is
+// held.
+func (w *watch) note() {
+	w.news++
 	select {
 	case w.changed <- struct{}{}:
 	default:
@@ -125,6 +191,7 @@ func (w *watch) matters(datagram []byte) bool {
 			if ok && w.concerns(table, p) {
 				return true
 			}
+		case unix.RTM_NEWNEXTHOPBUCKET, unix.RTM_DELNEXTHOPBUCKET: // a resilient group at its work
 		default:
 			return true
 		}
@@ -150,17 +217,9 @@ func (w *watch) shakes(kind uint16, payload []byte) bool {
 
 // uses notes the links of our routes. While there are none, those that were
 // last used stay: their going is why.
-func (w *watch) uses(have map[netip.Prefix][]entry) {
-	used := map[uint32]bool{}
-	for _, entries := range have {
-		for _, e := range entries {
-			for _, h := range e.hops {
-				used[h.iface] = true
-			}
-		}
-	}
-	if len(used) > 0 {
-		w.used.Store(&used)
+func (w *watch) uses(links map[uint32]bool) {
+	if len(links) > 0 {
+		w.used.Store(&links)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // soon is how long a test waits for a signal.
-const soon = time.Second
+const soon = 5 * time.Second
 
 // quietFor is how long no signal may come before a test calls it silence.
 const quietFor = 100 * time.Millisecond
@@ -126,7 +126,7 @@ func TestRoutesOfNoConcernWakeNobody(t *testing.T) {
 
 func TestOverrunOfTheNewsStillSignals(t *testing.T) {
 	r := newRouter(t)
-	d, err := open(inNamespace(r.kernel.Fd()), defaults, []netip.Prefix{vip4}, quiet(), 1) // the kernel's least: 2 KiB
+	d, err := open(inNamespace(r.kernel.Fd()), defaults, lone(vip4), quiet(), 1) // the kernel's least: 2 KiB
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestOverrunOfTheNewsStillSignals(t *testing.T) {
 func TestCloseEndsTheWatchWhileNewsCome(t *testing.T) {
 	r := newRouter(t)
 	for range 20 {
-		d, err := OpenAt(r.kernel.Fd(), defaults, []netip.Prefix{vip4}, quiet())
+		d, err := OpenAt(r.kernel.Fd(), defaults, lone(vip4), quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

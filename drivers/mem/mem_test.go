@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -50,8 +51,8 @@ type bench struct {
 	unreachable netip.Addr
 }
 
-func (b *bench) Open(_ *testing.T, prefixes []netip.Prefix) drivers.Driver {
-	return b.router.Open(prefixes)
+func (b *bench) Open(_ *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
+	return b.router.Open(slices.Concat(cohorts...))
 }
 
 func (b *bench) Traits() drivertest.Traits {

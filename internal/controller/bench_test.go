@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,31 +43,27 @@ func BenchmarkVerdictToRoute(b *testing.B) {
 }
 
 // benchmarkRouter makes a router, and returns what opens a driver on it.
-func benchmarkRouter(b *testing.B, kind string) func(topology.Router, []netip.Prefix) (drivers.Driver, error) {
+func benchmarkRouter(b *testing.B, kind string) func(topology.Router, [][]netip.Prefix) (drivers.Driver, error) {
 	if kind == "mem" {
 		router := mem.NewRouter()
-		return func(_ topology.Router, prefixes []netip.Prefix) (drivers.Driver, error) {
-			return router.Open(prefixes), nil
+		return func(_ topology.Router, cohorts [][]netip.Prefix) (drivers.Driver, error) {
+			return router.Open(slices.Concat(cohorts...)), nil
 		}
 	}
 	ns := newRouterNamespace(b)
-	return func(r topology.Router, prefixes []netip.Prefix) (drivers.Driver, error) {
-		return linux.OpenAt(ns.Fd(), *r.Linux, prefixes, slog.New(slog.DiscardHandler))
+	return func(r topology.Router, cohorts [][]netip.Prefix) (drivers.Driver, error) {
+		return linux.OpenAt(ns.Fd(), *r.Linux, cohorts, slog.New(slog.DiscardHandler))
 	}
 }
 
-func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, []netip.Prefix) (drivers.Driver, error), file string, prefixes int) {
+func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, [][]netip.Prefix) (drivers.Driver, error), file string, prefixes int) {
 	senses := &senses{ill: map[health.Target]string{}}
 	var news chan<- health.News
 	watched := &stopwatch{applied: make(chan applied, 1024), called: make(chan struct{}, 1)}
 	c, err := controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(file)) },
 		Open: func(r topology.Router, site *topology.Site) (drivers.Driver, error) {
-			var all []netip.Prefix
-			for _, vip := range site.VIPs {
-				all = append(all, vip.Prefix)
-			}
-			driver, err := open(r, all)
+			driver, err := open(r, steer.NewCohorts(site).Prefixes())
 			watched.Driver = driver
 			return watched, err
 		},

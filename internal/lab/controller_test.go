@@ -17,6 +17,7 @@ import (
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -42,11 +43,7 @@ func runController(args []string) error {
 			return topology.Parse(*file, text)
 		},
 		Open: func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
-			var prefixes []netip.Prefix
-			for _, vip := range site.VIPs {
-				prefixes = append(prefixes, vip.Prefix)
-			}
-			driver, err := linux.Open(*router.Linux, prefixes, log)
+			driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,107 @@
+package linux
+
+import (
+	"slices"
+
+	"github.com/routesteer/routesteer/steer"
+	"golang.org/x/sys/unix"
+)
+
+// hopsOf are the next hops of a group once what is planned so far is done.
+func (p *plan) hopsOf(group uint32) []steer.NextHop {
+	if hops := p.groups[group]; hops != nil {
+		return hops
+	}
+	return p.look.groupHops(group)
+}
+
+// makeGroup plans a new group for a cohort, or finds the one that an earlier
+// task planned, if that goes to the same next hops. The id is 0, for plain
+// routes, when it goes elsewhere, or when the range of ids is exhausted.
+func (d *Driver) makeGroup(p *plan, t *task, of *cohort) uint32 {
+	if at, planned := p.fresh[of]; planned {
+		id := p.objects[at].nexthop.id
+		if !slices.Equal(p.groups[id], t.to) {
+			return 0
+		}
+		p.objects[at].need(t)
+		return id
+	}
+	id := p.free()
+	if id != 0 {
+		d.writeObjects(p, t, id, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+		p.fresh[of] = len(p.objects) - 1
+	}
+	return id
+}
+
+// moveGroup plans to give a standing group the task's next hops. The type of
+// an object cannot be changed: a cohort's is a group from the beginning, of one
+// member if need be.
+func (d *Driver) moveGroup(p *plan, t *task, group uint32) {
+	d.writeObjects(p, t, group, unix.NLM_F_REPLACE)
+}
+
+func (d *Driver) writeObjects(p *plan, t *task, group uint32, flags uint16) {
+	n := nexthop{id: group, protocol: d.cfg.Protocol, resilient: d.cfg.Resilient}
+	for _, h := range t.to {
+		n.members = append(n.members, member{id: d.single(p, t, h), weight: h.Weight})
+	}
+	p.groups[group] = t.to
+	p.objects = append(p.objects, object{nexthop: n, flags: flags, tasks: []*task{t}})
+}
+
+// single returns the id of the object of one next hop, and plans to make it,
+// or to mend it when the next hop's network is no more on that interface.
+func (d *Driver) single(p *plan, t *task, h steer.NextHop) uint32 {
+	if at, planned := p.singles[h.Address]; planned {
+		p.objects[at].need(t)
+		return p.objects[at].nexthop.id
+	}
+	iface := p.paths.towards(h.Address)
+	n, flags := p.look.objects[p.look.singles[h.Address]], uint16(unix.NLM_F_REPLACE)
+	switch {
+	case n.id == 0:
+		n = nexthop{id: p.free(), protocol: d.cfg.Protocol, hop: hop{gateway: h.Address, weight: 1}}
+		flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
+	case n.hop.iface == iface:
+		return n.id
+	}
+	n.hop.iface = iface
+	p.singles[h.Address] = len(p.objects)
+	p.objects = append(p.objects, object{nexthop: n, flags: flags, tasks: []*task{t}})
+	return n.id
+}
+
+func (o *object) need(t *task) {
+	if !slices.Contains(o.tasks, t) {
+		o.tasks = append(o.tasks, t)
+	}
+}
+
+// free gives out an id that no object has, 0 when there is none left.
+func (p *plan) free() uint32 {
+	for ; p.next <= lastObject; p.next++ {
+		if _, taken := p.look.objects[p.next]; !taken {
+			p.next++
+			return p.next - 1
+		}
+	}
+	return 0
+}
+
+// message is what makes the object.
+func (o object) message() message {
+	if o.nexthop.members != nil {
+		return writeGroup(o.nexthop, o.flags)
+	}
+	return writeSingle(o.nexthop, o.flags)
+}
+
+// hops are the next hops that the object is for.
+func (o object) hops(p *plan) []steer.NextHop {
+	if o.nexthop.members != nil {
+		return p.groups[o.nexthop.id]
+	}
+	return nextHops([]hop{o.nexthop.hop})
+}
