@@ -213,7 +213,6 @@ func bent(t *testing.T, e *exam, f family) {
 		routes := s.routes()
 		return len(routes) == 1 && routes[0].NextHops[0].Address == f.hops[1]
 	})
-	s.want(route(p, f.to(1)))
 	s.apply(change(p, f.to(1), f.to(0)))
 	s.want(route(p, f.to(0)))
 	s.apply(change(p, f.to(0), nil))

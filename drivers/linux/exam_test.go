@@ -27,14 +27,19 @@ func TestLinuxPassesTheExam(t *testing.T) {
 
 // A bench is a kernel being examined, with ip(8) behind the driver's back.
 type bench struct {
-	router *router
-	cfg    topology.Linux
+	router  *router
+	cfg     topology.Linux
+	compat  string        // net.ipv4.nexthop_compat_mode
+	prepare func(*Driver) // called after Open; may be nil
 }
 
 func (b *bench) Open(t *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
 	d, err := OpenAt(b.router.kernel.Fd(), b.cfg, cohorts, quiet())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if b.prepare != nil {
+		b.prepare(d)
 	}
 	return d
 }

@@ -82,8 +82,10 @@ func (o objects) resolve(id uint32) (hops []hop, reject, known bool) {
 // isOurs reports whether an object is one that we made: of our range, and
 // with our protocol number.
 func (n nexthop) isOurs(protocol uint8) bool {
-	return n.id >= firstObject && n.id <= lastObject && n.protocol == protocol
+	return inRange(n.id) && n.protocol == protocol
 }
+
+func inRange(id uint32) bool { return id >= firstObject && id <= lastObject }
 
 // usable reports whether the object is a group as we make them.
 func (o objects) usable(id uint32, protocol uint8, resilient bool) bool {

@@ -188,7 +188,7 @@ func (w *watch) matters(datagram []byte) bool {
 		switch head.Type {
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			table, p, ok := routeKey(payload)
-			if ok && w.concerns(table, p) {
+			if ok && (w.concerns(table, p) || usesOurs(payload)) {
 				return true
 			}
 		case unix.RTM_NEWNEXTHOPBUCKET, unix.RTM_DELNEXTHOPBUCKET: // a resilient group at its work
@@ -221,6 +221,16 @@ func (w *watch) uses(links map[uint32]bool) {
 	if len(links) > 0 {
 		w.used.Store(&links)
 	}
+}
+
+// usesOurs reports whether a route points at a nexthop object of our range.
+func usesOurs(route []byte) bool {
+	for kind, value := range attributes(route[unix.SizeofRtMsg:]) {
+		if kind == rtaNHID {
+			return inRange(number(value))
+		}
+	}
+	return false
 }
 
 func (w *watch) closed() bool {

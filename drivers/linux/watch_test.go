@@ -33,14 +33,16 @@ func waitUntil(t *testing.T, d *Driver, what string, condition func() bool) {
 	}
 }
 
-// waitQuiet receives signals until none has come for quietFor.
-func waitQuiet(t *testing.T, d *Driver) {
+// waitQuiet receives signals until none has come for quietFor, and reports
+// whether there was one.
+func waitQuiet(t *testing.T, d *Driver) (signalled bool) {
 	t.Helper()
 	for {
 		select {
 		case <-d.Changed():
+			signalled = true
 		case <-time.After(quietFor):
-			return
+			return signalled
 		}
 	}
 }
