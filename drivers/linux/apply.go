@@ -119,7 +119,7 @@ func (d *Driver) learn(p *plan, unsure bool) {
 	for _, o := range p.objects {
 		p.look.objects[o.nexthop.id] = o.nexthop
 	}
-	p.look.singles = p.look.objects.singles(d.cfg.Protocol)
+	p.look.index(d.cfg.Protocol)
 	clear(p.look.faces)
 }
 

@@ -13,13 +13,14 @@ import (
 
 // A look is what the kernel has for our prefixes.
 type look struct {
-	news      uint64                // the watch's count when it began
-	entries   []entry               // sorted by prefix; those of one prefix in the kernel's order
-	objects   objects               // all that there are
-	singles   map[netip.Addr]uint32 // those of ours for one next hop, by its address
-	strangers map[uint32]bool       // objects that routes for other prefixes of the table point at
-	faces     map[*shape]*face      // as far as asked for
-	holds     []holding             // of each cohort
+	news      uint64                  // the watch's count when it began
+	entries   []entry                 // sorted by prefix; those of one prefix in the kernel's order
+	objects   objects                 // all that there are
+	singles   map[netip.Addr][]uint32 // those of ours for one next hop, by its address
+	users     map[uint32][]uint32     // the groups that each is a member of
+	strangers map[uint32]bool         // objects that routes for other prefixes of the table point at
+	faces     map[*shape]*face        // as far as asked for
+	holds     []holding               // of each cohort
 }
 
 // at returns the entries of one prefix: the lower metric first, and among
@@ -103,10 +104,15 @@ func (d *Driver) look(ctx context.Context) (*look, error) {
 	if !slices.IsSortedFunc(l.entries, byPrefix) {
 		slices.SortStableFunc(l.entries, byPrefix)
 	}
-	l.singles = l.objects.singles(d.cfg.Protocol)
+	l.index(d.cfg.Protocol)
 	l.holds = d.holdings(l)
 	d.kept = l
 	return l, nil
+}
+
+// index sorts the objects.
+func (l *look) index(protocol uint8) {
+	l.singles, l.users = l.objects.singles(protocol), l.objects.users()
 }
 
 // readFamily adds the table's routes of one family.

@@ -98,14 +98,25 @@ func (o objects) usable(id uint32, protocol uint8, resilient bool) bool {
 }
 
 // singles finds our objects for one next hop each, by its address.
-func (o objects) singles(protocol uint8) map[netip.Addr]uint32 {
-	found := map[netip.Addr]uint32{}
+func (o objects) singles(protocol uint8) map[netip.Addr][]uint32 {
+	found := map[netip.Addr][]uint32{}
 	for id, n := range o {
-		if !n.isOurs(protocol) || n.members != nil || n.hop.unusual() {
-			continue
+		if n.isOurs(protocol) && n.members == nil && !n.hop.unusual() {
+			found[n.hop.gateway] = append(found[n.hop.gateway], id)
 		}
-		if other := found[n.hop.gateway]; other == 0 || id < other {
-			found[n.hop.gateway] = id
+	}
+	for _, ids := range found {
+		slices.Sort(ids)
+	}
+	return found
+}
+
+// users finds the groups that objects are members of.
+func (o objects) users() map[uint32][]uint32 {
+	found := map[uint32][]uint32{}
+	for id, n := range o {
+		for _, m := range n.members {
+			found[m.id] = append(found[m.id], id)
 		}
 	}
 	return found

@@ -81,8 +81,8 @@ func TestExamWithoutNexthopObjectsAndWithResilientOnes(t *testing.T) {
 	}
 }
 
-// A move of a cohort is a message for its group, and one for the next hop if
-// it is new, whatever the number of prefixes.
+// A move of a cohort is one message, and one for each next hop beside others
+// that is new, whatever the number of prefixes.
 func TestCohortMovesByOneMessage(t *testing.T) {
 	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestCohortMovesByOneMessage(t *testing.T) {
 			for i, step := range []struct {
 				to      string
 				objects int
-			}{{f.other, 2}, {f.one, 1}, {f.both, 1}, {f.other, 1}, {f.other, 0}} {
+			}{{f.other, 1}, {f.one, 1}, {f.both, 2}, {f.other, 1}, {f.one, 1}, {f.both, 2}, {f.one, 1}, {f.other, 1}, {f.other, 0}} {
 				look := d.kept
 				apply(t, d, whole(steer.Replace, prefixes, hops(t, step.to)))
 				if d.kept != look {

@@ -41,7 +41,8 @@ type plan struct {
 	paths   *paths
 	groups  map[uint32][]steer.NextHop // groups that this plan makes or moves
 	fresh   map[*cohort]int            // the groups that it makes, in objects
-	singles map[netip.Addr]int         // the other objects that it writes, in objects
+	singles map[netip.Addr]int         // the members that several groups may share and that it makes, in objects
+	claims  map[uint32]bool            // standing members that it uses, and whether alone
 	next    uint32                     // the first id that may be free
 	left    bool                       // a group may have lost its last route
 
@@ -62,7 +63,7 @@ type object struct {
 func (d *Driver) plan(l *look, changes []steer.Change, paths *paths) *plan {
 	p := &plan{
 		look: l, paths: paths, next: firstObject,
-		groups: map[uint32][]steer.NextHop{}, fresh: map[*cohort]int{}, singles: map[netip.Addr]int{},
+		groups: map[uint32][]steer.NextHop{}, fresh: map[*cohort]int{}, singles: map[netip.Addr]int{}, claims: map[uint32]bool{},
 	}
 	for _, c := range changes {
 		p.tasks = append(p.tasks, &task{change: c, to: normal(c.To)})
