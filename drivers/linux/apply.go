@@ -116,6 +116,9 @@ func (d *Driver) learn(p *plan, unsure bool) {
 		d.kept = nil
 		return
 	}
+	if len(p.objects) == 0 {
+		return
+	}
 	for _, o := range p.objects {
 		p.look.objects[o.nexthop.id] = o.nexthop
 	}
