@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
