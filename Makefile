@@ -4,7 +4,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BUILD       := $(CURDIR)/build
 
-.PHONY: all build test tools lint unit fuzz bench report soak clean
+.PHONY: all build test tools lint unit fuzz bench-tools bench report soak clean
 
 all: build
 
@@ -33,8 +33,11 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-bench: tools ## speed, as ratios against other programs in the same run
-	$(GO) test -run '^$$' -bench . -timeout 30m ./health/probe ./drivers/linux ./steer ./internal/controller
+bench-tools: ## the programs that the benchmarks measure beside ours (Debian or Ubuntu)
+	@scripts/bench-tools
+
+bench: tools bench-tools ## speed, as ratios against other programs in the same run
+	$(GO) test -run '^$$' -bench . -timeout 60m ./health/probe ./drivers/linux ./steer ./internal/controller
 
 report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile default

@@ -89,7 +89,7 @@ func BenchmarkFirstInstallation(b *testing.B) {
 				text := c.commands("route add %s via %s\n", 0)
 				for b.Loop() {
 					b.StopTimer()
-					c.ip("%s route flush proto boot root 0/0", flag(c.prefixes[0]))
+					c.ip("%s route flush proto boot", flag(c.prefixes[0]))
 					b.StartTimer()
 					c.batch(text)
 				}
@@ -308,8 +308,9 @@ func byBIRD(b *testing.B, c *contest) func(int) {
 	}
 	write(0)
 	c.daemon(b, "/usr/sbin/bird", "-f", "-c", file, "-s", socket, "-P", filepath.Join(dir, "bird.pid"))
-	appears(b, socket)
+	appears(b, socket) // before the file is read
 	d := c.open(behind, c.prefixes...)
+	c.arrived(b, d, 0)
 	return func(to int) {
 		write(to)
 		c.run(c.kernel, "/usr/sbin/birdc -s "+socket+" configure")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -137,4 +138,32 @@ func BenchmarkMove(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What a driver of 100,000 prefixes keeps, and Routes gives, must leave room for
+// the rest of the program in 150 MiB.
+func TestHundredThousandPrefixesTakeLittleMemory(t *testing.T) {
+	const most = 32 << 20
+	prefixes := many(100000, false)
+	before := heap()
+	d := newRouter(t).openCohorts(defaults, prefixes)
+	apply(t, d, whole(steer.Add, prefixes, hops(t, "192.0.2.11")))
+	routes, err := d.Routes(t.Context())
+	if err != nil || len(routes) != len(prefixes) {
+		t.Fatalf("Routes tells %d routes: %v", len(routes), err)
+	}
+	used := heap() - before
+	t.Logf("the driver, its look and the routes take %d KiB", used>>10)
+	if used > most {
+		t.Errorf("the driver, its look and the routes take %d KiB, want at most %d", used>>10, most>>10)
+	}
+	runtime.KeepAlive(routes)
+	runtime.KeepAlive(prefixes)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
