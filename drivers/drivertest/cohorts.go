@@ -121,11 +121,18 @@ func cohortReopened(t *testing.T, e *exam, f family) {
 	s.apply(named(all, nil, f.to(0)))
 	gaps := e.Guard(t, all[5])
 	for _, cohorts := range [][][]netip.Prefix{
-		{all}, {all[:3], all[3:]}, {all[:2], all[2:5], all[5:]}, {all}, {all[:1], all[1:2], all[2:]}, {all},
+		{all}, {all[:3], all[3:]}, {all}, {all[:2], all[2:]}, {all[:2], all[2:5], all[5:]}, {all}, {all[:1], all[1:2], all[2:]}, {all},
 	} {
 		s.leave()
 		s = e.sitCohorts(t, cohorts...)
-		s.settle(have)
+		for _, to := range []int{1, 0} { // at once, as when a server is lost
+			last := cohorts[len(cohorts)-1]
+			s.apply(named(last, f.to(1-to), f.to(to)))
+			for _, p := range last {
+				have[p] = f.to(to)
+			}
+			s.settle(have)
+		}
 		for _, cohort := range cohorts {
 			for _, step := range [][2]int{{0, 1}, {1, 2}, {2, 0}} {
 				s.apply(named(cohort, f.to(step[0]), f.to(step[1])))

@@ -312,6 +312,15 @@ func TestGroupThatOthersUseIsLeftWhereItIs(t *testing.T) {
 	if got := r.ip("route get 203.0.113.9"); !strings.Contains(got, "via 192.0.2.11") {
 		t.Errorf("the other route was moved along: %s", got)
 	}
+
+	member := d.kept.objects[d.kept.holds[0].group].members[0].id
+	r.ip("nexthop add id 12 group %d", member)
+	r.ip("route add 198.18.0.0/24 nhid 12 proto static")
+	apply(t, d, whole(steer.Replace, prefixes, hops(t, "192.0.2.13")))
+	told(t, d, prefixes, hops(t, "192.0.2.13"))
+	if got := r.ip("route get 198.18.0.9"); !strings.Contains(got, "via 192.0.2.12") {
+		t.Errorf("the route by another's group was moved along: %s", got)
+	}
 }
 
 func TestCohortWhoseInterfaceLostItsCarrierIsWrittenByItself(t *testing.T) {
@@ -347,6 +356,14 @@ func TestNextHopThatIsReachedByAnotherInterfaceNow(t *testing.T) {
 	told(t, d, prefixes, hops(t, "192.0.2.11"))
 	if got := r.ip("route get %s", prefixes[0].Addr()); !strings.Contains(got, "dev lan1") {
 		t.Errorf("the next hop is still looked for at %s", got)
+	}
+
+	apply(t, d, whole(steer.Replace, prefixes, hops(t, "192.0.2.11 198.51.100.13"))) // a group keeps its member
+	r.ip("address del 192.0.2.2/27 dev lan1")
+	apply(t, d, whole(steer.Replace, prefixes, hops(t, "192.0.2.11 198.51.100.13*2")))
+	told(t, d, prefixes, hops(t, "192.0.2.11 198.51.100.13*2"))
+	if got := r.ip("nexthop show"); !strings.Contains(got, "via 192.0.2.11 dev lan0") {
+		t.Errorf("the member is still looked for elsewhere:\n%s", got)
 	}
 }
 

@@ -39,7 +39,7 @@ type plan struct {
 
 	look    *look
 	paths   *paths
-	groups  map[uint32][]steer.NextHop // groups that this plan makes or moves
+	groups  map[uint32][]steer.NextHop // groups that this plan makes, moves or adds routes to
 	fresh   map[*cohort]int            // the groups that it makes, in objects
 	singles map[netip.Addr]int         // the members that several groups may share and that it makes, in objects
 	claims  map[uint32]bool            // standing members that it uses, and whether alone
@@ -232,6 +232,7 @@ func (d *Driver) choose(p *plan, t *task, moves part) *target {
 		to.object = d.makeGroup(p, t, moves.of)
 	case slices.Equal(p.hopsOf(h.group), t.to):
 		to.object = h.group
+		p.groups[h.group] = t.to // where it stays: another task must not take along those that join
 	case 2*moving > h.joined && p.groups[h.group] == nil:
 		d.stepAside(p, t, moves)
 		d.moveGroup(p, t, h.group)
