@@ -35,12 +35,16 @@ func (s *seat) wantAll(have map[netip.Prefix][]steer.NextHop) {
 	s.want(want...)
 }
 
-// settle does what a controller does after a change: where the router has more
-// to do to be in order, it is told the same again, once. Then all must be well.
+// settle does what a controller does after a change: traffic must go where it
+// should, and where the router has more to do to be in order, it is told the same
+// again, once. Then all must be well.
 func (s *seat) settle(have map[netip.Prefix][]steer.NextHop) {
 	s.Helper()
 	var changes []steer.Change
 	for _, r := range s.routes() {
+		if !slices.Equal(r.NextHops, have[r.Prefix]) {
+			s.Fatalf("the router has %s, want %s", route(r.Prefix, r.NextHops), route(r.Prefix, have[r.Prefix]))
+		}
 		if r.Stray {
 			changes = append(changes, change(r.Prefix, r.NextHops, have[r.Prefix]))
 		}

@@ -1,14 +1,47 @@
 // Package linux drives the routes of a Linux kernel: of the machine, and the
 // network namespace, that routesteer runs in.
 //
-// Our routes are plain gateway routes that carry our route protocol number
-// (82 unless the site says otherwise), which is how the kernel keeps our mark
-// for us:
+// Our routes carry our route protocol number (82 unless the site says
+// otherwise), which is how the kernel keeps our mark for us. That of a prefix
+// that moves by itself is a plain gateway route:
 //
 //	203.0.113.32/27 via 192.0.2.12 proto 82 metric 0 table 254
 //
 // No interface is named: the kernel finds it by the connected network that the
 // next hop is on, and refuses a next hop that is on none.
+//
+// # Cohorts
+//
+// Prefixes that always move together point at one nexthop object
+// (ip-nexthop(8)) with an id from 0x52530000 to 0x5253ffff and our protocol
+// number, so that one message moves them all:
+//
+//	10.0.0.0/32 nhid 1381171201 proto 82 metric 0 table 254
+//	id 1381171200 via 192.0.2.12 dev lan0 proto 82
+//	id 1381171201 group 1381171200 proto 82
+//
+// The object is a group even for one next hop, because the kernel makes no
+// group of another object in place, nor the reverse. To move it, its only
+// member is given another gateway, or the group other members. A prefix that
+// goes another way than its cohort has a plain route until it agrees again. So
+// have all where the kernel has no nexthop objects (before Linux 5.3), where
+// the interface towards a next hop cannot be told, or has no carrier.
+//
+// An object is a cohort's because its routes point at it: nothing is
+// remembered elsewhere. One that a route of another cohort or program in our
+// table uses too is left alone, and the cohort gets a new one. Objects that no
+// route uses any more are removed; what routes or groups of whomever use is not,
+// because the kernel removes the routes with the object. When the last interface
+// of a group loses its carrier, the kernel removes the group and its routes and
+// tells nobody, and brings neither back; a plain route it would keep.
+//
+// With resilient, groups are of that type (also those of one prefix), with 1,024
+// buckets of 32 bytes, an idle timer of 30 seconds and an unbalanced timer of
+// ten minutes: flows of the remaining members stay where they are when one
+// is lost; one that returns gets the buckets without a packet for 30 seconds, and
+// after ten minutes its share of the others, whose flows are then cut. It is for
+// failures: it cannot drain, because a bucket holds many flows. With few flows, and
+// the usual net.ipv4.fib_multipath_hash_policy=0, shares are by addresses only.
 //
 // # What is read
 //
@@ -17,8 +50,9 @@
 //
 //   - ours: our protocol number, our metric, unicast by gateways;
 //   - stray: our protocol number, but another metric, a second entry of the
-//     same key, or anything that we never write (blackhole, on-link, a nexthop
-//     object, route metrics such as an MTU);
+//     same key, anything that we never write (blackhole, on-link, another nexthop
+//     object, route metrics such as an MTU), or not on its cohort's object though it
+//     could be;
 //   - foreign: another protocol number, and it takes the packets: its metric is
 //     lower than ours, or the same and it stands before ours, or ours is missing.
 //
@@ -26,15 +60,17 @@
 //
 // Each look is a dump of the table. Linux cannot filter a dump by prefix: where
 // the table holds a full BGP feed, give the VIPs a table of their own and a
-// policy rule, and a look costs microseconds again.
+// policy rule, and a look costs microseconds again. Apply looks only if the
+// kernel has told of anything that concerns us since the last look, and was not
+// done by ourselves.
 //
 // # What is written
 //
 // One RTM_NEWROUTE with NLM_F_REPLACE per prefix, many in one system call. The
 // kernel swaps the next hops in place: there is no moment without a route. The
-// kernel has no "replace only if it is still ours", so Apply looks first, and
-// makes new routes with NLM_F_EXCL. What remains is the fraction of a
-// millisecond between that look and the write.
+// kernel has no "replace only if it is still ours", so Apply looks, or reads the
+// news, first, and makes new routes with NLM_F_EXCL. What remains is the fraction
+// of a millisecond between that and the write.
 //
 // For IPv4 this is exact. For IPv6 routes of several next hops the kernel has a
 // race of its own: a packet that is looked up on another CPU in the very

@@ -19,6 +19,7 @@ import (
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -88,11 +89,7 @@ func newNamespace(t *testing.T, name string) *netns.Namespace {
 
 func (m *machine) open(site *topology.Site) *linux.Driver {
 	m.t.Helper()
-	var prefixes []netip.Prefix
-	for _, vip := range site.VIPs {
-		prefixes = append(prefixes, vip.Prefix)
-	}
-	d, err := linux.OpenAt(m.ns.Fd(), *site.Routers[0].Linux, prefixes, slog.New(slog.DiscardHandler))
+	d, err := linux.OpenAt(m.ns.Fd(), *site.Routers[0].Linux, steer.NewCohorts(site).Prefixes(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		m.t.Fatal(err)
 	}
