@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -289,9 +290,12 @@ func TestOrphansGoAndOthersObjectsStay(t *testing.T) {
 
 	r.ip("route del 203.0.113.0/24 table 99")
 	if err := r.kernel.Do(func() error {
-		n, err := RemoveOrphans(t.Context(), defaults.Protocol)
-		if n != 2 {
-			t.Errorf("RemoveOrphans removed %d objects, want 2", n)
+		orphans, err := Orphans(t.Context(), defaults.Protocol, nil)
+		if len(orphans) != 2 {
+			t.Errorf("orphans: %v, want 2", orphans)
+		}
+		for _, id := range orphans {
+			err = errors.Join(err, RemoveOrphan(t.Context(), id))
 		}
 		return err
 	}); err != nil {

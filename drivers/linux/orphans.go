@@ -4,40 +4,72 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// RemoveOrphans removes the nexthop objects of ours, by number range and
-// protocol, that no route of any table uses, from the calling thread's network
-// namespace, and returns how many. To remove a used one would remove its routes.
-// It needs CAP_NET_ADMIN if there is anything to remove.
-func RemoveOrphans(ctx context.Context, protocol uint8) (int, error) {
-	s, err := openSocket(here)
-	if err != nil {
-		return 0, fmt.Errorf("remove unused nexthop objects: %w", err)
-	}
-	var removed int
-	err = s.during(ctx, func() (err error) {
-		removed, err = s.removeOrphans(protocol)
+// Orphans returns the ids of the nexthop objects of ours, by number range and
+// protocol, that no route of any table uses, of the calling thread's network
+// namespace: groups first, then what may be their members. Routes for which
+// leaving is true do not count; nil means all do.
+func Orphans(ctx context.Context, protocol uint8, leaving func(table uint32, protocol uint8) bool) (ids []uint32, err error) {
+	err = withSocket(ctx, func(s *socket) (err error) {
+		ids, err = s.orphans(protocol, leaving)
 		return err
 	})
-	if err = errors.Join(err, s.close()); err != nil {
-		return removed, fmt.Errorf("remove unused nexthop objects: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("find unused nexthop objects: %w", err)
 	}
-	return removed, nil
+	return ids, nil
 }
 
-// removeOrphans looks at all routes of all tables: other programs, and other
-// drivers of ours, may use what we made.
-func (s *socket) removeOrphans(protocol uint8) (removed int, err error) {
+// RemoveOrphan removes a nexthop object that Orphans returned, from the same
+// network namespace. To remove one that is used would remove its routes. One
+// that has gone is no error. It needs CAP_NET_ADMIN.
+func RemoveOrphan(ctx context.Context, id uint32) error {
+	if err := withSocket(ctx, func(s *socket) error { return s.removeOrphan(id) }); err != nil {
+		return fmt.Errorf("remove nexthop object %d: %w", id, err)
+	}
+	return nil
+}
+
+func withSocket(ctx context.Context, do func(*socket) error) error {
+	s, err := openSocket(here)
+	if err != nil {
+		return err
+	}
+	err = s.during(ctx, func() error { return do(s) })
+	return errors.Join(err, s.close())
+}
+
+// removeOrphans removes all.
+func (s *socket) removeOrphans(protocol uint8) error {
+	ids, err := s.orphans(protocol, nil)
+	for _, id := range ids {
+		err = errors.Join(err, s.removeOrphan(id))
+	}
+	return err
+}
+
+func (s *socket) removeOrphan(id uint32) error {
+	err := s.ask(deleteNexthop(id), func(uint16, []byte) {})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// orphans looks at all routes of all tables: other programs, and other drivers
+// of ours, may use what we made.
+func (s *socket) orphans(protocol uint8, leaving func(table uint32, protocol uint8) bool) ([]uint32, error) {
 	all, err := s.dumpObjects()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	used, err := s.usedObjects()
+	used, err := s.usedObjects(leaving)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var groups, singles []uint32
 	for id, n := range all {
@@ -52,27 +84,19 @@ func (s *socket) removeOrphans(protocol uint8) (removed int, err error) {
 			singles = append(singles, id)
 		}
 	}
-	for _, ids := range [][]uint32{groups, singles} {
-		for _, id := range ids {
-			if used[id] {
-				continue
-			}
-			err := s.ask(deleteNexthop(id), func(uint16, []byte) {})
-			if err != nil && !errors.Is(err, unix.ENOENT) {
-				return removed, err
-			}
-			removed++
-		}
-	}
-	return removed, nil
+	singles = slices.DeleteFunc(singles, func(id uint32) bool { return used[id] })
+	slices.Sort(groups)
+	slices.Sort(singles)
+	return append(groups, singles...), nil
 }
 
 // usedObjects are those that routes of any table point at.
-func (s *socket) usedObjects() (map[uint32]bool, error) {
+func (s *socket) usedObjects(leaving func(table uint32, protocol uint8) bool) (map[uint32]bool, error) {
 	used := map[uint32]bool{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		err := s.dump(dumpAllRoutes(family), unix.RTM_NEWROUTE, func() {}, func(payload []byte) error {
-			if _, _, ok := routeKey(payload); ok {
+			table, _, ok := routeKey(payload)
+			if ok && (leaving == nil || !leaving(table, payload[5])) { // rtm_protocol
 				noteObject(payload, used)
 			}
 			return nil
@@ -101,10 +125,7 @@ func (d *Driver) tidy(ctx context.Context, p *plan) {
 	if !due {
 		return
 	}
-	if err := d.requests.during(ctx, func() error {
-		_, err := d.requests.removeOrphans(d.cfg.Protocol)
-		return err
-	}); err != nil {
+	if err := d.requests.during(ctx, func() error { return d.requests.removeOrphans(d.cfg.Protocol) }); err != nil {
 		d.log.Warn("removing unused nexthop objects failed; they do no harm", "err", err)
 	}
 	d.kept = nil

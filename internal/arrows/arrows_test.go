@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/control":    {"internal/api"},
 	"internal/lab":        {"internal/api", "internal/control", "internal/netns", "topology"},
 	"internal/show":       {"internal/api"},
-	"internal/sweep":      {"topology"},
+	"internal/sweep":      {"drivers/linux", "topology"},
 	"internal/doctor":     {"topology"},
 	"internal/arrows":     {},
 }

@@ -474,31 +474,6 @@ func TestARulesetThatSomebodyFlushedIsMadeAgain(t *testing.T) {
 	w.isClean()
 }
 
-func TestClearRemovesWhatAPredecessorLeft(t *testing.T) {
-	w := newWorld(t)
-	before, err := Open(w.router.Fd(), usual, discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.move(before, vip4, web(vip4, 1), web(vip4, 2))
-	w.move(before, vip6, web(vip6, 1), web(vip6, 2))
-	if err := before.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, dry := range []bool{true, false} {
-		found, err := Clear(w.router.Fd(), usual.Protocol, dry)
-		if err != nil || len(found) != 2+4 {
-			t.Errorf("found %q, %v; want two tables of nftables and four rules with their routes", found, err)
-		}
-	}
-	w.run(w.router, "ip route del "+vip4.String()+" via 192.0.2.12")
-	w.run(w.router, "ip -6 route del "+vip6.String()+" via 2001:db8:1::12")
-	w.isClean()
-	if found, err := Clear(w.router.Fd(), usual.Protocol, false); err != nil || len(found) != 0 {
-		t.Errorf("found %q, %v a second time; want nothing", found, err)
-	}
-}
-
 func TestAPolicyRuleBeforeOursIsNoticed(t *testing.T) {
 	families(t, func(t *testing.T, w *world, vip netip.Prefix) {
 		k := w.open(usual)

@@ -3,7 +3,6 @@ package flows
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -220,11 +219,6 @@ func (w *ways) route(a way) error {
 
 // hops returns the next hops that a mark leads to.
 func (w *ways) hops(mark uint32) []steer.NextHop { return w.all[int(mark-firstMark)].hops }
-
-// sorted are all ways by index.
-func (w *ways) sorted() []way {
-	return slices.SortedFunc(maps.Values(w.all), func(a, b way) int { return a.index - b.index })
-}
 
 // drop removes all ways, rules first.
 func (w *ways) drop() error {
