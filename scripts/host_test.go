@@ -39,7 +39,8 @@ mount -t sysfs -o ro sysfs sys # NetworkManager waits for udev if it is writable
 mount --bind /dev dev
 mount -t tmpfs run run
 mount -t tmpfs tmp tmp
-rm -rf etc/network/interfaces etc/network/interfaces.d/* etc/netplan etc/systemd/network etc/sysctl.d etc/sysconfig etc/NetworkManager/system-connections
+rm -rf etc/network/interfaces etc/network/interfaces.d/* etc/netplan etc/systemd etc/sysctl.d etc/sysconfig \
+	etc/NetworkManager/system-connections usr/local/sbin/*
 ldconfig -r . # for libraries of the packages
 ip link set lo up
 exec chroot . sh -c 'echo $$ up; exec cat >/dev/null' # until standard input ends
