@@ -85,7 +85,7 @@ func newHost(t *testing.T, packages ...string) *host {
 	}
 	h := &host{t: t, pid: firstProcess(t, cmd.Process.Pid)}
 	h.root = fmt.Sprintf("/proc/%d/root", h.pid)
-	h.write("loopback-setup", scripts.LoopbackSetup())
+	h.write("loopback-setup", scripts.LoopbackSetup(""))
 	return h
 }
 

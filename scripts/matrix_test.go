@@ -1,6 +1,7 @@
 package scripts_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,7 +144,7 @@ func TestAddressesAreWrittenAsTheKernelDoes(t *testing.T) {
 
 func TestBakedAddressesAreUsedUntilOthersAreGiven(t *testing.T) {
 	h := newHost(t)
-	h.write("loopback-setup", strings.Replace(scripts.LoopbackSetup(), "\nbaked=\n", "\nbaked='10.1.1.1 10.1.1.2'\n", 1))
+	h.write("loopback-setup", scripts.LoopbackSetup("script", netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("10.1.1.2")))
 	cmd := h.command("sh")
 	cmd.Stdin = strings.NewReader(h.read("loopback-setup")) // as ssh web1 sudo sh
 	if out, stderr, code := run(t, cmd); code != 0 {
