@@ -16,12 +16,13 @@ test: tools lint unit ## everything CI runs
 tools: ## what the tests need beside Go (Debian or Ubuntu)
 	@scripts/test-tools
 
-lint:
+lint: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	GOBIN=$(BUILD) $(GO) install $(STATICCHECK)
 	$(BUILD)/staticcheck ./...
+	shellcheck scripts/loopback-setup scripts/test-tools
 
 unit: ## all tests with the race detector; packages one after the other, because they measure time
 	$(GO) test -race -count 1 -p 1 -timeout 12m ./...
