@@ -13,7 +13,7 @@ func TestTheSystemInChargeIsFound(t *testing.T) {
 		says  string
 	}{
 		"RHEL 7, network service":     {append(rhel, "etc/rc.d/rc3.d/S10network", "usr/lib64/NetworkManager/1.18.8-2.el7/p.so"), "format ifcfg: the network-scripts service"},
-		"RHEL 8, NetworkManager":      {append(rhel, "usr/lib64/NetworkManager/1.40.16-9.el8/p.so"), "format script: NetworkManager.service is enabled, but 1.40.16 is older than 1.42"},
+		"RHEL 8, NetworkManager":      {append(rhel, "usr/lib64/NetworkManager/1.40.16-9.el8/p.so"), "format script: NetworkManager.service is enabled, but manages loopback only from version 1.42, and this is 1.40.16"},
 		"RHEL 9.2":                    {append(rhel[2:], "usr/lib64/NetworkManager/1.42.2-1.el9/p.so"), "format nm: NetworkManager.service is enabled, version 1.42.2"},
 		"a later one":                 {append(rhel[2:], "usr/lib64/NetworkManager/1.104.0-1/p.so"), "format nm: NetworkManager.service is enabled, version 1.104.0"},
 		"SUSE with wicked":            {[]string{enabled + "wicked.service", "etc/sysconfig/network/ifcfg-lo"}, "format wicked"},
