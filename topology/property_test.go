@@ -203,7 +203,7 @@ func drawSite(t *rapid.T) *Site {
 	site.Paths = Paths{
 		Mark:     rapid.Uint32Range(1, math.MaxUint32-100).Draw(t, "mark"),
 		Table:    rapid.IntRange(FlowTable+FlowPaths, 1<<30).Draw(t, "paths table"),
-		Priority: rapid.IntRange(FlowPriority+1, 32765).Draw(t, "priority"),
+		Priority: rapid.IntRange(FlowPriority+3, 32765).Draw(t, "priority"),
 	}
 	return site
 }

@@ -73,7 +73,11 @@ func (d *Driver) prepareFlows(p *plan) {
 		}
 	}
 	if err := d.flows.Redirect(redirect); err != nil {
-		d.log.Warn("new connections of moves under way cannot be redirected: they go where they went until the moves end", "err", err)
+		// Better all connections cut than new ones led to a server that has failed.
+		d.log.Warn("new connections of moves under way cannot be redirected: the moves end, which cuts those that are left", "err", err)
+		for _, move := range redirect {
+			withdrawn = append(withdrawn, move.Prefix)
+		}
 	}
 	if err := d.flows.End(withdrawn); err != nil {
 		d.log.Warn("moves of withdrawn prefixes cannot be ended: their connections go on", "err", err)

@@ -35,32 +35,37 @@ func openDumper(ns int) (*dumper, error) {
 	return &dumper{file: os.NewFile(uintptr(fd), "nftables"), buffer: make([]byte, 64<<10)}, nil
 }
 
-// socketIn lends a thread to the namespace: a socket stays in the one it was
-// made in.
-func socketIn(ns int) (int, error) {
-	socket := func() (int, error) {
-		return unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
-	}
+// socketIn opens a netfilter socket in the namespace, where it stays.
+func socketIn(ns int) (fd int, err error) {
+	err = within(ns, func() error {
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_NETFILTER)
+		return err
+	})
+	return fd, err
+}
+
+// within lends a thread to the namespace, where f runs.
+func within(ns int, f func() error) error {
 	if ns < 0 {
-		return socket()
+		return f()
 	}
 	runtime.LockOSThread()
 	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		runtime.UnlockOSThread()
-		return -1, err
+		return err
 	}
 	defer unix.Close(home)
 	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return -1, err
+		return err
 	}
-	fd, err := socket()
+	err = f()
 	if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
-		return fd, errors.Join(err, back) // the thread stays locked: it must run no other goroutine
+		return errors.Join(err, back) // the thread stays locked: it must run no other goroutine
 	}
 	runtime.UnlockOSThread()
-	return fd, err
+	return err
 }
 
 func (d *dumper) close() error { return d.file.Close() }

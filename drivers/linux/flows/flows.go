@@ -22,7 +22,7 @@
 // that is killed and started again finds it.
 //
 // Numbers that are ours: routing tables 51000 to 51999, policy rules of
-// priority 5100 with marks 0x5253f000 to 0x5253f3e7, and the nftables tables
+// priorities 5099 to 5101 with marks 0x5253f000 to 0x5253f3e7, and the nftables tables
 // "routesteer" of the families ip and ip6.
 //
 // # Limits
@@ -34,7 +34,10 @@
 //     from there on, and is counted in Transition.Overflow.
 //   - A connection that is silent for longer than Options.Timeout and a minute
 //     is forgotten; if it was new, it is cut.
-//   - TCP in IP fragments follows the route.
+//   - Marks are not looked at by VRFs and by policy rules before 5099 that name an
+//     incoming interface: connections are cut there.
+//   - TCP in IP fragments, but for the first, which has the ports, goes to the old
+//     next hops.
 //   - UDP knows no beginning. By default it follows the route at once. With
 //     Options.StickyUDP, a flow that sends within the first learnFor after the move
 //     stays where it was until it is silent for udpSilence.
@@ -95,6 +98,9 @@ func Open(ns int, options Options, log *slog.Logger) (*Keeper, error) {
 }
 
 func (k *Keeper) open(ns int) error {
+	if err := checkReverse(ns); err != nil {
+		return err
+	}
 	if err := k.connect(ns); err != nil {
 		return err
 	}
@@ -210,9 +216,6 @@ func (k *Keeper) steps(moves []Move, under map[netip.Prefix]element) ([]step, er
 	if len(moves) == 0 {
 		return nil, nil
 	}
-	if err := k.ways.mend(); err != nil {
-		return nil, err
-	}
 	steps := make([]step, 0, len(moves))
 	for _, m := range moves {
 		next, err := k.ways.to(m.Prefix, m.To)
@@ -229,7 +232,30 @@ func (k *Keeper) steps(moves []Move, under map[netip.Prefix]element) ([]step, er
 		}
 		steps = append(steps, s)
 	}
-	return steps, nil
+	return steps, k.renew(steps)
+}
+
+// renew makes sure of the ways that new flows will take, and of those that
+// begin to be needed. Others may be behind a link that is away, which is no
+// reason not to move.
+func (k *Keeper) renew(steps []step) error {
+	renewed := map[uint32]bool{}
+	for _, s := range steps {
+		needed := []uint32{s.next}
+		if s.was.next == 0 {
+			needed = append(needed, s.base)
+		}
+		for _, mark := range needed {
+			if renewed[mark] {
+				continue
+			}
+			renewed[mark] = true
+			if err := k.ways.renew(mark); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fresh are the prefixes that are not in transition yet.

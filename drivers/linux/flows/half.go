@@ -176,7 +176,7 @@ func (h *half) begin(steps []step) error {
 		h.put(h.sets.base, part, func(s step) (uint32, time.Duration) { return s.base, h.options.Timeout })
 		h.put(h.sets.next, part, func(s step) (uint32, time.Duration) { return s.next, h.options.Timeout })
 		if h.options.StickyUDP {
-			h.put(h.sets.learn, part, func(s step) (uint32, time.Duration) { return s.from, learnFor })
+			h.put(h.sets.learn, part, func(s step) (uint32, time.Duration) { return s.from, min(learnFor, h.options.Timeout) })
 		}
 	})
 	if err != nil {
@@ -290,17 +290,17 @@ func (h *half) drop() error {
 	return nil
 }
 
-// rewrite removes flows and notes others, some in a transaction. A flow that
+// rewrite removes flows from a map and notes others, some in a transaction. A flow that
 // has expired meanwhile makes its transaction fail; then the rest of it goes one
 // by one.
-func (h *half) rewrite(gone, made []nftables.SetElement) error {
+func (h *half) rewrite(set *nftables.Set, gone, made []nftables.SetElement) error {
 	for len(gone) > 0 {
 		n := min(atOnce, len(gone))
 		part := []nftables.SetElement(nil)
 		if made != nil {
 			part, made = made[:n], made[n:]
 		}
-		if err := h.rewritePart(gone[:n], part); err != nil {
+		if err := h.rewritePart(set, gone[:n], part); err != nil {
 			return err
 		}
 		gone = gone[n:]
@@ -308,8 +308,8 @@ func (h *half) rewrite(gone, made []nftables.SetElement) error {
 	return nil
 }
 
-func (h *half) rewritePart(gone, made []nftables.SetElement) error {
-	err := errors.Join(h.conn.SetDeleteElements(h.sets.flows, gone), h.conn.SetAddElements(h.sets.flows, made), h.conn.Flush())
+func (h *half) rewritePart(set *nftables.Set, gone, made []nftables.SetElement) error {
+	err := errors.Join(h.conn.SetDeleteElements(set, gone), h.conn.SetAddElements(set, made), h.conn.Flush())
 	switch {
 	case err == nil:
 		return nil
@@ -320,7 +320,7 @@ func (h *half) rewritePart(gone, made []nftables.SetElement) error {
 	}
 	half := len(gone) / 2
 	if made == nil {
-		return errors.Join(h.rewritePart(gone[:half], nil), h.rewritePart(gone[half:], nil))
+		return errors.Join(h.rewritePart(set, gone[:half], nil), h.rewritePart(set, gone[half:], nil))
 	}
-	return errors.Join(h.rewritePart(gone[:half], made[:half]), h.rewritePart(gone[half:], made[half:]))
+	return errors.Join(h.rewritePart(set, gone[:half], made[:half]), h.rewritePart(set, gone[half:], made[half:]))
 }

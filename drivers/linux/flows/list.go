@@ -112,19 +112,45 @@ func (k *Keeper) release(h *half, under map[netip.Prefix]element, lost map[netip
 		return err
 	}
 	finder := newFinder(under)
-	var gone, moved []nftables.SetElement
-	err := k.dumper.flows(h.family, h.sets.flows.Name, func(n noted) {
-		prefix, is := finder.find(h.family.vip(n.key))
-		if is && n.mark != under[prefix].next && isLost(prefix, n.mark) {
-			key := slices.Clone(n.key)
-			gone = append(gone, nftables.SetElement{Key: key, Val: putMark(n.mark)})
-			moved = append(moved, nftables.SetElement{Key: key, Val: putMark(under[prefix].next), Timeout: closingFor})
+	var moved []nftables.SetElement
+	gone, err := k.collect(h, h.sets.flows, func(vip netip.Addr, n noted) bool {
+		prefix, is := finder.find(vip)
+		lost := is && n.mark != under[prefix].next && isLost(prefix, n.mark)
+		if lost {
+			moved = append(moved, nftables.SetElement{Key: slices.Clone(n.key), Val: putMark(under[prefix].next), Timeout: closingFor})
 		}
+		return lost
 	})
 	if err != nil {
 		return err
 	}
-	return h.rewrite(gone, moved)
+	if err := h.rewrite(h.sets.flows, gone, moved); err != nil {
+		return err
+	}
+	return k.purge(h, h.sets.udp, func(vip netip.Addr, n noted) bool { // nobody resets UDP: it follows the route
+		prefix, is := finder.find(vip)
+		return is && isLost(prefix, n.mark)
+	})
+}
+
+// collect lists the flows of a map that are wanted.
+func (k *Keeper) collect(h *half, set *nftables.Set, wanted func(vip netip.Addr, n noted) bool) ([]nftables.SetElement, error) {
+	var all []nftables.SetElement
+	err := k.dumper.flows(h.family, set.Name, func(n noted) {
+		if wanted(h.family.vip(n.key), n) {
+			all = append(all, nftables.SetElement{Key: slices.Clone(n.key), Val: putMark(n.mark)})
+		}
+	})
+	return all, err
+}
+
+// purge removes the flows of a map that are unwanted.
+func (k *Keeper) purge(h *half, set *nftables.Set, unwanted func(vip netip.Addr, n noted) bool) error {
+	gone, err := k.collect(h, set, unwanted)
+	if err != nil {
+		return err
+	}
+	return h.rewrite(set, gone, nil)
 }
 
 // End ends transitions: all flows of the prefixes follow the route from here
@@ -177,16 +203,8 @@ func (k *Keeper) forget(h *half, prefixes []netip.Prefix) error {
 		of[p] = element{}
 	}
 	finder := newFinder(of)
-	var gone []nftables.SetElement
-	err := k.dumper.flows(h.family, h.sets.flows.Name, func(n noted) {
-		if _, is := finder.find(h.family.vip(n.key)); is {
-			gone = append(gone, nftables.SetElement{Key: slices.Clone(n.key), Val: putMark(n.mark)})
-		}
-	})
-	if err != nil {
-		return err
-	}
-	return h.rewrite(gone, nil)
+	isOf := func(vip netip.Addr, _ noted) bool { _, is := finder.find(vip); return is }
+	return errors.Join(k.purge(h, h.sets.flows, isOf), k.purge(h, h.sets.udp, isOf))
 }
 
 // tidy removes tables in which nothing is under way, and then the ways.

@@ -118,7 +118,7 @@ func (w *writer) rules(sticky bool) {
 	add(hook, w.protocol(w.family.icmp), w.lookUp(w.sets.base), w.icmpError(), w.quotedKey(), w.noted(w.sets.flows), w.setMark(), accept())
 	add(hook, w.protocol(w.family.icmp), w.icmpError(), w.quotedProtocolIs(unix.IPPROTO_TCP), w.lookUp(w.sets.base), w.setMark(), accept())
 	if sticky {
-		add(hook, w.protocol(unix.IPPROTO_UDP), w.key(), w.noted(w.sets.udp), w.setMark(), w.note(w.sets.udp, udpSilence), accept())
+		add(hook, w.protocol(unix.IPPROTO_UDP), w.lookUp(w.sets.base), w.key(), w.noted(w.sets.udp), w.setMark(), w.note(w.sets.udp, udpSilence), accept())
 		add(hook, w.protocol(unix.IPPROTO_UDP), w.lookUp(w.sets.learn), w.setMark(), w.key(), w.note(w.sets.udp, udpSilence), accept())
 	}
 

@@ -329,8 +329,10 @@ func (w *world) isClean() {
 		w.t.Errorf("nftables are left:\n%s", left)
 	}
 	for _, family := range []string{"-4", "-6"} {
-		if left := w.run(w.router, "ip "+family+" rule show priority 5100"); left != "" {
-			w.t.Errorf("policy rules are left:\n%s", left)
+		for _, priority := range []string{"5099", "5100", "5101"} {
+			if left := w.run(w.router, "ip "+family+" rule show priority "+priority); left != "" {
+				w.t.Errorf("policy rules are left:\n%s", left)
+			}
 		}
 		if left := w.run(w.router, "ip "+family+" route show table all proto 82"); left != "" {
 			w.t.Errorf("routes are left:\n%s", left)

@@ -10,21 +10,30 @@ import (
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
 // Numbers of ours in the kernel. A way's index is added to the mark and the
 // table.
 const (
-	firstMark    = topology.FlowMark
-	firstTable   = topology.FlowTable
-	rulePriority = topology.FlowPriority
-	maxWays      = topology.FlowPaths
+	firstMark     = topology.FlowMark
+	firstTable    = topology.FlowTable
+	guardPriority = topology.FlowPriority
+	rulePriority  = guardPriority + 1
+	pastPriority  = guardPriority + 2
+	maxWays       = topology.FlowPaths
 )
 
 // A way leads marked packets to next hops: a policy rule for the mark, and a
 // table with one route. Packets of a way whose route has gone, because a link
 // is down, follow the prefix's own route.
+//
+// A guard before the rule leads look-ups past it that are not for a packet's
+// way but for the way back to its client: those of nftables' fib with a mark,
+// which firewalld drops packets by. The kernel makes them as if for a packet of
+// its own, from lo. They would find that clients are behind the servers. For
+// those of rp_filter see checkReverse.
 type way struct {
 	index  int
 	family int // AF_INET, AF_INET6: of the packets
@@ -64,16 +73,23 @@ func (w *ways) load() error {
 	return nil
 }
 
-// rules are the policy rules of ours.
+// rules are the policy rules that lead to ways.
 func (w *ways) rules(family int) ([]netlink.Rule, error) {
+	all, err := w.ours(family)
+	return slices.DeleteFunc(all, func(rule netlink.Rule) bool {
+		index := rule.Table - firstTable
+		return rule.Priority != rulePriority || index < 0 || index >= maxWays || rule.Mark != firstMark+uint32(index)
+	}), err
+}
+
+// ours are all policy rules of ours.
+func (w *ways) ours(family int) ([]netlink.Rule, error) {
 	all, err := w.nl.RuleList(family)
 	if err != nil {
 		return nil, fmt.Errorf("read policy rules: %w", err)
 	}
 	return slices.DeleteFunc(all, func(rule netlink.Rule) bool {
-		index := rule.Table - firstTable
-		return rule.Priority != rulePriority || rule.Protocol != w.protocol || index < 0 || index >= maxWays ||
-			rule.Mark != firstMark+uint32(index)
+		return rule.Protocol != w.protocol || rule.Priority < guardPriority || rule.Priority > pastPriority
 	}), nil
 }
 
@@ -112,8 +128,8 @@ func hopsOf(route netlink.Route) []steer.NextHop {
 }
 
 // to returns the mark that leads the prefix's packets to the next hops, and
-// makes the way if it is not known. One that is known is taken to be there: see
-// mend.
+// makes the way if it is not known. One that is known is taken to be there; see
+// mend and renew.
 func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	family := unix.AF_INET
 	if prefix.Addr().Is6() {
@@ -135,6 +151,9 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 			if err == nil {
 				err = w.prove(made, prefix.Addr())
 			}
+			if err == nil {
+				err = w.guard(made)
+			}
 			if err != nil {
 				return 0, errors.Join(err, w.remove(made))
 			}
@@ -144,22 +163,41 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 	return 0, fmt.Errorf("moves to more than %d different sets of next hops are under way", maxWays)
 }
 
-// mend makes the routes again that have gone.
+// mend makes again what has gone: routes with a link, rules by somebody's
+// hand. What cannot be, as while the link is away, it tries the next time: other
+// ways do not depend on it.
 func (w *ways) mend() error {
-	var failed []error
-	for _, known := range w.all {
-		failed = append(failed, w.restore(known))
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		rules, err := w.ours(family)
+		if err != nil {
+			return err
+		}
+		have := map[uint32]int{} // a rule and a guard for each mark, and one where guards lead, without
+		for _, rule := range rules {
+			have[rule.Mark]++
+		}
+		for _, known := range w.sorted() {
+			if known.family == family {
+				w.restore(known, have[known.mark()] == 2 && have[0] == 1)
+			}
+		}
 	}
-	return errors.Join(failed...)
+	return nil
 }
 
-// restore makes a way's route again if it has gone with a link.
-func (w *ways) restore(known way) error {
+// restore makes a way again of which something has gone.
+func (w *ways) restore(known way, ruled bool) {
 	hops, err := w.read(known)
-	if err != nil || slices.Equal(hops, known.hops) {
-		return err
+	if err == nil && ruled && slices.Equal(hops, known.hops) {
+		return
 	}
-	return w.route(known)
+	_ = w.renew(known.mark()) // the next look tries again
+}
+
+// renew makes the way of a mark again, whatever is there of it.
+func (w *ways) renew(mark uint32) error {
+	known := w.all[int(mark-firstMark)]
+	return errors.Join(w.make(known), w.guard(known))
 }
 
 // make brings a way into the kernel, its route before its rule. A table that
@@ -168,10 +206,29 @@ func (w *ways) make(a way) error {
 	if err := w.route(a); err != nil {
 		return err
 	}
-	if err := w.nl.RuleAdd(w.rule(a)); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("add the policy rule %d for mark %#x: %w", rulePriority, a.mark(), err)
+	return w.add(w.rule(a))
+}
+
+// guard brings a way's guard into the kernel. Proof comes before it, as the
+// kernel's answer to a question is from lo, too.
+func (w *ways) guard(a way) error {
+	past := netlink.NewRule()
+	past.Family, past.Priority, past.Type, past.Protocol = a.family, pastPriority, nl.FR_ACT_NOP, w.protocol
+	return errors.Join(w.add(past), w.add(w.guardRule(a)))
+}
+
+func (w *ways) add(rule *netlink.Rule) error {
+	if err := w.nl.RuleAdd(rule); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add the policy rule %d for mark %#x: %w", rule.Priority, rule.Mark, err)
 	}
 	return nil
+}
+
+func (w *ways) guardRule(a way) *netlink.Rule {
+	rule := netlink.NewRule()
+	rule.Family, rule.Priority, rule.Mark, rule.Protocol = a.family, guardPriority, a.mark(), w.protocol
+	rule.IifName, rule.Goto = "lo", pastPriority
+	return rule
 }
 
 func (w *ways) rule(a way) *netlink.Rule {
@@ -224,13 +281,11 @@ func (w *ways) hops(mark uint32) []steer.NextHop { return w.all[int(mark-firstMa
 func (w *ways) drop() error {
 	var failed []error
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
-		rules, err := w.rules(family)
+		rules, err := w.ours(family)
 		failed = append(failed, err)
 		for _, rule := range rules {
 			rule.Family = family
-			if err := w.nl.RuleDel(&rule); err != nil && !errors.Is(err, unix.ENOENT) {
-				failed = append(failed, fmt.Errorf("remove the policy rule for mark %#x: %w", rule.Mark, err))
-			}
+			failed = append(failed, w.dropRule(&rule))
 		}
 	}
 	for _, a := range w.all {
@@ -243,11 +298,14 @@ func (w *ways) drop() error {
 // remove removes one way that nothing uses.
 func (w *ways) remove(a way) error {
 	delete(w.all, a.index)
-	err := w.nl.RuleDel(w.rule(a))
-	if errors.Is(err, unix.ENOENT) {
-		err = nil
+	return errors.Join(w.dropRule(w.guardRule(a)), w.dropRule(w.rule(a)), w.dropRoute(a))
+}
+
+func (w *ways) dropRule(rule *netlink.Rule) error {
+	if err := w.nl.RuleDel(rule); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("remove the policy rule %d for mark %#x: %w", rule.Priority, rule.Mark, err)
 	}
-	return errors.Join(err, w.dropRoute(a))
+	return nil
 }
 
 func (w *ways) dropRoute(a way) error {
