@@ -18,11 +18,16 @@ var _ drivers.Drainer = (*Driver)(nil)
 // on, and finds the transitions that a predecessor began, in the network
 // namespace of the file descriptor ns, or with a negative one in the calling
 // thread's: the one that the driver was opened in. Where that cannot be, changes
-// cut connections, and Cuts says why. In a network namespace, one driver does it
+// cut connections, and Cuts says why; with a flow_limit of 0, transitions that
+// are under way end. In a network namespace, one driver does it
 // for all: packets in transition never reach the others' tables.
 func (d *Driver) KeepFlows(ns int, drain topology.Drain) {
 	if d.cfg.FlowLimit == 0 {
 		d.cuts = errors.New("flow_limit is 0")
+		// Nobody would lead new connections away from a server that fails.
+		if _, err := flows.Clear(ns, d.cfg.Protocol, false); err != nil {
+			d.log.Debug("cannot look for moves that a predecessor began", "err", err)
+		}
 		return
 	}
 	d.flows, d.cuts = flows.Open(ns, flows.Options{

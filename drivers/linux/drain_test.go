@@ -123,3 +123,14 @@ func TestAWithdrawalEndsTheTransition(t *testing.T) {
 		t.Errorf("a prefix without a route still has connections directed:\n%s", rules)
 	}
 }
+
+func TestWithoutAFlowLimitAPredecessorsTransitionsEnd(t *testing.T) {
+	r, d := keeping(t, flowsConfig(1000))
+	if n, err := d.Apply(t.Context(), move(11, 12, true)); n != 1 || err != nil {
+		t.Fatalf("%d changes, %v", n, err)
+	}
+	r.open(flowsConfig(0), drainVIP).KeepFlows(r.kernel.Fd(), drainPolicy)
+	if rules := r.run(r.kernel, "nft list ruleset"); rules != "" {
+		t.Errorf("nobody looks after this any more:\n%s", rules)
+	}
+}

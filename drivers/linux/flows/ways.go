@@ -62,12 +62,12 @@ func (w *ways) load() error {
 		if err != nil {
 			return err
 		}
+		routes, err := w.routes(family)
+		if err != nil {
+			return err
+		}
 		for _, rule := range rules {
-			found := way{index: rule.Table - firstTable, family: family}
-			if found.hops, err = w.read(found); err != nil {
-				return err
-			}
-			w.all[found.index] = found
+			w.all[rule.Table-firstTable] = way{index: rule.Table - firstTable, family: family, hops: routes[rule.Table]}
 		}
 	}
 	return nil
@@ -93,19 +93,23 @@ func (w *ways) ours(family int) ([]netlink.Rule, error) {
 	}), nil
 }
 
-// read returns the next hops that the kernel has for a way, none if its route
-// has gone.
-func (w *ways) read(a way) ([]steer.NextHop, error) {
-	routes, err := w.nl.RouteListFiltered(a.family, &netlink.Route{Table: a.table()}, netlink.RT_FILTER_TABLE)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return nil, fmt.Errorf("read routing table %d: %w", a.table(), err)
-	}
-	for _, route := range routes {
-		if hops := hopsOf(route); len(hops) > 0 {
-			return hops, nil
+// routes are the next hops that the kernel has for ways, by table; those whose
+// route has gone are missing. The kernel lists all its routes for it, so it is
+// asked once for all ways.
+func (w *ways) routes(family int) (map[int][]steer.NextHop, error) {
+	all := map[int][]steer.NextHop{}
+	everywhere := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+	err := w.nl.RouteListFilteredIter(family, everywhere, netlink.RT_FILTER_TABLE, func(route netlink.Route) bool {
+		ours := route.Table >= firstTable && route.Table < firstTable+maxWays
+		if hops := hopsOf(route); ours && len(hops) > 0 {
+			all[route.Table] = hops
 		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read routing tables: %w", err)
 	}
-	return nil, nil
+	return all, nil
 }
 
 func hopsOf(route netlink.Route) []steer.NextHop {
@@ -167,8 +171,15 @@ func (w *ways) to(prefix netip.Prefix, hops []steer.NextHop) (uint32, error) {
 // hand. What cannot be, as while the link is away, it tries the next time: other
 // ways do not depend on it.
 func (w *ways) mend() error {
+	if len(w.all) == 0 {
+		return nil
+	}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		rules, err := w.ours(family)
+		if err != nil {
+			return err
+		}
+		routes, err := w.routes(family)
 		if err != nil {
 			return err
 		}
@@ -177,21 +188,13 @@ func (w *ways) mend() error {
 			have[rule.Mark]++
 		}
 		for _, known := range w.sorted() {
-			if known.family == family {
-				w.restore(known, have[known.mark()] == 2 && have[0] == 1)
+			whole := have[known.mark()] == 2 && have[0] == 1 && slices.Equal(routes[known.table()], known.hops)
+			if known.family == family && !whole {
+				_ = w.renew(known.mark())
 			}
 		}
 	}
 	return nil
-}
-
-// restore makes a way again of which something has gone.
-func (w *ways) restore(known way, ruled bool) {
-	hops, err := w.read(known)
-	if err == nil && ruled && slices.Equal(hops, known.hops) {
-		return
-	}
-	_ = w.renew(known.mark()) // the next look tries again
 }
 
 // renew makes the way of a mark again, whatever is there of it.
