@@ -35,9 +35,10 @@ those of a drain that was there before.
 
 Exit code 0 when the server gets no new traffic any more, also if it was
 drained before; 1 when the drain is refused or a router has not confirmed in
-time. With --wait: 0 idle, no connection is left; 3 timed out, some were left
-after drain_timeout, and are cut; 4 forced, some were cut before, because their
-server was lost or somebody ended the move.`,
+time. With --wait: 0 idle, all connections have ended, or were silent for
+drain_idle and are cut; 3 timed out, some were left after drain_timeout, and are
+cut; 4 forced, some were cut before, because their server was lost, somebody
+ended the move, or a router could not keep them.`,
 		Example: `  routesteer drain web1 --reason "kernel update"
   routesteer drain web1 --wait && ssh web1 reboot`,
 		Args:              oneServer,

@@ -26,6 +26,7 @@ type fakeController struct {
 	plan    []api.Change  // what is to change
 	foreign []string      // routes in the way
 	live    chan struct{} // if set, an event for each receive
+	cut     []string      // routers that cut connections
 	ends    string        // how the transition of a drain ends
 	looks   int           // at it
 }
@@ -80,7 +81,7 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 	case server != "web1" && server != "web2":
 		return nil, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no server %q in site.yaml", server), Hint: "known servers: web1, web2"}
 	}
-	moved := &api.Moved{Server: server, Admin: admin.State, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing,
+	moved := &api.Moved{Server: server, Admin: admin.State, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing, Cut: f.cut,
 		VIPs:    []api.Move{{VIP: "203.0.113.32/27", From: []string{"web1"}, To: []string{"web2"}, Reason: "web1 is drained"}},
 		Routers: []api.Router{{Name: "edge", InSync: !f.failing, Foreign: append([]string{}, f.foreign...)}}}
 	if !moved.Unchanged {
@@ -94,7 +95,7 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 func (f *fakeController) Transitions(_ context.Context, server string) ([]api.Transition, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if server != "web1" || f.admin.State != "drain" {
+	if server != "web1" || f.admin.State != "drain" || len(f.cut) > 0 {
 		return nil, nil
 	}
 	now := time.Now()
@@ -153,10 +154,10 @@ func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) 
 	}
 }
 
-// cmdController is the scripts' command `controller [failing|changes|foreign|timed-out|forced]`.
+// cmdController is the scripts' command `controller [failing|changes|foreign|timed-out|forced|cutting]`.
 func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: controller [failing|changes|foreign|timed-out|forced]")
+		ts.Fatalf("usage: controller [failing|changes|foreign|timed-out|forced|cutting]")
 	}
 	fake := &fakeController{admin: api.Admin{State: "ready"}, ends: "idle"}
 	for _, arg := range args {
@@ -165,6 +166,8 @@ func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 			fake.failing = true
 		case "timed-out":
 			fake.ends = "timed out"
+		case "cutting":
+			fake.cut = []string{"edge: no nf_tables"}
 		case "forced":
 			fake.ends = "forced"
 		case "foreign":

@@ -107,10 +107,14 @@ func (a *app) await(ctx context.Context, moved *api.Moved, since time.Time) erro
 		return err
 	}
 	result, left := verdict(all)
+	words := show.Waited(result, left)
+	if result == "idle" && !moved.Unchanged && len(moved.Cut) > 0 { // there was nothing to wait for
+		result, words = "forced", "forced: connections were cut at once"
+	}
 	if a.output == asJSON {
 		err = writeJSON(a.stdout, waited{moved, result, all}, "  ")
 	} else {
-		_, err = fmt.Fprintln(a.stdout, show.Waited(result, left))
+		_, err = fmt.Fprintln(a.stdout, words)
 	}
 	if err != nil {
 		return err

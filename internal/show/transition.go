@@ -71,7 +71,7 @@ func whenOver(t api.Transition, now time.Time) string {
 func Waited(result string, left int) string {
 	switch {
 	case result == "idle":
-		return "idle: no connection is left"
+		return "idle: no connection is left that is heard of"
 	case left == 0:
 		return result + ": no connection was heard of lately; silent ones, if any, are cut"
 	default:
