@@ -57,7 +57,7 @@ func (r *reader) pathsFit(c cursor, paths Paths) bool {
 	}
 	ok = offFlows(c, "marks", uint64(paths.Mark), count, FlowMark, FlowPaths) && ok
 	ok = offFlows(c, "tables", uint64(paths.Table), count, FlowTable, FlowPaths) && ok
-	ok = offFlows(c, "priorities", uint64(paths.Priority), count, FlowPriority, 3) && ok
+	ok = offFlows(c, "priorities", uint64(paths.Priority), count, FlowPriority, FlowRules) && ok
 	for _, router := range r.site.Routers {
 		table := router.Linux.Table
 		if inside(table) && table < tableDefault || inside(table) && table > tableLocal {

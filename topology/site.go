@@ -208,13 +208,13 @@ type Paths struct {
 }
 
 // Numbers that routesteer uses on a Linux router while a planned move is under
-// way, as many of marks and tables as FlowPaths, and three policy rule
-// priorities.
-// Paths and routers must keep off them.
+// way: as many of marks and tables as FlowPaths, and of policy rule priorities as
+// FlowRules. Paths and routers must keep off them.
 const (
 	FlowMark     = 0x5253f000
 	FlowTable    = 51000
 	FlowPriority = 5099
+	FlowRules    = 3
 	FlowPaths    = 1000
 )
 

@@ -109,8 +109,8 @@ func (s *sweep) ownsRule(rule netlink.Rule) bool {
 	switch {
 	case within(rule.Priority, s.Paths.Priority, pathCount) && rule.Protocol == pathProtocol:
 		return within(rule.Table, s.Paths.Table, pathCount)
-	case rule.Priority == topology.FlowPriority && s.isMark(rule.Protocol):
-		return within(rule.Table, topology.FlowTable, topology.FlowPaths)
+	case within(rule.Priority, topology.FlowPriority, topology.FlowRules):
+		return s.isMark(rule.Protocol)
 	default:
 		return false
 	}

@@ -31,7 +31,9 @@ const ours = `
 	ip -6 route add default via fd00:2::11 table 52001 metric 100 protocol 82
 	ip -6 route add unreachable default table 52001 metric 200 protocol 82
 	ip route add unreachable default table 52077 metric 200 protocol 82
+	ip rule add nop priority 5101 protocol 83
 	ip rule add fwmark 0x5253f000 lookup 51000 priority 5100 protocol 83
+	ip rule add iif lo fwmark 0x5253f000 goto 5101 priority 5099 protocol 83
 	ip route add default via 192.0.2.11 table 51000 protocol 83
 	nft 'add table ip routesteer; add map ip routesteer flows { type ipv4_addr : mark; }'
 	nft 'add table ip6 routesteer; add map ip6 routesteer flows { type ipv6_addr : mark; }'

@@ -3,6 +3,7 @@ package flows
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -195,6 +196,11 @@ func (w *ways) mend() error {
 		}
 	}
 	return nil
+}
+
+// sorted are all ways by index.
+func (w *ways) sorted() []way {
+	return slices.SortedFunc(maps.Values(w.all), func(a, b way) int { return a.index - b.index })
 }
 
 // renew makes the way of a mark again, whatever is there of it.
