@@ -21,6 +21,7 @@ func (h *host) daemon(ready string, args ...string) *exec.Cmd {
 		h.t.Fatal(err)
 	}
 	said := make(chan string, 1)
+	wait := ready != ""
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -42,7 +43,7 @@ func (h *host) daemon(ready string, args ...string) *exec.Cmd {
 		<-ended
 		_ = cmd.Wait() // it was killed
 	})
-	if ready != "" {
+	if wait {
 		if _, ok := <-said; !ok {
 			h.t.Fatalf("%s ended", args[0])
 		}

@@ -47,7 +47,7 @@ func siteHost(t *testing.T, packages ...string) *host {
 }
 
 // web4VIPs are what the example gives to web4, which has both IP versions.
-var web4VIPs = []string{"203.0.113.33", "203.0.113.65", "203.0.113.66", "203.0.113.96", "203.0.113.97", "2001:db8:100::80"}
+var web4VIPs = []string{"198.18.0.10", "198.18.2.70", "203.0.113.33", "203.0.113.65", "203.0.113.66", "203.0.113.96", "203.0.113.97", "2001:db8:100::80"}
 
 // TestTheManualCanBeTyped runs every command of docs/hosts.md in its order.
 func TestTheManualCanBeTyped(t *testing.T) {
@@ -97,7 +97,7 @@ func (h *host) listening() []string {
 	return slices.Compact(all)
 }
 
-var web4Listens = []string{"203.0.113.33:80", "203.0.113.65:80", "203.0.113.66:80", "203.0.113.96:443", "[2001:db8:100::80]:80"}
+var web4Listens = []string{"198.18.0.10:80", "198.18.2.70:80", "203.0.113.33:80", "203.0.113.65:80", "203.0.113.66:80", "203.0.113.96:443", "[2001:db8:100::80]:80"}
 
 func TestNginxListensOnTheVIPs(t *testing.T) {
 	h := siteHost(t, "nginx")

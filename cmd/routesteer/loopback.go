@@ -119,15 +119,15 @@ func (a *app) loopback(ctx context.Context, server topology.ServerName, flags *l
 }
 
 // carried returns the VIPs that a server must carry: those in whose tiers it
-// is. There is at least one.
+// is, one for each entry of the file. There is at least one.
 func carried(site *topology.Site, server topology.ServerName) ([]topology.VIP, error) {
 	if _, known := site.Server(server); !known {
 		return nil, unknownServer(site, server)
 	}
 	var vips []topology.VIP
-	for _, vip := range site.VIPs {
-		if slices.Contains(vip.Servers(), server) {
-			vips = append(vips, vip)
+	for _, entry := range site.Entries() {
+		if slices.Contains(entry.VIP.Servers(), server) {
+			vips = append(vips, entry.VIP)
 		}
 	}
 	if len(vips) == 0 {
