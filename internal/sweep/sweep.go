@@ -96,12 +96,24 @@ func (s *sweep) rules() error {
 		}
 		for _, rule := range all {
 			if s.ownsRule(rule) {
-				what := fmt.Sprintf("ip %s rule %d: fwmark %#x lookup %d", flag(family), rule.Priority, rule.Mark, rule.Table)
+				what := fmt.Sprintf("ip %s rule %d: fwmark %#x%s", flag(family), rule.Priority, rule.Mark, action(rule))
 				failed = append(failed, s.remove("rule", what, func() error { return s.kernel.RuleDel(&rule) }))
 			}
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// action is where a rule leads.
+func action(rule netlink.Rule) string {
+	switch {
+	case rule.Goto > 0:
+		return fmt.Sprintf(" goto %d", rule.Goto)
+	case rule.Table > 0:
+		return fmt.Sprintf(" lookup %d", rule.Table)
+	default:
+		return " nop"
+	}
 }
 
 // ownsRule reports whether a rule is of checks, or of moves under way.
