@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/routesteer/routesteer/steer"
 )
@@ -78,6 +79,28 @@ type Witness interface {
 	// Shaken reports, once, whether since it was asked last a link or an address
 	// has gone that our routes used: the router itself takes routes away then.
 	Shaken() bool
+}
+
+// An Informer is a Driver that has more to tell operators than its routes.
+type Informer interface {
+	// Info returns what is known now, without asking the router. Used by the
+	// goroutine that uses the Driver, also after a call that failed.
+	Info() Info
+}
+
+// Info is what a driver knows about its router, for people.
+type Info struct {
+	Sessions []Session // with the router, or its peers; sorted by peer
+	Problems []string  // what an operator should look at though routes are as wanted
+}
+
+// A Session is a connection through which a router is steered.
+type Session struct {
+	Peer   string    // address, or name and address
+	State  string    // in the protocol's word: "established", "idle"
+	Well   bool      // the state is as it should be
+	Since  time.Time // of the state; zero if not known
+	Detail string    // what was agreed on, or the last error, in the peer's words
 }
 
 // A ChangeError says why a change did not take effect for some of its prefixes.

@@ -40,6 +40,14 @@ func (c cursor) problem(format string, args ...any) {
 	}
 }
 
+// unshown notes a problem whose line is not to be shown: it may hold a secret.
+func (c cursor) unshown(format string, args ...any) {
+	if !c.src.full() {
+		c.problem(format, args...)
+		c.src.problems[len(c.src.problems)-1].Source = ""
+	}
+}
+
 // unknown notes that word is none of the candidates.
 func (c cursor) unknown(what, word string, candidates []string) {
 	if !c.src.full() {

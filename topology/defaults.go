@@ -71,6 +71,22 @@ func defaultLinux() *Linux {
 	return &Linux{Table: tableMain, Protocol: 82, FlowLimit: 1 << 18}
 }
 
+// frrTag marks our routes on FRR, which knows no names of routes.
+const frrTag = 5253
+
+func defaultCisco() *Cisco {
+	return &Cisco{
+		Port:       22,
+		User:       "routesteer",
+		KnownHosts: "/etc/routesteer/known_hosts",
+		Dialect:    IOS,
+		Distance:   1,
+		Strategy:   StrategyReplace,
+		Timeout:    30 * time.Second,
+		Poll:       time.Minute,
+	}
+}
+
 // DefaultNumbers are the numbers that a file without paths, and with a router
 // that is no more than linux: {}, stands for.
 func DefaultNumbers() (Paths, Linux) { return defaultPaths(), *defaultLinux() }

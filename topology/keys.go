@@ -19,6 +19,8 @@ const (
 	failbackObject object = "failback"
 	routerObject   object = "router"
 	linuxObject    object = "linux"
+	ciscoObject    object = "cisco"
+	secretObject   object = "secret"
 	policyObject   object = "policy"
 	pathsObject    object = "paths"
 )
@@ -48,9 +50,16 @@ func (o object) keys() []string {
 	case failbackObject:
 		return []string{"after"}
 	case routerObject:
-		return []string{"linux"}
+		return []string{"linux", "cisco"}
 	case linuxObject:
 		return []string{"table", "metric", "protocol", "adopt", "flow_limit", "resilient"}
+	case ciscoObject:
+		return []string{
+			"address", "port", "user", "key_file", "password", "enable", "known_hosts", "host_key", "legacy_algorithms",
+			"dialect", "vrf", "tag", "distance", "adopt", "strategy", "save", "keep_session", "timeout", "poll",
+		}
+	case secretObject:
+		return []string{"file", "env", "credential"}
 	case policyObject:
 		return []string{"failback", "on_all_down", "max_unavailable", "drain_timeout", "drain_idle", "drain_udp"}
 	case pathsObject:
@@ -66,7 +75,7 @@ func (o object) planned() []string {
 	case checkObject:
 		return []string{"tls", "dns", "grpc", "script", "agent"}
 	case routerObject:
-		return []string{"cisco", "bgp", "exec"}
+		return []string{"bgp", "exec"}
 	default:
 		return nil
 	}

@@ -59,6 +59,9 @@ func (r *reader) pathsFit(c cursor, paths Paths) bool {
 	ok = offFlows(c, "tables", uint64(paths.Table), count, FlowTable, FlowPaths) && ok
 	ok = offFlows(c, "priorities", uint64(paths.Priority), count, FlowPriority, FlowRules) && ok
 	for _, router := range r.site.Routers {
+		if router.Linux == nil {
+			continue
+		}
 		table := router.Linux.Table
 		if inside(table) && table < tableDefault || inside(table) && table > tableLocal {
 			c.problem("tables %d to %d, one for each server address, run into table %[4]d, which router %[3]s steers",

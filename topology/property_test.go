@@ -190,6 +190,9 @@ func drawSite(t *rapid.T) *Site {
 			*table = 5000
 		}
 	}
+	if rapid.Bool().Draw(t, "cisco") {
+		site.Routers = append(site.Routers, Router{Name: "sw", Cisco: drawCisco(t)})
+	}
 	site.Alive = Alive{Interval: drawDuration(t, minInterval, maxInterval), Fall: rapid.IntRange(1, 100).Draw(t, "alive fall")}
 	if rapid.Bool().Draw(t, "alive off") {
 		site.Alive = defaultAlive()
@@ -206,6 +209,40 @@ func drawSite(t *rapid.T) *Site {
 		Priority: rapid.IntRange(FlowPriority+3, 32765).Draw(t, "priority"),
 	}
 	return site
+}
+
+func drawCisco(t *rapid.T) *Cisco {
+	cisco := &Cisco{
+		Address:          netip.MustParseAddr(rapid.SampledFrom([]string{"127.0.0.1", "192.0.2.1", "2001:db8::1"}).Draw(t, "address")),
+		Port:             rapid.Uint16Range(1, 65535).Draw(t, "ssh port"),
+		User:             rapid.SampledFrom([]string{"routesteer", "0", "a.b@c"}).Draw(t, "user"),
+		KeyFile:          rapid.SampledFrom([]string{"", "/etc/routesteer/key"}).Draw(t, "key"),
+		Password:         drawSecret(t),
+		Enable:           drawSecret(t),
+		KnownHosts:       rapid.SampledFrom([]string{"/etc/routesteer/known_hosts", "/hosts"}).Draw(t, "known hosts"),
+		LegacyAlgorithms: rapid.Bool().Draw(t, "legacy"),
+		Dialect:          rapid.SampledFrom(Dialects()).Draw(t, "dialect"),
+		VRF:              rapid.SampledFrom([]string{"", "RED", "0"}).Draw(t, "vrf"),
+		Tag:              rapid.Uint32Range(1, math.MaxUint32).Draw(t, "tag"),
+		Distance:         rapid.IntRange(1, maxDistance).Draw(t, "distance"),
+		Adopt:            rapid.Bool().Draw(t, "adopt"),
+		Strategy:         rapid.SampledFrom([]Strategy{StrategyReplace, StrategyFloating}).Draw(t, "strategy"),
+		Save:             rapid.SampledFrom([]Save{{}, {AfterChange: true}, {After: 5 * time.Minute}}).Draw(t, "save"),
+		KeepSession:      rapid.Bool().Draw(t, "keep session"),
+		Timeout:          drawDuration(t, minCommand, maxCommand),
+		Poll:             drawDuration(t, minPoll, maxPoll),
+	}
+	if cisco.KeyFile == "" {
+		cisco.Password = Secret{Env: "_PASSWORD"}
+	}
+	if rapid.Bool().Draw(t, "pinned") {
+		cisco.KnownHosts, cisco.HostKey = "", "SHA256:" + strings.Repeat("Ab", 21) + "A"
+	}
+	return cisco
+}
+
+func drawSecret(t *rapid.T) Secret {
+	return rapid.SampledFrom([]Secret{{}, {File: "/etc/routesteer/a secret"}, {Env: "PASSWORD"}, {Credential: "core.password"}}).Draw(t, "secret")
 }
 
 func drawServer(t *rapid.T, i int) Server {

@@ -18,7 +18,7 @@ const examplePath = "../routesteer.example.yaml"
 func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
-		vipObject, failbackObject, routerObject, linuxObject, policyObject, pathsObject,
+		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, secretObject, policyObject, pathsObject,
 	}
 }
 
@@ -83,6 +83,8 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"check.http", "check.https", "check.tcp", "check.icmp", "http.host", "https.host", "tcp.port",
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
+		"router.cisco", "cisco.address", "cisco.key_file", "cisco.password", "cisco.enable", "cisco.host_key", "cisco.vrf", "cisco.tag",
+		"secret.file", "secret.env", "secret.credential",
 	}
 	for name, def := range definitions(t) {
 		for key, property := range def.Properties {
@@ -115,11 +117,14 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 				"default": fill(checkObject, map[string]any{"http": fill(httpObject, map[string]any{})}),
 				"secure":  fill(checkObject, map[string]any{"https": fill(httpsObject, map[string]any{})}),
 			},
-			"alive":   fill(aliveObject, map[string]any{}),
-			"vips":    []any{fill(vipObject, map[string]any{"prefix": "203.0.113.32/27", "failback": fill(failbackObject, map[string]any{})})},
-			"routers": map[string]any{"edge": map[string]any{"linux": fill(linuxObject, map[string]any{})}},
-			"policy":  fill(policyObject, map[string]any{}),
-			"paths":   fill(pathsObject, map[string]any{}),
+			"alive": fill(aliveObject, map[string]any{}),
+			"vips":  []any{fill(vipObject, map[string]any{"prefix": "203.0.113.32/27", "failback": fill(failbackObject, map[string]any{})})},
+			"routers": map[string]any{
+				"edge": map[string]any{"linux": fill(linuxObject, map[string]any{})},
+				"core": map[string]any{"cisco": fill(ciscoObject, map[string]any{"address": "192.0.2.1", "key_file": "/key"})},
+			},
+			"policy": fill(policyObject, map[string]any{}),
+			"paths":  fill(pathsObject, map[string]any{}),
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +163,11 @@ func TestSchemaRefuses(t *testing.T) {
 		{"backup: web1", "backup: []"},
 		{"protocol: 82", "protocol: 186"},
 		{"max_unavailable: 50%", "max_unavailable: 101%"},
-		{"linux:", "cisco:"},
+		{"linux:", "juniper:"},
+		{"user: routesteer", "user: ''"},
+		{"password: {file: /etc/routesteer/password}", "password: letmein"},
+		{"dialect: ios", "dialect: junos"},
+		{"save: never", "save: always"},
 		{"tcp: 25", "tcp:"},
 	} {
 		text := string(readFile(t, examplePath))

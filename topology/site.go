@@ -223,6 +223,39 @@ const (
 type Router struct {
 	Name  RouterName
 	Linux *Linux
+	Cisco *Cisco
+}
+
+// Driver names the router's driver, as the file does.
+func (r Router) Driver() string {
+	switch {
+	case r.Cisco != nil:
+		return "cisco"
+	default:
+		return "linux"
+	}
+}
+
+// Adopt reports whether foreign routes for our VIPs are taken over.
+func (r Router) Adopt() bool {
+	return r.Linux != nil && r.Linux.Adopt || r.Cisco != nil && r.Cisco.Adopt
+}
+
+// Poll is how often the router is looked at though nothing was heard of it.
+func (r Router) Poll() time.Duration {
+	if r.Cisco != nil {
+		return r.Cisco.Poll
+	}
+	return 10 * time.Second
+}
+
+// Patience is how long one pass over the router, to look, act and look again,
+// may take.
+func (r Router) Patience() time.Duration {
+	if r.Cisco != nil {
+		return 10 * r.Cisco.Timeout
+	}
+	return 30 * time.Second
 }
 
 // Linux is the kernel of the machine (and network namespace) routesteer runs

@@ -27,6 +27,10 @@ func write(site *Site) string {
 	w.line(0, "routers:")
 	for _, router := range site.Routers {
 		w.line(1, "%s:", router.Name)
+		if router.Cisco != nil {
+			w.cisco(*router.Cisco)
+			continue
+		}
 		w.line(2, "linux:")
 		w.line(3, "table: %d", router.Linux.Table)
 		w.line(3, "metric: %d", router.Linux.Metric)
@@ -135,6 +139,56 @@ func (w *writer) entry(entry Entry) {
 	w.line(2, "mode: %s", vip.Mode)
 	w.failback(2, vip.Failback)
 	w.line(2, "on_all_down: %s", vip.OnAllDown)
+}
+
+func (w *writer) cisco(cisco Cisco) {
+	w.line(2, "cisco:")
+	w.line(3, "address: %q", cisco.Address)
+	w.line(3, "port: %d", cisco.Port)
+	w.line(3, "user: %q", cisco.User)
+	if cisco.KeyFile != "" {
+		w.line(3, "key_file: %s", cisco.KeyFile)
+	}
+	w.secret("password", cisco.Password)
+	w.secret("enable", cisco.Enable)
+	if cisco.HostKey != "" {
+		w.line(3, "host_key: %s", cisco.HostKey)
+	} else {
+		w.line(3, "known_hosts: %s", cisco.KnownHosts)
+	}
+	w.line(3, "legacy_algorithms: %v", cisco.LegacyAlgorithms)
+	w.line(3, "dialect: %s", cisco.Dialect)
+	if cisco.VRF != "" {
+		w.line(3, "vrf: %s", cisco.VRF)
+	}
+	if cisco.Tag != 0 {
+		w.line(3, "tag: %d", cisco.Tag)
+	}
+	w.line(3, "distance: %d", cisco.Distance)
+	w.line(3, "adopt: %v", cisco.Adopt)
+	w.line(3, "strategy: %s", cisco.Strategy)
+	switch {
+	case cisco.Save.AfterChange:
+		w.line(3, "save: after_change")
+	case cisco.Save.After > 0:
+		w.line(3, "save: %s", cisco.Save.After)
+	default:
+		w.line(3, "save: never")
+	}
+	w.line(3, "keep_session: %v", cisco.KeepSession)
+	w.line(3, "timeout: %s", cisco.Timeout)
+	w.line(3, "poll: %s", cisco.Poll)
+}
+
+func (w *writer) secret(key string, secret Secret) {
+	switch {
+	case secret.File != "":
+		w.line(3, "%s: {file: %q}", key, secret.File)
+	case secret.Env != "":
+		w.line(3, "%s: {env: %q}", key, secret.Env)
+	case secret.Credential != "":
+		w.line(3, "%s: {credential: %q}", key, secret.Credential)
+	}
 }
 
 func (w *writer) failback(depth int, failback Failback) {

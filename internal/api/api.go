@@ -198,9 +198,20 @@ type Router struct {
 	Repairs    uint64    `json:"repairs"`              // of them, drift put right
 	Foreign    []string  `json:"foreign"`              // foreign routes in the way; never null
 	Fighting   []string  `json:"fighting"`             // prefixes left alone, because another program changes them again and again; never null
+	Sessions   []Session `json:"sessions"`             // through which it is steered; never null
+	Problems   []string  `json:"problems"`             // what else an operator should look at; never null
 	Error      string    `json:"error,omitempty"`      // what keeps it out of sync
 	Cuts       string    `json:"cuts,omitempty"`       // why planned moves cut connections; "" when they do not, as far as is known
 	Retry      time.Time `json:"retry,omitzero"`       // when it is tried again
+}
+
+// A Session is a connection through which a router is steered.
+type Session struct {
+	Peer   string    `json:"peer"`
+	State  string    `json:"state"`            // in the protocol's word
+	Well   bool      `json:"well"`             // the state is as it should be
+	Since  time.Time `json:"since,omitzero"`   // of State
+	Detail string    `json:"detail,omitempty"` // what was agreed on, or the last error
 }
 
 // A Transition is a planned move of one VIP on one router, from the moment

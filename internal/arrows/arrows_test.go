@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"drivers/drivertest":  {"drivers", "steer", "topology"},
 	"internal/api":        {},
 	"internal/netns":      {},
+	"internal/secret":     {"topology"},
 	"internal/state":      {"topology"},
 	"internal/controller": {"drivers", "health", "internal/api", "internal/state", "steer", "topology"},
 	"internal/control":    {"internal/api"},

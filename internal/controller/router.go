@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	passLimit  = 30 * time.Second       // of one look, compare, act on a router
-	pollEvery  = 10 * time.Second       // a look though nothing was heard
 	eventGap   = 100 * time.Millisecond // between looks that the router's own news call for
 	firstRetry = time.Second            // after a failure; doubles up to lastRetry
 	lastRetry  = time.Minute
@@ -43,6 +41,7 @@ type sighting struct {
 	applied time.Time      // when the changes had taken effect
 	repair  bool           // they put right what somebody else had changed
 	fought  []netip.Prefix // left alone, because another program changes them again and again; sorted
+	info    drivers.Info   // what else the driver has to say
 	err     error          // why the pass did not end well
 	retry   time.Time      // when it is tried again; zero if err is nil
 }
@@ -64,6 +63,7 @@ type worker struct {
 	have    *steer.Table // as of the last good look
 	looked  bool         // have is valid
 	synced  bool         // the last pass left nothing to do
+	info    drivers.Info // the driver's last words
 	shaken  bool         // the router has lost links since the last pass that ended well
 	fights  *fights
 	backoff time.Duration
@@ -127,7 +127,7 @@ func (w *worker) take(o order) {
 
 func (w *worker) run(ctx context.Context) {
 	defer w.close()
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(w.router.Poll())
 	defer poll.Stop()
 	w.pass(ctx, false)
 	for {
@@ -211,10 +211,11 @@ func (w *worker) close() {
 // good, is trusted for the first step, because every millisecond counts for
 // the traffic of a lost server, and is checked at once by the second.
 func (w *worker) pass(ctx context.Context, lookFirst bool) {
-	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.router.Patience())
 	defer cancel()
 	seen := sighting{worker: w, seq: w.current.seq, ordered: w.current.at, repair: lookFirst && w.synced}
 	seen.err = w.work(ctx, lookFirst, &seen)
+	seen.info = w.info
 	w.synced = seen.err == nil
 	w.shaken = w.shaken && !w.synced
 	seen.fought = w.fights.prefixes()
@@ -288,6 +289,7 @@ func (w *worker) ensureOpen() error {
 // look reads the router's routes.
 func (w *worker) look(ctx context.Context, seen *sighting) error {
 	routes, err := w.driver.Routes(ctx)
+	w.inquire()
 	if err != nil {
 		w.looked = false
 		w.close() // a new connection heals more than another try on the old one
@@ -299,10 +301,18 @@ func (w *worker) look(ctx context.Context, seen *sighting) error {
 	return nil
 }
 
+// inquire notes what the driver has to say, which it may not be asked later:
+// after a failed look it is closed.
+func (w *worker) inquire() {
+	if informer, ok := w.driver.(drivers.Informer); ok {
+		w.info = informer.Info()
+	}
+}
+
 // diff compares what is wanted with what the router had, and leaves alone what
 // others fight for.
 func (w *worker) diff(want steer.Assignment) steer.Plan {
-	plan := steer.Diff(want, w.have, w.adopts())
+	plan := steer.Diff(want, w.have, w.router.Adopt())
 	plan.Changes = w.fights.hold(plan.Changes, time.Now())
 	return plan
 }
@@ -315,6 +325,7 @@ func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 		seen.left.Changes = sudden(seen.left.Changes)
 	}
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
+	w.inquire()
 	seen.applied = time.Now()
 	made := effective(seen.left.Changes, err)
 	seen.made = append(seen.made, made...)
@@ -373,7 +384,7 @@ func unjoin(err error) []error {
 
 // answer says what would change now, from a fresh look.
 func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
-	ctx, cancel := context.WithTimeout(ctx, passLimit)
+	ctx, cancel := context.WithTimeout(ctx, w.router.Patience())
 	defer cancel()
 	if err := w.ensureOpen(); err != nil {
 		return lookReply{err: err}
@@ -386,11 +397,6 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 		reply.commands = renderer.Render(reply.plan.Changes)
 	}
 	return reply
-}
-
-// adopts reports whether foreign routes for our VIPs are taken over.
-func (w *worker) adopts() bool {
-	return w.router.Linux != nil && w.router.Linux.Adopt
 }
 
 // ask asks the worker what would change now.

@@ -194,9 +194,10 @@ func (v view) routerStatus() []api.Router {
 	for _, name := range slices.Sorted(maps.Keys(v.routers)) {
 		r := v.routers[name]
 		s := api.Router{
-			Name: string(name), Driver: driverName(r.worker.router), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0 && len(r.last.fought) == 0,
+			Name: string(name), Driver: r.worker.router.Driver(), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0 && len(r.last.fought) == 0,
 			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
-			Routes: r.table.Ours(), Foreign: []string{}, Fighting: []string{}, Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
+			Routes: r.table.Ours(), Foreign: []string{}, Fighting: []string{}, Sessions: []api.Session{}, Problems: append([]string{}, r.last.info.Problems...),
+			Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
 		}
 		for _, route := range r.last.left.Foreign {
 			s.Foreign = append(s.Foreign, foreignText(route))
@@ -204,18 +205,12 @@ func (v view) routerStatus() []api.Router {
 		for _, prefix := range r.last.fought {
 			s.Fighting = append(s.Fighting, prefix.String())
 		}
+		for _, session := range r.last.info.Sessions {
+			s.Sessions = append(s.Sessions, api.Session(session))
+		}
 		routers = append(routers, s)
 	}
 	return routers
-}
-
-func driverName(router topology.Router) string {
-	switch {
-	case router.Linux != nil:
-		return "linux"
-	default:
-		panic("controller: router without a driver: " + string(router.Name))
-	}
 }
 
 // warn lists what an operator should look at, most urgent first.
@@ -241,6 +236,9 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		}
 		if router.Cuts != "" {
 			add("router %s: planned moves cut connections: %s", router.Name, router.Cuts)
+		}
+		for _, problem := range router.Problems {
+			add("router %s: %s", router.Name, problem)
 		}
 		for _, foreign := range router.Foreign {
 			add("router %s: %s", router.Name, foreign)

@@ -208,3 +208,20 @@ func TestNothingIsSaidByColourAlone(t *testing.T) {
 		t.Errorf("without its colours:\n%s\nwant:\n%s", colourful, want)
 	}
 }
+
+// TestStatusShowsSessions holds that a session that is down is seen, with why.
+func TestStatusShowsSessions(t *testing.T) {
+	now := time.Date(2026, 3, 1, 5, 0, 0, 0, time.UTC)
+	status := &api.Status{Time: now, Routers: []api.Router{
+		{Name: "core", Driver: "cisco", Sessions: []api.Session{{Peer: "192.0.2.1", State: "idle", Since: now.Add(-time.Minute), Detail: "Hold Timer Expired"}}},
+		{Name: "edge", Driver: "linux"},
+	}}
+	text := Status(status, Style{})
+	if !strings.Contains(text, "SESSION") || !strings.Contains(text, "idle   1m     Hold Timer Expired") {
+		t.Errorf("the session is not shown:\n%s", text)
+	}
+	status.Routers = status.Routers[1:]
+	if text := Status(status, Style{}); strings.Contains(text, "SESSION") {
+		t.Errorf("a table of no sessions is shown:\n%s", text)
+	}
+}

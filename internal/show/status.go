@@ -24,6 +24,10 @@ func Status(s *api.Status, style Style) string {
 		b.WriteByte('\n')
 	}
 	routerTable(s.Routers, s.Time).write(&b, style, "")
+	if sessions := sessionTable(s.Routers, s.Time); sessions != nil {
+		b.WriteByte('\n')
+		sessions.write(&b, style, "")
+	}
 	writeWarnings(&b, s, style)
 	return b.String()
 }
@@ -219,6 +223,25 @@ func routerWhy(router api.Router, now time.Time) string {
 		why = append(why, heading+strings.TrimPrefix(strings.Join(router.Foreign, "; "), "foreign route "))
 	}
 	return strings.Join(why, "; ")
+}
+
+// sessionTable lists the sessions with routers; nil if there are none.
+func sessionTable(routers []api.Router, now time.Time) *table {
+	var t *table
+	for _, router := range routers {
+		for _, session := range router.Sessions {
+			if t == nil {
+				t = newTable("ROUTER", "SESSION", "STATE", "SINCE", "DETAIL")
+			}
+			ink := good
+			if !session.Well {
+				ink = bad
+			}
+			t.add(cell{text: router.Name}, cell{text: session.Peer}, cell{session.State, ink},
+				cell{text: since(now, session.Since)}, cell{text: session.Detail})
+		}
+	}
+	return t
 }
 
 // fightingText names the prefixes that a router leaves alone: some of many.
