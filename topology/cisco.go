@@ -33,6 +33,14 @@ const (
 	StrategyFloating Strategy = "floating"
 )
 
+// FloatingStep is the difference in distance between one server's line and the
+// next one's, with StrategyFloating.
+const FloatingStep = 10
+
+// maxFloating is the largest Distance with StrategyFloating: the eighth line, the
+// last, has 70 more.
+const maxFloating = maxDistance - 7*FloatingStep
+
 // Save is when the router is told to keep its configuration across a restart.
 // The zero Save is never.
 type Save struct {
@@ -96,7 +104,7 @@ func readCisco(c cursor) (*Cisco, bool) {
 	ok = readReach(f, cisco)
 	ok = readHostKeys(f, cisco) && ok
 	ok = readLines(f, cisco) && ok
-	ok = setChoice(f, "strategy", &cisco.Strategy, StrategyReplace, StrategyFloating) && ok
+	ok = readStrategy(f, cisco) && ok
 	ok = set(f, "save", &cisco.Save, readSave) && ok
 	ok = setBool(f, "adopt", &cisco.Adopt) && ok
 	ok = setBool(f, "keep_session", &cisco.KeepSession) && ok
@@ -158,6 +166,16 @@ func (c cursor) host() (netip.Addr, bool) {
 		return addr, false
 	}
 	return addr, ok
+}
+
+// readStrategy reads how routes are arranged.
+func readStrategy(f fields, cisco *Cisco) bool {
+	ok := setChoice(f, "strategy", &cisco.Strategy, StrategyReplace, StrategyFloating)
+	if cisco.Strategy == StrategyFloating && cisco.Distance > maxFloating {
+		f.problem("distance %d leaves no room for floating routes, whose distances rise by %d: it is at most %d", cisco.Distance, FloatingStep, maxFloating)
+		return false
+	}
+	return ok
 }
 
 // userName reads a login name.

@@ -232,11 +232,14 @@ func drawCisco(t *rapid.T) *Cisco {
 		Timeout:          drawDuration(t, minCommand, maxCommand),
 		Poll:             drawDuration(t, minPoll, maxPoll),
 	}
+	if cisco.Strategy == StrategyFloating {
+		cisco.Distance = min(cisco.Distance, maxFloating)
+	}
 	if cisco.KeyFile == "" {
 		cisco.Password = Secret{Env: "_PASSWORD"}
 	}
 	if rapid.Bool().Draw(t, "pinned") {
-		cisco.KnownHosts, cisco.HostKey = "", "SHA256:" + strings.Repeat("Ab", 21) + "A"
+		cisco.KnownHosts, cisco.HostKey = "", "SHA256:"+strings.Repeat("Ab", 21)+"A"
 	}
 	return cisco
 }

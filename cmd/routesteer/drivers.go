@@ -3,21 +3,26 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 
 	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
-// openDriver reaches a router. This is the only list of drivers.
-func openDriver(log *slog.Logger) func(topology.Router, *topology.Site) (drivers.Driver, error) {
+// openDriver reaches a router. This is the only list of drivers. What they keep,
+// such as transcripts, is in the directory.
+func openDriver(log *slog.Logger, directory string) func(topology.Router, *topology.Site) (drivers.Driver, error) {
 	return func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
 		log := log.With("router", string(router.Name))
 		switch {
 		case router.Linux != nil:
 			return openLinux(router, site, log)
+		case router.Cisco != nil:
+			return cisco.Open(router, site, cisco.Options{Directory: filepath.Join(directory, "routers"), Log: log}), nil
 		default:
 			return nil, fmt.Errorf("router %s has no driver that this program knows", router.Name)
 		}

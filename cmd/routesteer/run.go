@@ -108,7 +108,7 @@ func (a *app) newController(flags *runFlags, log *slog.Logger) (*controller.Cont
 	}
 	return controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return a.readSite(flags.config) },
-		Open: openDriver(log),
+		Open: openDriver(log, filepath.Dir(flags.state)),
 		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {
 			return probe.New(news, log)
 		},

@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"drivers":             {"steer"},
 	"drivers/linux":       {"drivers", "drivers/linux/flows", "steer", "topology"},
 	"drivers/linux/flows": {"steer", "topology"},
+	"drivers/cisco":       {"drivers", "internal/secret", "steer", "topology"},
 	"drivers/mem":         {"drivers", "steer", "topology"},
 	"drivers/drivertest":  {"drivers", "steer", "topology"},
 	"internal/api":        {},

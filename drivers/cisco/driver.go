@@ -1,0 +1,253 @@
+// Package cisco steers routers with a Cisco-like command line: static routes,
+// typed over SSH by expect. It knows the dialects of IOS, IOS-XR, NX-OS, EOS and
+// FRR's vtysh.
+//
+// What a router says is never taken for more than it is: silence is no yes, a
+// line in the configuration no route, and a prompt no end of an answer. Lines of
+// ours carry a name or tag; what carries none is somebody else's.
+//
+//	Driver → session (the dialogue) → terminal (goexpect over SSH)
+//	       → author  (which lines mean what; pure), editor (types them)
+package cisco
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// linger is how long a session is kept after a call, for the next one of the
+// same pass, where none is kept for good.
+const linger = 2 * time.Second
+
+// dialer connects to a router's SSH server.
+type dialer = func(context.Context) (net.Conn, error)
+
+// Options say how a Driver works. The zero value is what the program uses, but
+// for the log.
+type Options struct {
+	// Directory is where transcripts of sessions are kept, and the mark that the
+	// router's configuration is to be saved; "" keeps none.
+	Directory string
+	// Dial connects to the router's SSH server; default TCP to its address.
+	Dial func(context.Context) (net.Conn, error)
+	Log  *slog.Logger // default none
+}
+
+// Driver drives one router. One goroutine uses it at a time.
+type Driver struct {
+	name   topology.RouterName
+	cfg    topology.Cisco
+	author *author
+	dial   dialer
+	dir    string
+	log    *slog.Logger
+	saver  saver
+
+	mu      sync.Mutex // of the session, which a timer may end
+	session *session
+	timer   *time.Timer
+	state   drivers.Session
+	blind   string // why moves are not verified
+}
+
+// Open makes a Driver for a router of a site. It does not connect.
+func Open(router topology.Router, site *topology.Site, options Options) *Driver {
+	d := &Driver{
+		name: router.Name, cfg: *router.Cisco, author: newAuthor(*router.Cisco, site),
+		dial: options.Dial, dir: options.Directory, log: options.Log,
+		state: drivers.Session{Peer: address(*router.Cisco), State: "not tried", Well: true},
+	}
+	if d.dial == nil {
+		d.dial = dialTCP(d.cfg)
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	d.saver = newSaver(d.cfg, d.dir, string(router.Name))
+	return d
+}
+
+// Routes implements drivers.Driver. It reads the router's configuration, and
+// has it saved when that is due.
+func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
+	var routes []steer.Route
+	err := d.converse(ctx, func(s *session) error {
+		have, err := d.read(ctx, s)
+		if err != nil {
+			return err
+		}
+		for prefix, lines := range have {
+			routes = append(routes, d.author.routes(prefix, lines)...)
+		}
+		return d.saver.tend(ctx, s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	steer.SortRoutes(routes)
+	return routes, nil
+}
+
+// read returns the router's lines for the site's prefixes.
+func (d *Driver) read(ctx context.Context, s *session) (map[netip.Prefix][]line, error) {
+	have := map[netip.Prefix][]line{}
+	for _, command := range s.dialect.read {
+		text, err := s.show(ctx, command)
+		if err != nil && !notThere.MatchString(text) {
+			return nil, fmt.Errorf("read static routes: %w", err)
+		}
+		for _, l := range parseConfig(text) {
+			if d.author.ours[l.prefix] && l.vrf == d.cfg.VRF {
+				have[l.prefix] = append(have[l.prefix], l)
+			}
+		}
+	}
+	return have, nil
+}
+
+// Apply implements drivers.Driver.
+func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error) {
+	todo := steer.Prefixes(changes)
+	var done []*move
+	err := d.converse(ctx, func(s *session) error {
+		e := &editor{session: s}
+		defer func() { d.noteBlind(e.blind) }()
+		var have map[netip.Prefix][]line
+		for batch, again := range batches(changes) {
+			if have == nil || again {
+				var err error
+				if have, err = d.read(ctx, s); err != nil {
+					return err
+				}
+			}
+			moves := d.plan(batch, have)
+			if slices.ContainsFunc(moves, (*move).busy) {
+				d.saver.changed()
+			}
+			if err := e.make(ctx, moves); err != nil {
+				return err
+			}
+			done = append(done, moves...)
+		}
+		return nil
+	})
+	return count(changes, done, todo, err)
+}
+
+// A target is one prefix of a change.
+type target struct {
+	change steer.Change
+	prefix netip.Prefix
+}
+
+// batches cuts changes into pieces that can be made together: no prefix twice.
+// again says that one of them was in an earlier piece.
+func batches(changes []steer.Change) iter.Seq2[[]target, bool] {
+	return func(yield func(batch []target, again bool) bool) {
+		var batch []target
+		again := false
+		in := map[netip.Prefix]int{} // the piece that a prefix was in last
+		piece := 1
+		for t := range targets(changes) {
+			if len(batch) == batchSize || in[t.prefix] == piece {
+				if !yield(batch, again) {
+					return
+				}
+				batch, again, piece = nil, false, piece+1
+			}
+			again = again || in[t.prefix] > 0
+			batch, in[t.prefix] = append(batch, t), piece
+		}
+		if len(batch) > 0 {
+			yield(batch, again)
+		}
+	}
+}
+
+func (d *Driver) plan(batch []target, have map[netip.Prefix][]line) []*move {
+	moves := make([]*move, len(batch))
+	for i, t := range batch {
+		moves[i] = d.author.plan(t.change, t.prefix, have[t.prefix])
+	}
+	return moves
+}
+
+// count says how many of todo prefixes changed, and names the others.
+func count(changes []steer.Change, done []*move, todo int, stopped error) (int, error) {
+	n := 0
+	var errs []error
+	for _, m := range done {
+		if m.err != nil {
+			errs = append(errs, &drivers.ChangeError{Change: m.change, Err: m.err})
+			continue
+		}
+		n++
+	}
+	if stopped == nil {
+		return n, errors.Join(errs...)
+	}
+	for i, t := range slices.Collect(targets(changes)) {
+		if i >= len(done) {
+			errs = append(errs, &drivers.ChangeError{Change: t.change.For(t.prefix), Err: stopped})
+		}
+	}
+	return n, errors.Join(errs...)
+}
+
+func targets(changes []steer.Change) iter.Seq[target] {
+	return func(yield func(target) bool) {
+		for _, change := range changes {
+			for _, prefix := range change.Prefixes {
+				if !yield(target{change, prefix}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Render implements drivers.Renderer.
+func (d *Driver) Render(changes []steer.Change) []string { return d.author.render(changes) }
+
+// Info implements drivers.Informer.
+func (d *Driver) Info() drivers.Info {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	info := drivers.Info{Sessions: []drivers.Session{d.state}}
+	if d.blind != "" {
+		info.Problems = append(info.Problems, "moves are not verified before the old route is removed, because "+d.blind)
+	}
+	if problem := d.saver.problem(); problem != "" {
+		info.Problems = append(info.Problems, problem)
+	}
+	return info
+}
+
+func (d *Driver) noteBlind(why error) {
+	if why == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.blind = why.Error()
+}
+
+// Close implements drivers.Driver. It leaves the router in good order.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hangUp("closed")
+	return nil
+}

@@ -1,0 +1,318 @@
+package cisco
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// batchSize bounds how many prefixes stand with both routes at a time: the
+	// overlap stays short, and a cut leaves few half-moved.
+	batchSize = 50
+	// installLimit bounds the wait for routes that were taken to be in the
+	// forwarding table; installEvery is between two questions.
+	installLimit = 5 * time.Second
+	installEvery = 20 * time.Millisecond
+)
+
+// An editor makes moves in a session.
+type editor struct {
+	*session
+	context []string // that it has entered in configuration mode
+	blind   error    // why the router does not say what it forwards by; nil if it does
+}
+
+// make makes the moves of one batch: adds, waits until the router forwards by
+// what was added, removes. What goes wrong with one prefix is in its move; an
+// error means that the dialogue is over, and those without an error did not
+// happen either.
+func (e *editor) make(ctx context.Context, moves []*move) error {
+	if !slices.ContainsFunc(moves, (*move).busy) {
+		return nil
+	}
+	e.context = nil
+	if err := e.configure(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, []*move) error{e.add, e.awaitFirst, e.takeBack, e.remove, e.awaitLast} {
+		if err := step(ctx, moves); err != nil {
+			return err
+		}
+	}
+	return e.end(ctx)
+}
+
+// busy reports whether there is something left to do.
+func (m *move) busy() bool { return m.err == nil && (len(m.add) > 0 || len(m.remove) > 0) }
+
+// A typed line is one whose reply may not be whole yet.
+type typedLine struct {
+	move  *move
+	line  line
+	reply *reply
+}
+
+// add types the new lines, and commits them.
+func (e *editor) add(ctx context.Context, moves []*move) error {
+	var typed []typedLine
+	for _, m := range moves {
+		if m.err != nil {
+			continue
+		}
+		for _, l := range m.add {
+			r, err := e.enter(ctx, command{l.context, e.dialect.write(l)})
+			if err != nil {
+				return err
+			}
+			typed = append(typed, typedLine{m, l, r})
+			if r.refusal() != nil {
+				break
+			}
+			m.added = append(m.added, l)
+		}
+	}
+	if len(typed) == 0 {
+		return nil
+	}
+	if err := e.sync(ctx); err != nil {
+		return err
+	}
+	for _, t := range typed {
+		if err := t.reply.refusal(); err != nil && t.move.err == nil {
+			t.move.err = err
+		}
+		t.move.remark(t.reply)
+	}
+	return e.commit(ctx, moves)
+}
+
+// remark keeps what the router said to a line that it took: it may be why the
+// route is not used.
+func (m *move) remark(r *reply) {
+	if words := strings.TrimSpace(r.text); words != "" && r.refusal() == nil {
+		m.said = quote(words)
+	}
+}
+
+// enter types a line in its mode.
+func (e *editor) enter(ctx context.Context, c command) (*reply, error) {
+	if !slices.Equal(e.context, c.context) || !inConfig(e.mode) {
+		if r, err := e.change(ctx, c.context); r != nil || err != nil {
+			return r, err
+		}
+	}
+	return e.exec(ctx, c.text)
+}
+
+// change leads to another mode. It returns a reply only if the router refuses.
+func (e *editor) change(ctx context.Context, to []string) (*reply, error) {
+	for ; len(e.context) > 0; e.context = e.context[:len(e.context)-1] {
+		if _, err := e.exec(ctx, "exit"); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range to {
+		r, err := e.exec(ctx, text)
+		if err != nil || r.refusal() != nil {
+			return r, err
+		}
+		e.context = append(e.context, text)
+	}
+	if !inConfig(e.mode) {
+		return nil, e.lost(fmt.Errorf("the router has left configuration mode: its prompt is %q", e.mode), "")
+	}
+	return nil, nil
+}
+
+// commit makes what was typed take effect, where that needs a word. If the router
+// refuses, nothing of it has happened.
+func (e *editor) commit(ctx context.Context, moves []*move) error {
+	if len(e.dialect.commit) == 0 {
+		return nil
+	}
+	if _, err := e.change(ctx, nil); err != nil {
+		return err
+	}
+	for _, word := range e.dialect.commit {
+		r, err := e.exec(ctx, word)
+		if err != nil {
+			return err
+		}
+		if err := e.sync(ctx); err != nil {
+			return err
+		}
+		if refusal := r.refusal(); refusal != nil {
+			return e.giveUp(ctx, moves, refusal)
+		}
+	}
+	return nil
+}
+
+// giveUp drops what is not committed: it failed for all prefixes alike.
+func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error {
+	why, err := e.exec(ctx, "show configuration failed")
+	if err != nil {
+		return err
+	}
+	refusal = fmt.Errorf("%w: %s", refusal, quote(strings.Join(strings.Fields(why.text), " ")))
+	for _, m := range moves {
+		if m.busy() {
+			m.err, m.added = refusal, nil
+		}
+	}
+	for _, word := range e.dialect.abandon {
+		if _, err := e.exec(ctx, word); err != nil {
+			return err
+		}
+	}
+	e.context = nil
+	return nil
+}
+
+// awaitFirst waits until the router forwards by all that was added.
+func (e *editor) awaitFirst(ctx context.Context, moves []*move) error {
+	return e.await(ctx, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || m.late }))
+}
+
+// awaitLast waits until the router forwards by what it could not use before
+// better routes were removed.
+func (e *editor) awaitLast(ctx context.Context, moves []*move) error {
+	return e.await(ctx, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || !m.late }))
+}
+
+// await waits until the router forwards by the next hops of all of the moves.
+func (e *editor) await(ctx context.Context, left []*move) error {
+	deadline := time.Now().Add(installLimit)
+	for {
+		var missing []*move
+		for _, m := range left {
+			done, err := e.forwards(ctx, m)
+			if err != nil {
+				return err
+			}
+			if !done {
+				missing = append(missing, m)
+			}
+		}
+		if left = missing; len(left) == 0 {
+			return nil
+		}
+		if !time.Now().Before(deadline) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(installEvery):
+		}
+	}
+	for _, m := range left {
+		m.err = m.notInstalled()
+	}
+	return nil
+}
+
+// notInstalled says that the router does not use what it took.
+func (m *move) notInstalled() error {
+	text := fmt.Sprintf("the router took %s and does not forward by it after %s: is it reachable, is there a better route?", addresses(m.await), installLimit)
+	if m.said != "" {
+		text += fmt.Sprintf(" It said %q.", m.said)
+	}
+	return errors.New(text)
+}
+
+func addresses(all []netip.Addr) string {
+	words := make([]string, len(all))
+	for i, addr := range all {
+		words[i] = addr.String()
+	}
+	return strings.Join(words, " and ")
+}
+
+// forwards asks the router whether it forwards a prefix by the move's next hops.
+// Where that may not be asked, its word for the line must do.
+func (e *editor) forwards(ctx context.Context, m *move) (bool, error) {
+	if e.blind != nil {
+		return true, nil
+	}
+	r, err := e.exec(ctx, e.dialect.do+e.dialect.show(e.cfg.VRF, m.prefix))
+	if err != nil {
+		return false, err
+	}
+	via := e.dialect.via(r.text, m.prefix)
+	if all(m.await, func(hop netip.Addr) bool { return slices.Contains(via, hop) }) {
+		return true, nil
+	}
+	if refusal := r.refusal(); refusal != nil && !notThere.MatchString(r.text) {
+		e.blind = refusal
+		return true, nil
+	}
+	return false, nil
+}
+
+func all[T any](items []T, holds func(T) bool) bool {
+	return !slices.ContainsFunc(items, func(item T) bool { return !holds(item) })
+}
+
+// takeBack undoes what was added for prefixes that did not come so far. It is
+// done in every case: a new next hop that nobody wants is not to be left.
+func (e *editor) takeBack(ctx context.Context, moves []*move) error {
+	undone := false
+	for _, m := range moves {
+		if m.err == nil {
+			continue
+		}
+		for _, c := range m.undo(e.dialect) {
+			r, err := e.enter(ctx, c)
+			if err != nil {
+				return err
+			}
+			if refusal := r.refusal(); refusal != nil {
+				m.err = fmt.Errorf("%w; and what was typed is not taken back: %w", m.err, refusal)
+			}
+			undone = true
+		}
+	}
+	if !undone {
+		return nil
+	}
+	return e.commit(ctx, nil)
+}
+
+// remove types the removal of the old lines, exactly as the router printed them,
+// and commits it.
+func (e *editor) remove(ctx context.Context, moves []*move) error {
+	var typed []typedLine
+	for _, m := range moves {
+		if m.err != nil {
+			continue
+		}
+		for _, l := range m.remove {
+			r, err := e.enter(ctx, command{l.context, "no " + l.text})
+			if err != nil {
+				return err
+			}
+			typed = append(typed, typedLine{m, l, r})
+			if r.refusal() != nil {
+				break
+			}
+		}
+	}
+	if len(typed) == 0 {
+		return nil
+	}
+	if err := e.sync(ctx); err != nil {
+		return err
+	}
+	for _, t := range typed {
+		if err := t.reply.refusal(); err != nil && t.move.err == nil {
+			t.move.err = fmt.Errorf("the new route stands, and the old one is not removed: %w", err)
+		}
+	}
+	return e.commit(ctx, moves)
+}
