@@ -55,6 +55,20 @@ func (a Assignment) For(cohort *Cohort) Want {
 	return before.winner()
 }
 
+// Even returns the Assignment with all next hops of a route sharing its flows
+// alike, for routers that know no weights.
+func (a Assignment) Even() Assignment {
+	even := Assignment{cohorts: a.cohorts, wants: slices.Clone(a.wants)}
+	for i := range even.wants {
+		hops := slices.Clone(even.wants[i].NextHops)
+		for j := range hops {
+			hops[j].Weight = 1
+		}
+		even.wants[i].NextHops = hops
+	}
+	return even
+}
+
 // NextDue is the earliest time at which Desired would decide anew though
 // nothing has happened; zero for never.
 func (a Assignment) NextDue() time.Time {

@@ -241,6 +241,9 @@ func (r Router) Adopt() bool {
 	return r.Linux != nil && r.Linux.Adopt || r.Cisco != nil && r.Cisco.Adopt
 }
 
+// Weighs reports whether the router can share a route's flows by weight.
+func (r Router) Weighs() bool { return r.Linux != nil }
+
 // Poll is how often the router is looked at though nothing was heard of it.
 func (r Router) Poll() time.Duration {
 	if r.Cisco != nil {

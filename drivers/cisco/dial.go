@@ -212,6 +212,8 @@ func advise(cfg topology.Cisco, err error) error {
 	switch text := err.Error(); {
 	case errors.Is(err, errHostKey), errors.Is(err, errNoHostKey):
 		return err
+	case strings.Contains(text, "no common algorithm for host key") && cfg.KnownHosts != "":
+		return fmt.Errorf("%w: it shows none of the kinds that %s has for it; if the router was replaced, remove its lines there and run routesteer router trust (%w)", errHostKey, cfg.KnownHosts, err)
 	case strings.Contains(text, "no common algorithm") && !cfg.LegacyAlgorithms:
 		return fmt.Errorf("%w; an old router may need legacy_algorithms: true", err)
 	case strings.Contains(text, "unable to authenticate"):

@@ -16,13 +16,14 @@ func frr() *dialect {
 		read:   []string{"show running-config"},                      // VRFs are blocks, which a filter would lose
 		do:     "do ",
 		write: func(l line) string {
-			text := verb(l) + " " + l.prefix.String() + " " + l.via.String() + options(l, "tag", "distance")
-			if l.vrf != "" {
-				text += " vrf " + l.vrf
-			}
-			return text
+			return verb(l) + " " + l.prefix.String() + " " + l.via.String() + options(l, "tag", "distance")
 		},
-		enter: topLevel,
+		enter: func(vrf string, _ bool) []string {
+			if vrf == "" {
+				return nil
+			}
+			return []string{"vrf " + vrf}
+		},
 		show: func(vrf string, prefix netip.Prefix) string {
 			if prefix.Addr().Is4() {
 				return "show ip route " + inVRF(vrf) + prefix.String() + " json"

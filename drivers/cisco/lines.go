@@ -136,15 +136,22 @@ func (a *author) routes(prefix netip.Prefix, lines []line) []steer.Route {
 		route.Stray = !a.tidy(ours, a.want(prefix, route.NextHops))
 		routes = append(routes, route)
 	}
-	if len(foreign) > 0 {
-		// One of the operator's that is worse than ours waits in reserve, and is
-		// in nobody's way.
+	if len(foreign) > 0 && a.competes(best(foreign)[0]) {
 		active := best(foreign)
-		if len(ours) == 0 || active[0].distance <= best(ours)[0].distance {
-			routes = append(routes, steer.Route{Prefix: prefix, NextHops: hops(active), Foreign: true, Detail: texts(active)})
-		}
+		routes = append(routes, steer.Route{Prefix: prefix, NextHops: hops(active), Foreign: true, Detail: texts(active)})
 	}
 	return routes
+}
+
+// competes reports whether a router could prefer a foreign line to one that we
+// would write. One that is worse than all of ours waits in reserve, and is in
+// nobody's way.
+func (a *author) competes(l line) bool {
+	worst := a.cfg.Distance
+	if n := len(a.ladders[l.prefix]); n > 0 {
+		worst += (n - 1) * topology.FloatingStep
+	}
+	return l.distance <= worst
 }
 
 // tidy reports whether our lines are as we would write them, whatever their

@@ -37,7 +37,7 @@ func (a *author) plan(change steer.Change, prefix netip.Prefix, have []line) *mo
 		return m
 	}
 	want := a.want(prefix, change.To)
-	mine := a.takeOver(change, have)
+	mine := a.takeOver(change, have, want)
 	a.inherit(want, mine)
 	for _, w := range want {
 		if !slices.ContainsFunc(mine, func(h line) bool { return h.same(w) && a.owns(h) && a.accepts(h, w) }) {
@@ -68,31 +68,30 @@ func (a *author) refuse(change steer.Change, prefix netip.Prefix, have []line) e
 		return errors.New("the change has no next hop")
 	case change.Op == steer.Remove:
 		return nil
-	case change.Adopt:
-		return a.cannotAdopt(have)
-	case len(have) > 0 && !slices.ContainsFunc(have, a.owns) && len(a.routes(prefix, have)) > 0:
-		return fmt.Errorf("%w: %s", errForeign, texts(have))
 	}
-	return nil
-}
-
-// cannotAdopt names a foreign line that holds more than we could write again.
-func (a *author) cannotAdopt(have []line) error {
+	want, ours := a.want(prefix, change.To), slices.ContainsFunc(have, a.owns)
 	for _, l := range have {
-		if !l.plain() {
+		// One that we would overwrite counts also beside routes of ours: to a router
+		// it is the same route with other options.
+		overwritten := slices.ContainsFunc(want, l.same)
+		switch {
+		case a.owns(l) || !overwritten && !a.competes(l):
+		case change.Adopt && !l.plain():
 			return fmt.Errorf("it cannot be taken over, because that would lose a part of %q; remove the line on the router first", l.text)
+		case !change.Adopt && (overwritten || !ours):
+			return fmt.Errorf("%w: %s", errForeign, l.text)
 		}
 	}
 	return nil
 }
 
 // takeOver is the lines that are ours to replace: those that carry our mark and,
-// with adopt, all others.
-func (a *author) takeOver(change steer.Change, have []line) []line {
-	if change.Adopt && change.Op != steer.Remove {
-		return have
-	}
-	return slices.DeleteFunc(slices.Clone(have), func(l line) bool { return !a.owns(l) })
+// with adopt, others in the way.
+func (a *author) takeOver(change steer.Change, have, want []line) []line {
+	adopt := change.Adopt && change.Op != steer.Remove
+	return slices.DeleteFunc(slices.Clone(have), func(l line) bool {
+		return !a.owns(l) && !(adopt && (a.competes(l) || slices.ContainsFunc(want, l.same)))
+	})
 }
 
 // inherit gives the lines that are wanted the options of those they replace

@@ -121,8 +121,17 @@ func (w *worker) give(o order) {
 
 // take begins an order.
 func (w *worker) take(o order) {
+	o.want = w.fit(o.want)
 	w.fights.ordered(o)
 	w.current = o
+}
+
+// fit is what is wanted, as far as the router can do it.
+func (w *worker) fit(want steer.Assignment) steer.Assignment {
+	if w.router.Weighs() {
+		return want
+	}
+	return want.Even()
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -392,7 +401,7 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 	if err := w.look(ctx, &sighting{}); err != nil {
 		return lookReply{err: err}
 	}
-	reply := lookReply{plan: w.diff(want)}
+	reply := lookReply{plan: w.diff(w.fit(want))}
 	if renderer, ok := w.driver.(drivers.Renderer); ok {
 		reply.commands = renderer.Render(reply.plan.Changes)
 	}
