@@ -8,15 +8,22 @@ import (
 	"github.com/routesteer/routesteer/drivers"
 )
 
+const (
+	// linger is how long a session is kept after a call, for the next one of the
+	// same pass, where none is kept for good.
+	linger = 2 * time.Second
+	// aliveLimit is for the first answer in a session that was kept: one that has
+	// died must not cost what a slow command may take.
+	aliveLimit = 5 * time.Second
+)
+
 // converse has a dialogue with the router, in the session that is open or in a
 // new one. Whatever becomes of it, the session is in exec mode afterwards or has
 // been left.
 func (d *Driver) converse(ctx context.Context, talk func(*session) error) error {
-	d.mu.Lock()
+	d.lock()
 	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-	}
+	defer d.publish()
 	err := d.attempt(ctx, talk)
 	if err != nil {
 		d.hangUp(err.Error())
@@ -27,21 +34,40 @@ func (d *Driver) converse(ctx context.Context, talk func(*session) error) error 
 	return nil
 }
 
+// lock takes the session from whatever goes on in the background, which gives
+// it up at once.
+func (d *Driver) lock() {
+	d.waiting.Add(1)
+	if interrupt := d.interrupt.Load(); interrupt != nil {
+		(*interrupt)()
+	}
+	d.mu.Lock()
+	d.waiting.Add(-1)
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}
+
 // attempt talks in the session that is open, if it still lives.
 func (d *Driver) attempt(ctx context.Context, talk func(*session) error) error {
-	if d.session != nil && d.session.sync(ctx) != nil {
+	if err := d.ensure(ctx); err != nil {
+		return err
+	}
+	if err := talk(d.session); err != nil {
+		return because(ctx, err)
+	}
+	return nil
+}
+
+// ensure makes sure of a session.
+func (d *Driver) ensure(ctx context.Context) error {
+	if d.session != nil && d.session.syncWithin(ctx, aliveLimit) != nil {
 		d.hangUp("")
 	}
-	if d.session == nil {
-		if err := d.connect(ctx); err != nil {
-			return err
-		}
-	}
-	err := talk(d.session)
-	if err == nil {
+	if d.session != nil {
 		return nil
 	}
-	return because(ctx, err)
+	return d.connect(ctx)
 }
 
 // connect opens a session.
@@ -61,19 +87,58 @@ func (d *Driver) connect(ctx context.Context) error {
 	return nil
 }
 
-// rest leaves the session open for the next call: for good, or for a moment.
+// rest leaves the session open for the next call: for good, or for a moment. What
+// is to be saved then is saved in the background.
 func (d *Driver) rest() {
-	if d.cfg.KeepSession {
+	if d.session != nil && d.session.broken {
+		d.hangUp("")
+	}
+	var waits []time.Duration
+	if !d.cfg.KeepSession && d.session != nil {
+		waits = append(waits, linger)
+	}
+	if !d.saver.due.IsZero() {
+		waits = append(waits, max(time.Until(d.saver.due), 0))
+	}
+	if len(waits) == 0 {
 		return
 	}
-	session := d.session
-	d.timer = time.AfterFunc(linger, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.session == session {
+	wait := waits[0]
+	for _, w := range waits {
+		wait = min(wait, w)
+	}
+	d.timer = time.AfterFunc(wait, d.background)
+}
+
+// background saves, if that is due, or leaves a session that nobody uses.
+func (d *Driver) background() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer d.publish()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d.interrupt.Store(&cancel)
+	defer d.interrupt.Store(nil)
+	switch {
+	case d.closed || d.waiting.Load() > 0: // who waits goes on with the session
+		return
+	case !d.saver.due.IsZero() && !time.Now().Before(d.saver.due):
+		if err := d.saveNow(ctx); err != nil {
 			d.hangUp("")
 		}
-	})
+	default:
+		d.hangUp("")
+	}
+	d.rest()
+}
+
+// saveNow has the router save its configuration.
+func (d *Driver) saveNow(ctx context.Context) error {
+	if err := d.ensure(ctx); err != nil {
+		d.saver.failed(err)
+		return err
+	}
+	return d.saver.save(ctx, d.session)
 }
 
 // hangUp leaves the router, if a session is open.

@@ -20,16 +20,13 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
-
-// linger is how long a session is kept after a call, for the next one of the
-// same pass, where none is kept for good.
-const linger = 2 * time.Second
 
 // dialer connects to a router's SSH server.
 type dialer = func(context.Context) (net.Conn, error)
@@ -53,13 +50,19 @@ type Driver struct {
 	dial   dialer
 	dir    string
 	log    *slog.Logger
-	saver  saver
 
-	mu      sync.Mutex // of the session, which a timer may end
-	session *session
+	waiting   atomic.Int32                       // for mu, with something more urgent than what goes on in the background
+	interrupt atomic.Pointer[context.CancelFunc] // of that
+
+	info atomic.Pointer[drivers.Info]
+
+	mu      sync.Mutex // guards what follows
+	saver   saver
+	session *session // nil if none is open
 	timer   *time.Timer
 	state   drivers.Session
 	blind   string // why moves are not verified
+	closed  bool
 }
 
 // Open makes a Driver for a router of a site. It does not connect.
@@ -76,11 +79,11 @@ func Open(router topology.Router, site *topology.Site, options Options) *Driver 
 		d.log = slog.New(slog.DiscardHandler)
 	}
 	d.saver = newSaver(d.cfg, d.dir, string(router.Name))
+	d.publish()
 	return d
 }
 
-// Routes implements drivers.Driver. It reads the router's configuration, and
-// has it saved when that is due.
+// Routes implements drivers.Driver. It reads the router's configuration.
 func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 	var routes []steer.Route
 	err := d.converse(ctx, func(s *session) error {
@@ -91,7 +94,8 @@ func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 		for prefix, lines := range have {
 			routes = append(routes, d.author.routes(prefix, lines)...)
 		}
-		return d.saver.tend(ctx, s)
+		d.saver.seen()
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -134,7 +138,7 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 			}
 			moves := d.plan(batch, have)
 			if slices.ContainsFunc(moves, (*move).busy) {
-				d.saver.changed()
+				d.saver.touch(time.Now())
 			}
 			if err := e.make(ctx, moves); err != nil {
 				return err
@@ -222,9 +226,10 @@ func targets(changes []steer.Change) iter.Seq[target] {
 func (d *Driver) Render(changes []steer.Change) []string { return d.author.render(changes) }
 
 // Info implements drivers.Informer.
-func (d *Driver) Info() drivers.Info {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (d *Driver) Info() drivers.Info { return *d.info.Load() }
+
+// publish renews what Info says, which must not wait for the router.
+func (d *Driver) publish() {
 	info := drivers.Info{Sessions: []drivers.Session{d.state}}
 	if d.blind != "" {
 		info.Problems = append(info.Problems, "moves are not verified before the old route is removed, because "+d.blind)
@@ -232,22 +237,21 @@ func (d *Driver) Info() drivers.Info {
 	if problem := d.saver.problem(); problem != "" {
 		info.Problems = append(info.Problems, problem)
 	}
-	return info
+	d.info.Store(&info)
 }
 
 func (d *Driver) noteBlind(why error) {
 	if why == nil {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.blind = why.Error()
+	d.blind = why.Error() // while it converses
 }
 
 // Close implements drivers.Driver. It leaves the router in good order.
 func (d *Driver) Close() error {
-	d.mu.Lock()
+	d.lock()
 	defer d.mu.Unlock()
+	d.closed = true
 	d.hangUp("closed")
 	return nil
 }

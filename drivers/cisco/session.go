@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,14 +75,12 @@ func openSession(ctx context.Context, cfg topology.Cisco, dial dialer, script *t
 
 // begin opens the shell and learns how the router speaks.
 func (s *session) begin(ctx context.Context) error {
-	ctx, cancel := limit(ctx, s.cfg.Timeout, "its first prompt")
-	defer cancel()
 	shell, err := s.shell(ctx)
 	if err != nil {
 		return err
 	}
-	if s.term, err = openTerminal(shell, func() { s.client.Close() }); err != nil {
-		return because(ctx, err)
+	if s.term, err = s.terminal(ctx, shell); err != nil {
+		return err
 	}
 	if err := s.learn(ctx); err != nil {
 		return err
@@ -100,12 +99,27 @@ func (s *session) begin(ctx context.Context) error {
 
 // shell opens the one channel of the session.
 func (s *session) shell(ctx context.Context) (*ssh.Session, error) {
+	ctx, cancel := limit(ctx, s.cfg.Timeout, "a shell")
+	defer cancel()
 	defer context.AfterFunc(ctx, func() { s.client.Close() })()
 	shell, err := s.client.NewSession()
 	if err != nil {
 		return nil, fmt.Errorf("open a shell: %w", because(ctx, err))
 	}
 	return shell, nil
+}
+
+// terminal starts the shell.
+func (s *session) terminal(ctx context.Context, shell *ssh.Session) (*terminal, error) {
+	ctx, cancel := limit(ctx, s.cfg.Timeout, "a shell")
+	defer cancel()
+	hangUp := func() { s.client.Close() }
+	defer context.AfterFunc(ctx, hangUp)()
+	t, err := openTerminal(shell, hangUp)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return t, nil
 }
 
 // limit bounds one command, whatever the router chatters meanwhile.
@@ -117,18 +131,13 @@ func limit(ctx context.Context, timeout time.Duration, what string) (context.Con
 // the log may follow it, so it is what comes back, twice, after a comment that
 // only we can have typed.
 func (s *session) learn(ctx context.Context) error {
-	seen, err := s.untilPrompt(ctx, "")
-	if err != nil {
-		return s.lost(err, seen)
+	if text, err := s.until(ctx, promptLike); err != nil {
+		return s.lost(err, text)
 	}
 	prompt := ""
 	for range greetings {
 		comment := nonce()
-		if err := s.term.write(ctx, comment+"\n"); err != nil {
-			return s.lost(err, "")
-		}
-		s.script.typed(comment)
-		text, err := s.untilPrompt(ctx, "")
+		text, err := s.ask(ctx, comment, promptLike)
 		if err != nil {
 			return s.lost(err, text)
 		}
@@ -144,15 +153,27 @@ func (s *session) learn(ctx context.Context) error {
 	return s.lost(errors.New("its prompt is another one each time"), prompt)
 }
 
-// untilPrompt reads until what looks like a prompt has stood for a moment.
-func (s *session) untilPrompt(ctx context.Context, text string) (string, error) {
+// until reads until what looks like the end has stood for a moment.
+func (s *session) until(ctx context.Context, ends ...*regexp.Regexp) (string, error) {
+	ctx, cancel := limit(ctx, s.cfg.Timeout, "a prompt")
+	defer cancel()
+	text := ""
 	for {
 		more, err := s.term.quiet(ctx, settle)
 		text += more
-		if err != nil || lastPrompt(text) != "" {
+		if err != nil || slices.ContainsFunc(ends, func(end *regexp.Regexp) bool { return end.MatchString(text) }) {
 			return text, err
 		}
 	}
+}
+
+// ask types a line and reads until what looks like the end.
+func (s *session) ask(ctx context.Context, line string, ends ...*regexp.Regexp) (string, error) {
+	s.script.typed(line)
+	if err := s.term.write(ctx, line+"\n"); err != nil {
+		return "", err
+	}
+	return s.until(ctx, ends...)
 }
 
 // nonce is a comment that no router says by itself.
@@ -189,12 +210,9 @@ func (s *session) enable(ctx context.Context) error {
 		return err
 	}
 	s.script.hide(word)
-	text, err := s.ask(ctx, "enable")
+	text, err := s.ask(ctx, "enable", promptLike, passwordLike)
 	if err == nil && passwordLike.MatchString(text) {
-		s.script.typed(word)
-		if err = s.term.write(ctx, word+"\n"); err == nil {
-			text, err = s.untilPromptOrPassword(ctx)
-		}
+		text, err = s.ask(ctx, word, promptLike, passwordLike)
 	}
 	if err != nil {
 		return s.lost(err, text)
@@ -207,26 +225,6 @@ func (s *session) enable(ctx context.Context) error {
 	}
 	s.prompt, s.mode, s.wait = prompt, prompt, waiting(prompt)
 	return nil
-}
-
-// ask types a command that may be answered with a password prompt.
-func (s *session) ask(ctx context.Context, command string) (string, error) {
-	s.script.typed(command)
-	if err := s.term.write(ctx, command+"\n"); err != nil {
-		return "", err
-	}
-	return s.untilPromptOrPassword(ctx)
-}
-
-func (s *session) untilPromptOrPassword(ctx context.Context) (string, error) {
-	text := ""
-	for {
-		more, err := s.term.quiet(ctx, settle)
-		text += more
-		if err != nil || lastPrompt(text) != "" || passwordLike.MatchString(text) {
-			return text, err
-		}
-	}
 }
 
 // exec types a command and returns what the router says until it waits for the
@@ -323,8 +321,10 @@ func (s *session) refuse(ctx context.Context, r *reply, question string) error {
 
 // sync makes sure that all replies are whole: what was late has come before the
 // prompt that follows our comment.
-func (s *session) sync(ctx context.Context) error {
-	_, err := s.exec(ctx, nonce())
+func (s *session) sync(ctx context.Context) error { return s.syncWithin(ctx, s.cfg.Timeout) }
+
+func (s *session) syncWithin(ctx context.Context, timeout time.Duration) error {
+	_, err := s.execWithin(ctx, min(timeout, s.cfg.Timeout), nonce())
 	s.last = nil
 	return err
 }

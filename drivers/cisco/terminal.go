@@ -18,7 +18,7 @@ const (
 	// hundred thousand prefixes fit.
 	maxAnswer = 16 << 20
 	// lookEvery is how often goexpect looks for data whose arrival it missed.
-	lookEvery = 10 * time.Millisecond
+	lookEvery = time.Millisecond
 	// forever is a time-out that never comes: waits end by deadline, below. That
 	// of goexpect starts anew with each byte.
 	forever = 365 * 24 * time.Hour
