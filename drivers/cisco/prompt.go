@@ -25,6 +25,7 @@ const (
 // waiting is the expression for all that a router waits with, once its prompt in
 // exec mode is known.
 func waiting(prompt string) *regexp.Regexp {
+	prompt = string([]rune(prompt)) // expressions are UTF-8, and match what is none as U+FFFD
 	return regexp.MustCompile(`(?:^|[\r\n])(?P<` + kindPrompt + `>` + regexp.QuoteMeta(prompt) + ` ?|` + configPrompt + `)$` +
 		`|(?P<` + kindPager + `>--\s?[Mm]ore\s?-- ?)$` +
 		`|(?P<` + kindQuestion + `>[^\r\n]{0,200}(?:` +
