@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"drivers/mem":         {"drivers", "steer", "topology"},
 	"drivers/drivertest":  {"drivers", "steer", "topology"},
 	"internal/api":        {},
+	"internal/frr":        {"internal/netns"},
 	"internal/netns":      {},
 	"internal/secret":     {"topology"},
 	"internal/state":      {"topology"},
