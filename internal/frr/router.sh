@@ -24,8 +24,10 @@ echo 'service integrated-vtysh-config' >/etc/frr/vtysh.conf
 {
 	echo "vtysh_enable=yes"
 	for daemon in $daemons; do echo "$daemon=yes"; done
-	# No telnet: other routers of this kind may share the network namespace's host.
-	for daemon in zebra staticd $daemons; do echo "${daemon}_options='-A 127.0.0.1 -P 0'"; done
+	# No telnet. Without --v6-rr-semantics zebra changes an IPv6 route by removing
+	# it and adding it again.
+	echo "zebra_options='-A 127.0.0.1 -P 0 --v6-rr-semantics'"
+	for daemon in staticd $daemons; do echo "${daemon}_options='-A 127.0.0.1 -P 0'"; done
 } >/etc/frr/daemons
 chown frr:frr /etc/frr/*
 umask 022

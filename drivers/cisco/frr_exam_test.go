@@ -1,0 +1,67 @@
+package cisco
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/drivertest"
+	"github.com/routesteer/routesteer/steer"
+)
+
+// TestFRRPassesTheExam is held on a real FRR, over a real SSH server.
+func TestFRRPassesTheExam(t *testing.T) {
+	drivertest.Exam(t, &frrBench{newFRR(t)})
+}
+
+// An frrBench is an FRR being examined, with vtysh behind the driver's back.
+type frrBench struct{ *frrRouter }
+
+func (b *frrBench) Open(_ *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
+	cfg := b.cfg()
+	cfg.KeepSession = true
+	return b.open(cfg, slices.Concat(cohorts...)...)
+}
+
+func (b *frrBench) Traits() drivertest.Traits {
+	return drivertest.Traits{
+		Hops4:       addrs("192.0.2.11", "192.0.2.12", "192.0.2.13"),
+		Hops6:       addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13"),
+		Unreachable: netip.MustParseAddr("10.99.99.99"),
+		ECMP:        true, Foreign: true, Drift: true,
+	}
+}
+
+func (b *frrBench) Plant(t *testing.T, p netip.Prefix, hops []steer.NextHop) { b.put(t, p, hops, "") }
+
+func (b *frrBench) Bend(t *testing.T, p netip.Prefix, hops []steer.NextHop) {
+	b.put(t, p, hops, "tag 5253")
+}
+
+func (b *frrBench) Take(t *testing.T, p netip.Prefix) { b.put(t, p, nil, "") }
+
+// Guard listens for the kernel's news that the prefix's route has gone.
+func (b *frrBench) Guard(t *testing.T, p netip.Prefix) func() []string {
+	news := b.listen(t)
+	return func() []string {
+		defer news.close()
+		var gaps []string
+		for _, u := range b.flush(t, news) {
+			if u.Type == unix.RTM_DELROUTE && destination(u) == p {
+				gaps = append(gaps, "the kernel told of its removal")
+			}
+		}
+		return gaps
+	}
+}
+
+func addrs(words ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, w := range words {
+		all = append(all, netip.MustParseAddr(w))
+	}
+	return all
+}
