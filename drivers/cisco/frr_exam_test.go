@@ -12,13 +12,26 @@ import (
 	"github.com/routesteer/routesteer/steer"
 )
 
-// TestFRRPassesTheExam is held on a real FRR, over a real SSH server.
+// TestFRRPassesTheExam is held on a real FRR, over a real SSH server: one for
+// each family, at the same time.
 func TestFRRPassesTheExam(t *testing.T) {
-	drivertest.Exam(t, &frrBench{newFRR(t)})
+	for name, traits := range map[string]drivertest.Traits{
+		"IPv4": {Hops4: addrs("192.0.2.11", "192.0.2.12", "192.0.2.13"), Unreachable: netip.MustParseAddr("10.99.99.99")},
+		"IPv6": {Hops6: addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13")},
+	} {
+		traits.ECMP, traits.Foreign, traits.Drift = true, true, true
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			drivertest.Exam(t, &frrBench{newFRR(t), traits})
+		})
+	}
 }
 
 // An frrBench is an FRR being examined, with vtysh behind the driver's back.
-type frrBench struct{ *frrRouter }
+type frrBench struct {
+	*frrRouter
+	traits drivertest.Traits
+}
 
 func (b *frrBench) Open(_ *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
 	cfg := b.cfg()
@@ -26,14 +39,7 @@ func (b *frrBench) Open(_ *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
 	return b.open(cfg, slices.Concat(cohorts...)...)
 }
 
-func (b *frrBench) Traits() drivertest.Traits {
-	return drivertest.Traits{
-		Hops4:       addrs("192.0.2.11", "192.0.2.12", "192.0.2.13"),
-		Hops6:       addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13"),
-		Unreachable: netip.MustParseAddr("10.99.99.99"),
-		ECMP:        true, Foreign: true, Drift: true,
-	}
-}
+func (b *frrBench) Traits() drivertest.Traits { return b.traits }
 
 func (b *frrBench) Plant(t *testing.T, p netip.Prefix, hops []steer.NextHop) { b.put(t, p, hops, "") }
 
