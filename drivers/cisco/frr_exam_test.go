@@ -20,6 +20,7 @@ func TestFRRPassesTheExam(t *testing.T) {
 		"IPv6": {Hops6: addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13")},
 	} {
 		traits.ECMP, traits.Foreign, traits.Drift = true, true, true
+		traits.Many = batchSize + batchSize/5 // a batch and a bit: each costs milliseconds
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			drivertest.Exam(t, &frrBench{newFRR(t), traits})

@@ -44,4 +44,5 @@ type Traits struct {
 	Weights     bool         // and the router keeps their weights
 	Foreign     bool         // the router can tell our routes from others, and Plant works
 	Drift       bool         // Bend and Take work
+	Many        int          // prefixes of a large change; default 300
 }

@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -67,6 +68,9 @@ type exam struct {
 	traits Traits
 	given  int
 }
+
+// many is how many prefixes a large change has.
+func (e *exam) many() int { return cmp.Or(e.traits.Many, 300) }
 
 // A family is IPv4 or IPv6, with next hops.
 type family struct {

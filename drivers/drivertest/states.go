@@ -60,7 +60,7 @@ func everyTransition(t *testing.T, e *exam, f family) {
 }
 
 func manyAtOnce(t *testing.T, e *exam, f family) {
-	prefixes := e.prefixes(f, 300)
+	prefixes := e.prefixes(f, e.many())
 	s := e.sit(t, prefixes...)
 	for _, step := range [][2][]steer.NextHop{{nil, f.to(0)}, {f.to(0), f.to(1)}, {f.to(1), nil}} {
 		var (
@@ -79,7 +79,7 @@ func manyAtOnce(t *testing.T, e *exam, f family) {
 }
 
 func manyInOne(t *testing.T, e *exam, f family) {
-	prefixes := e.prefixes(f, 300)
+	prefixes := e.prefixes(f, e.many())
 	slices.SortFunc(prefixes, steer.ComparePrefix)
 	s := e.sit(t, prefixes...)
 	for _, step := range [][2][]steer.NextHop{{nil, f.to(0)}, {f.to(0), f.to(1)}, {f.to(1), nil}} {
