@@ -2,6 +2,7 @@ package iostest_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"io"
 	"strings"
 	"sync"
@@ -145,4 +146,13 @@ func contains(t *testing.T, text string, parts ...string) {
 			t.Errorf("%q\nis not in\n%q", part, text)
 		}
 	}
+}
+
+// signer is a client's key.
+func signer() ssh.Signer {
+	s, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize)))
+	if err != nil {
+		panic(err)
+	}
+	return s
 }

@@ -9,7 +9,7 @@ import (
 // Faults are what makes a router hard to drive. Each works with every other.
 type Faults struct {
 	// Reaching it.
-	Refuse       int           // so many connections are closed at once: no VTY is free
+	Refuse       int           // so many connections are closed at once, for no VTY is free; -1: all
 	SessionLimit int           // more sessions at a time than this are turned away; 0: no limit
 	Legacy       bool          // only algorithms of old IOS: SHA-1, CBC, ssh-rsa; read by New
 	KeyboardOnly bool          // keyboard-interactive instead of password authentication

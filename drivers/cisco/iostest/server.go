@@ -48,7 +48,7 @@ func newRSAKey() ssh.Signer {
 
 // serve speaks SSH on a connection to its end.
 func (r *Router) serve(raw net.Conn) {
-	if r.takeRefusal() || r.full() && r.d.name != "nxos" {
+	if r.takeRefusal() {
 		raw.Close()
 		return
 	}
@@ -93,17 +93,13 @@ func (r *Router) channels(all *sync.WaitGroup, conn net.Conn, channels <-chan ss
 	}
 }
 
-// full tells whether the session limit is reached.
-func (r *Router) full() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.faults.SessionLimit > 0 && len(r.sessions) >= r.faults.SessionLimit
-}
-
+// track enters a connection in the list, unless there is no VTY for it. NX-OS
+// says so in the session instead.
 func (r *Router) track(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	limit := r.faults.SessionLimit
+	if r.closed || limit > 0 && len(r.conns) >= limit && r.d.name != "nxos" {
 		return false
 	}
 	r.conns[conn] = true

@@ -80,8 +80,9 @@ func (s *session) requests(requests <-chan *ssh.Request) {
 			request.Reply(true, nil)
 		case (request.Type == "shell" || request.Type == "exec") && !started:
 			started = true
+			admitted := s.r.open(s)
 			request.Reply(true, nil)
-			go s.start(execLine(request), done)
+			go s.start(execLine(request), admitted, done)
 		case s.r.now().StrictSSH:
 			s.conn.Close()
 		default:
@@ -104,14 +105,12 @@ func execLine(request *ssh.Request) string {
 }
 
 // start runs the shell, or one line, and closes the connection.
-func (s *session) start(line string, done chan struct{}) {
+func (s *session) start(line string, admitted bool, done chan struct{}) {
 	defer close(done)
-	defer s.conn.Close()
-	defer s.ch.Close()
 	reading := make(chan struct{})
 	go s.read(reading)
 	defer func() { s.ch.Close(); s.conn.Close(); <-reading }()
-	if !s.r.open(s) {
+	if !admitted {
 		s.write("\nCLI session limit reached\n")
 		s.flush()
 		return
