@@ -43,7 +43,7 @@ type Faults struct {
 	Hang int // a session says nothing more after its Nth line is executed; 0: never
 
 	// What routes do.
-	InstallDelay time.Duration // from configuration to forwarding
+	InstallDelay time.Duration // from configuration to forwarding, of routes configured from now on
 	Unreachable  []netip.Addr  // next hops that are never installed
 }
 

@@ -118,7 +118,7 @@ func (r *Router) active(at where) []*route {
 // is.
 func (r *Router) usable(one *route) bool {
 	return one.dist() < 255 && !slices.Contains(r.faults.Unreachable, one.hop) &&
-		time.Since(one.since) >= r.faults.InstallDelay
+		!time.Now().Before(one.ready)
 }
 
 // hops returns the next hops of routes, sorted.

@@ -24,7 +24,7 @@ type route struct {
 	permanent bool
 	multicast bool
 
-	since time.Time // when it was configured
+	ready time.Time // when it may be installed
 }
 
 // where is what a route is looked up by.
@@ -116,10 +116,10 @@ func mask(p netip.Prefix) string { return net.IP(net.CIDRMask(p.Bits(), 32)).Str
 
 // add configures a route. The one it replaces keeps being forwarded by.
 func (r *Router) add(n *route) {
-	n.since = time.Now()
+	n.ready = time.Now().Add(r.faults.InstallDelay)
 	for i, have := range r.routes {
 		if have.same(n) && (!r.opts.Distinct || have.dist() == n.dist()) {
-			n.since = have.since
+			n.ready = have.ready
 			r.routes[i] = n
 			return
 		}

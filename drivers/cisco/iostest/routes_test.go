@@ -146,6 +146,18 @@ func TestAcceptedIsNotInstalled(t *testing.T) {
 	})
 }
 
+func TestAChangeOfOptionsOrOfTheDelayLeavesInstalledWhatIs(t *testing.T) {
+	inBubble(t, iostest.Options{Dialect: "ios"}, func(t *testing.T, r *iostest.Router) {
+		r.Set(line1)
+		r.Change(func(f *iostest.Faults) { f.InstallDelay = time.Minute })
+		r.Set(line1 + " tag 5")
+		hops(t, r, first)
+		if gaps := r.Guard(vip).Gaps; len(gaps) != 0 {
+			t.Errorf("gaps: %v", gaps)
+		}
+	})
+}
+
 func TestAnUnreachableNextHopIsNeverInstalled(t *testing.T) {
 	o := iostest.Options{Dialect: "ios", Faults: iostest.Faults{Unreachable: []netip.Addr{first}}}
 	inBubble(t, o, func(t *testing.T, r *iostest.Router) {
