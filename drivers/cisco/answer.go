@@ -130,15 +130,19 @@ func isEcho(shown, command string) bool {
 	return scrolled && len(tail) >= minTail && strings.HasSuffix(command, tail)
 }
 
-// pager is the words of a pager, and the backspaces that wipe them out.
-var pager = regexp.MustCompile(`[ \t]?--\s?More\s?--[ \t]*[\x08 ]*`)
+// pager is the words of a pager, and what wipes them out: the blanks that follow
+// belong to the next line, which they indent.
+var pager = regexp.MustCompile(`[ \t]?--\s?More\s?--[ \t]?(?:\x08+(?: +\x08+)?)?`)
 
-// answerText is an answer without its prompt, as lines.
+// answerText is an answer as lines, without prompts, which lines of the log bring
+// out again in the middle of it.
 func answerText(raw, prompt string) string {
-	raw = pager.ReplaceAllString(strings.TrimSuffix(raw, prompt), "")
-	lines := strings.Split(raw, "\n")
-	for i, line := range lines {
-		lines[i] = visible(line)
+	prompt = strings.TrimRight(prompt, " ")
+	var lines []string
+	for line := range strings.SplitSeq(pager.ReplaceAllString(raw, ""), "\n") {
+		if line = visible(line); prompt == "" || strings.TrimRight(line, " ") != prompt {
+			lines = append(lines, line)
+		}
 	}
 	return strings.Join(lines, "\n")
 }

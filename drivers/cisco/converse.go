@@ -22,7 +22,7 @@ const (
 // been left.
 func (d *Driver) converse(ctx context.Context, talk func(*session) error) error {
 	d.lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	defer d.publish()
 	err := d.attempt(ctx, talk)
 	if err != nil {
@@ -41,12 +41,14 @@ func (d *Driver) lock() {
 	if interrupt := d.interrupt.Load(); interrupt != nil {
 		(*interrupt)()
 	}
-	d.mu.Lock()
+	d.turn <- struct{}{}
 	d.waiting.Add(-1)
 	if d.timer != nil {
 		d.timer.Stop()
 	}
 }
+
+func (d *Driver) unlock() { <-d.turn }
 
 // attempt talks in the session that is open, if it still lives.
 func (d *Driver) attempt(ctx context.Context, talk func(*session) error) error {
@@ -112,8 +114,8 @@ func (d *Driver) rest() {
 
 // background saves, if that is due, or leaves a session that nobody uses.
 func (d *Driver) background() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.turn <- struct{}{}
+	defer d.unlock()
 	defer d.publish()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

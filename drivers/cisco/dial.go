@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/skeema/knownhosts"
@@ -218,7 +220,7 @@ func advise(cfg topology.Cisco, err error) error {
 		return fmt.Errorf("%w; an old router may need legacy_algorithms: true", err)
 	case strings.Contains(text, "unable to authenticate"):
 		return fmt.Errorf("the router refuses key_file and password: %w", err)
-	case strings.Contains(text, "EOF"), strings.Contains(text, "connection reset"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("the router hangs up: are all of its terminal lines (VTYs) taken, or is this address not allowed? %w", err)
 	}
 	return err

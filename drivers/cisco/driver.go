@@ -19,7 +19,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,12 +50,12 @@ type Driver struct {
 	dir    string
 	log    *slog.Logger
 
-	waiting   atomic.Int32                       // for mu, with something more urgent than what goes on in the background
+	waiting   atomic.Int32                       // for a turn, with something more urgent than what goes on in the background
 	interrupt atomic.Pointer[context.CancelFunc] // of that
 
 	info atomic.Pointer[drivers.Info]
 
-	mu      sync.Mutex // guards what follows
+	turn    chan struct{} // full while one has its turn with what follows
 	saver   saver
 	session *session // nil if none is open
 	timer   *time.Timer
@@ -69,7 +68,7 @@ type Driver struct {
 func Open(router topology.Router, site *topology.Site, options Options) *Driver {
 	d := &Driver{
 		name: router.Name, cfg: *router.Cisco, author: newAuthor(*router.Cisco, site),
-		dial: options.Dial, dir: options.Directory, log: options.Log,
+		turn: make(chan struct{}, 1), dial: options.Dial, dir: options.Directory, log: options.Log,
 		state: drivers.Session{Peer: address(*router.Cisco), State: "not tried", Well: true},
 	}
 	if d.dial == nil {
@@ -126,7 +125,7 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	todo := steer.Prefixes(changes)
 	var done []*move
 	err := d.converse(ctx, func(s *session) error {
-		e := &editor{session: s}
+		e := newEditor(s)
 		defer func() { d.noteBlind(e.blind) }()
 		var have map[netip.Prefix][]line
 		for batch, again := range batches(changes) {
@@ -250,7 +249,7 @@ func (d *Driver) noteBlind(why error) {
 // Close implements drivers.Driver. It leaves the router in good order.
 func (d *Driver) Close() error {
 	d.lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.closed = true
 	d.hangUp("closed")
 	return nil

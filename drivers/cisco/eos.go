@@ -9,6 +9,7 @@ import (
 func eos() *dialect {
 	return &dialect{
 		screen: []string{"terminal length 0", "terminal width 32767", "terminal no monitor"},
+		do:     "do ",
 		read:   []string{"show running-config | include ^ip route|^ipv6 route"},
 		write: func(l line) string {
 			return verb(l) + " " + inVRF(l.vrf) + l.prefix.String() + " " + l.via.String() + options(l, "distance", "tag", "name")

@@ -154,7 +154,7 @@ func parseConfig(text string) []line {
 		trimmed := strings.TrimLeft(raw, " ")
 		indent := len(raw) - len(trimmed)
 		trimmed = strings.TrimSpace(trimmed)
-		if trimmed == "" || trimmed[0] == '!' || trimmed[0] == '%' {
+		if trimmed == "" || trimmed[0] == '!' || trimmed[0] == '%' || syslogLine.MatchString(trimmed) {
 			continue
 		}
 		blocks = enclosing(blocks, indent)

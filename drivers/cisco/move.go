@@ -18,14 +18,23 @@ const (
 	// forwarding table; installEvery is between two questions.
 	installLimit = 5 * time.Second
 	installEvery = 20 * time.Millisecond
+	// lateLimit is that of a route that takes over when better ones are removed:
+	// it was there before, and there is nothing else meanwhile.
+	lateLimit = time.Second
+	// blindWait is in place of that where the router may not be asked.
+	blindWait = time.Second
 )
 
 // An editor makes moves in a session.
 type editor struct {
 	*session
 	context []string // that it has entered in configuration mode
+	do      string   // before a show command in configuration mode
 	blind   error    // why the router does not say what it forwards by; nil if it does
 }
+
+// newEditor returns an editor that has entered nothing yet.
+func newEditor(s *session) *editor { return &editor{session: s, do: s.dialect.do} }
 
 // make makes the moves of one batch: adds, waits until the router forwards by
 // what was added, removes. What goes wrong with one prefix is in its move; an
@@ -39,7 +48,7 @@ func (e *editor) make(ctx context.Context, moves []*move) error {
 	if err := e.configure(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context, []*move) error{e.add, e.awaitFirst, e.takeBack, e.remove, e.awaitLast} {
+	for _, step := range []func(context.Context, []*move) error{e.add, e.awaitFirst, e.takeBack, e.remove, e.awaitLast, e.putBack} {
 		if err := step(ctx, moves); err != nil {
 			return err
 		}
@@ -176,19 +185,19 @@ func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error
 
 // awaitFirst waits until the router forwards by all that was added.
 func (e *editor) awaitFirst(ctx context.Context, moves []*move) error {
-	return e.await(ctx, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || m.late }))
+	return e.await(ctx, installLimit, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || m.late }))
 }
 
 // awaitLast waits until the router forwards by what it could not use before
 // better routes were removed.
 func (e *editor) awaitLast(ctx context.Context, moves []*move) error {
-	return e.await(ctx, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || !m.late }))
+	return e.await(ctx, lateLimit, slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return !m.busy() || len(m.await) == 0 || !m.late }))
 }
 
 // await waits until the router forwards by the next hops of all of the moves.
-func (e *editor) await(ctx context.Context, left []*move) error {
-	deadline := time.Now().Add(installLimit)
-	for {
+func (e *editor) await(ctx context.Context, patience time.Duration, left []*move) error {
+	deadline := time.Now().Add(patience)
+	for len(left) > 0 {
 		var missing []*move
 		for _, m := range left {
 			done, err := e.forwards(ctx, m)
@@ -200,7 +209,7 @@ func (e *editor) await(ctx context.Context, left []*move) error {
 			}
 		}
 		if left = missing; len(left) == 0 {
-			return nil
+			return e.trustBlindly(ctx)
 		}
 		if !time.Now().Before(deadline) {
 			break
@@ -212,14 +221,28 @@ func (e *editor) await(ctx context.Context, left []*move) error {
 		}
 	}
 	for _, m := range left {
-		m.err = m.notInstalled()
+		m.err = m.notInstalled(patience)
 	}
 	return nil
 }
 
+// trustBlindly gives a router that does not say what it forwards by the time to
+// do it.
+func (e *editor) trustBlindly(ctx context.Context) error {
+	if e.blind == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(blindWait):
+		return nil
+	}
+}
+
 // notInstalled says that the router does not use what it took.
-func (m *move) notInstalled() error {
-	text := fmt.Sprintf("the router took %s and does not forward by it after %s: is it reachable, is there a better route?", addresses(m.await), installLimit)
+func (m *move) notInstalled(patience time.Duration) error {
+	text := fmt.Sprintf("the router took %s and does not forward by it after %s: is it reachable, is there a better route?", addresses(m.await), patience)
 	if m.said != "" {
 		text += fmt.Sprintf(" It said %q.", m.said)
 	}
@@ -240,7 +263,7 @@ func (e *editor) forwards(ctx context.Context, m *move) (bool, error) {
 	if e.blind != nil {
 		return true, nil
 	}
-	r, err := e.exec(ctx, e.dialect.do+e.dialect.show(e.cfg.VRF, m.prefix))
+	r, err := e.lookUp(ctx, m.prefix)
 	if err != nil {
 		return false, err
 	}
@@ -253,6 +276,23 @@ func (e *editor) forwards(ctx context.Context, m *move) (bool, error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// lookUp asks what the router forwards a prefix by. Releases differ in whether
+// such a question in configuration mode needs a word before it.
+func (e *editor) lookUp(ctx context.Context, prefix netip.Prefix) (*reply, error) {
+	question := e.dialect.show(e.cfg.VRF, prefix)
+	r, err := e.exec(ctx, e.do+question)
+	if err != nil || r.refusal() == nil || notThere.MatchString(r.text) {
+		return r, err
+	}
+	other := map[string]string{"": "do ", "do ": ""}[e.do]
+	again, err := e.exec(ctx, other+question)
+	if err != nil || again.refusal() != nil && !notThere.MatchString(again.text) {
+		return r, err
+	}
+	e.do = other
+	return again, nil
 }
 
 func all[T any](items []T, holds func(T) bool) bool {
@@ -301,6 +341,7 @@ func (e *editor) remove(ctx context.Context, moves []*move) error {
 			if r.refusal() != nil {
 				break
 			}
+			m.removed = append(m.removed, l)
 		}
 	}
 	if len(typed) == 0 {
@@ -315,4 +356,28 @@ func (e *editor) remove(ctx context.Context, moves []*move) error {
 		}
 	}
 	return e.commit(ctx, moves)
+}
+
+// putBack types again what was removed for routes that were to take over and did
+// not.
+func (e *editor) putBack(ctx context.Context, moves []*move) error {
+	undone := false
+	for _, m := range moves {
+		if m.err == nil || !m.late {
+			continue
+		}
+		for _, l := range slices.Backward(m.removed) {
+			if _, err := e.enter(ctx, command{l.context, l.text}); err != nil {
+				return err
+			}
+			undone = true
+		}
+	}
+	if !undone {
+		return nil
+	}
+	if err := e.sync(ctx); err != nil {
+		return err
+	}
+	return e.commit(ctx, nil)
 }

@@ -20,10 +20,11 @@ type move struct {
 	late   bool         // or afterwards, where the router uses them only when better ones are gone
 	remove []line       // as the router printed them
 
-	have  []line // before
-	added []line // so far
-	said  string // what the router said to a line that it took
-	err   error  // why it stopped
+	have    []line // before
+	added   []line // so far
+	removed []line
+	said    string // what the router said to a line that it took
+	err     error  // why it stopped
 }
 
 // errForeign is the refusal of a prefix that somebody else has routes for.

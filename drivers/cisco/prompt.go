@@ -12,6 +12,10 @@ var (
 	// configPrompt is the prompt of configuration mode, of any name: some routers
 	// shorten the name there, and a prompt that the operator has set is not used.
 	configPrompt = `[^\r\n]{0,80}\(conf[^()\r\n]{0,60}\)# ?`
+	// logged is lines of the log behind a prompt, which some routers do not bring
+	// out again.
+	logged = `(?:[\r\n]+[^\r\n]*` + syslogLine.String() + `[^\r\n]*)*[\r\n]*`
+
 	passwordLike = regexp.MustCompile(`(?i)(?:^|[\r\n])[^\r\n]{0,60}(?:password|passcode)[^\r\n]{0,20}: ?$`)
 )
 
@@ -26,7 +30,7 @@ const (
 // exec mode is known.
 func waiting(prompt string) *regexp.Regexp {
 	prompt = string([]rune(prompt)) // expressions are UTF-8, and match what is none as U+FFFD
-	return regexp.MustCompile(`(?:^|[\r\n])(?P<` + kindPrompt + `>` + regexp.QuoteMeta(prompt) + ` ?|` + configPrompt + `)$` +
+	return regexp.MustCompile(`(?:^|[\r\n])(?P<` + kindPrompt + `>` + regexp.QuoteMeta(prompt) + ` ?|` + configPrompt + `)` + logged + `$` +
 		`|(?P<` + kindPager + `>--\s?[Mm]ore\s?-- ?)$` +
 		`|(?P<` + kindQuestion + `>[^\r\n]{0,200}(?:` +
 		`\[confirm\]|\[y(?:es)?/n(?:o)?\]:?|\((?:y|yes)/(?:n|no)(?:/cancel)?\)(?:\??:?|\? ?\[\w+\]:?)|\?? ?\[(?:no|yes|cancel)\]:?|\[startup-config\]\?` +

@@ -17,8 +17,11 @@ const (
 	// maxAnswer bounds the answer to one command, in bytes: the static routes of a
 	// hundred thousand prefixes fit.
 	maxAnswer = 16 << 20
-	// lookEvery is how often goexpect looks for data whose arrival it missed.
-	lookEvery = time.Millisecond
+	// lookEvery is how often goexpect looks whether the output has ended.
+	lookEvery = 50 * time.Millisecond
+	// nudgeAfter is when goexpect is told once more that there is data: it misses
+	// the news while it looks at what came before.
+	nudgeAfter = time.Millisecond
 	// forever is a time-out that never comes: waits end by deadline, below. That
 	// of goexpect starts anew with each byte.
 	forever = 365 * 24 * time.Hour
@@ -142,6 +145,7 @@ type output struct {
 	room    int   // bytes until the answer is too long
 	err     error // why there is no more
 	drained bool  // and it has been said to the reader
+	nudge   bool  // the reader is to be told of nothing
 }
 
 func newOutput(from io.Reader) *output {
@@ -205,20 +209,34 @@ func (o *output) stop(err error) error {
 	return err
 }
 
-// Read implements io.Reader for goexpect.
+// Read implements io.Reader for goexpect. It may return nothing, without an
+// error: goexpect then looks at what it has.
 func (o *output) Read(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.data) == 0 && o.err == nil {
+	for len(o.data) == 0 && o.err == nil && !o.nudge {
 		o.arrived.Wait()
 	}
-	if len(o.data) == 0 {
+	switch {
+	case len(o.data) > 0:
+		n := copy(p, o.data)
+		o.data = o.data[n:]
+		time.AfterFunc(nudgeAfter, o.tellAgain)
+		return n, nil
+	case o.nudge:
+		o.nudge = false
+		return 0, nil
+	default:
 		o.drained = true
 		return 0, io.EOF
 	}
-	n := copy(p, o.data)
-	o.data = o.data[n:]
-	return n, nil
+}
+
+func (o *output) tellAgain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.nudge = true
+	o.arrived.Broadcast()
 }
 
 // open is goexpect's check: true until all that came has been read, since what
