@@ -105,6 +105,12 @@ func TestNetworkScriptsAndWickedFindTheVIPs(t *testing.T) {
 				}
 				checkRules(t, system, stock, files(t, root), vips)
 			}
+			if out, code := combined(t, "sh", "loopback-setup", "--root", root, "--remove"); code != 0 {
+				t.Fatal(out)
+			}
+			if left := files(t, root); !stock && len(left) > 0 {
+				t.Errorf("%s: removed, it left %v", system, left)
+			}
 		}
 	}
 }
