@@ -67,24 +67,31 @@ func readCheck(name CheckName, c cursor) (Check, bool) {
 	return check, ok
 }
 
-// readTimes reads interval, fast_interval and timeout, which belong together.
-// A default follows a shorter interval that the file gives.
+// readTimes reads the intervals and timeout, which belong together. A default
+// follows the interval that the file gives.
 func readTimes(check *Check, f fields) bool {
 	ok := setDuration(f, "interval", &check.Interval, minInterval, maxInterval)
 	check.FastInterval = min(check.FastInterval, check.Interval)
 	check.Timeout = min(check.Timeout, check.Interval)
+	check.StandbyInterval = max(check.StandbyInterval, check.Interval)
 	fast := setDuration(f, "fast_interval", &check.FastInterval, minInterval, maxInterval)
+	standby := setDuration(f, "standby_interval", &check.StandbyInterval, minInterval, maxInterval)
 	limit := setDuration(f, "timeout", &check.Timeout, minTimeout, maxInterval)
 	if ok && fast && check.FastInterval > check.Interval {
 		f.values["fast_interval"].value.problem("fast_interval %s is longer than interval %s", plain(check.FastInterval), plain(check.Interval))
 		fast = false
+	}
+	if ok && standby && check.StandbyInterval < check.Interval {
+		f.values["standby_interval"].value.problem("standby_interval %s is shorter than interval %s: what carries traffic is checked at least as often as what does not",
+			plain(check.StandbyInterval), plain(check.Interval))
+		standby = false
 	}
 	if ok && limit && check.Timeout > check.Interval {
 		f.values["timeout"].value.problem("timeout %s is longer than interval %s: a check would still run when the next starts",
 			plain(check.Timeout), plain(check.Interval))
 		limit = false
 	}
-	return ok && fast && limit
+	return ok && fast && standby && limit
 }
 
 // readKind reads the one key that says how to probe.

@@ -23,6 +23,8 @@ func defaultCheck(name CheckName) Check {
 		Fall:         3,
 		Through:      ThroughVIP,
 		Watch:        true,
+
+		StandbyInterval: 10 * time.Second,
 	}
 }
 

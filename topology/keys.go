@@ -34,7 +34,7 @@ func (o object) keys() []string {
 	case serverObject:
 		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
-		return slices.Concat(checkKinds(), []string{"interval", "fast_interval", "timeout", "rise", "fall", "through", "watch"})
+		return slices.Concat(checkKinds(), []string{"interval", "fast_interval", "standby_interval", "timeout", "rise", "fall", "through", "watch"})
 	case httpObject:
 		return []string{"port", "method", "path", "host", "headers", "status", "body", "keep_alive"}
 	case httpsObject:

@@ -32,6 +32,8 @@ func TestShortestFile(t *testing.T) {
 			Fall:         3,
 			Through:      ThroughVIP,
 			Watch:        true,
+
+			StandbyInterval: 10 * time.Second,
 		}},
 		VIPs: []VIP{{
 			Prefix:    netip.MustParsePrefix("203.0.113.32/27"),
@@ -94,9 +96,10 @@ func TestChecks(t *testing.T) {
 		{`{tcp: 25, interval: 1m, fast_interval: 2s, timeout: 10s, rise: 5, fall: 1, through: address, watch: false}`,
 			func(c *Check) {
 				c.TCP = &TCP{25}
-				c.Interval, c.FastInterval, c.Timeout = time.Minute, 2*time.Second, 10*time.Second
+				c.Interval, c.FastInterval, c.StandbyInterval, c.Timeout = time.Minute, 2*time.Second, time.Minute, 10*time.Second
 				c.Rise, c.Fall, c.Through, c.Watch = 5, 1, ThroughAddress, false
 			}},
+		{`{tcp: 25, standby_interval: 1s}`, func(c *Check) { c.TCP, c.StandbyInterval = &TCP{25}, time.Second }},
 		// A short interval shortens the defaults that may not exceed it.
 		{`{tcp: 25, interval: 100ms}`, func(c *Check) {
 			c.TCP = &TCP{25}

@@ -154,7 +154,7 @@ func checkPromises(t *testing.T, site *Site) {
 		}
 	}
 	for _, check := range site.Checks {
-		if check.Timeout <= 0 || check.Timeout > check.Interval || check.FastInterval <= 0 || check.FastInterval > check.Interval {
+		if check.Timeout <= 0 || check.Timeout > check.Interval || check.FastInterval <= 0 || check.FastInterval > check.Interval || check.StandbyInterval < check.Interval {
 			t.Errorf("times of %+v", check)
 		}
 	}
@@ -267,11 +267,14 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		Name:         name,
 		Interval:     interval,
 		FastInterval: drawDuration(t, minInterval, interval),
-		Timeout:      drawDuration(t, minTimeout, interval),
-		Rise:         rapid.IntRange(1, 100).Draw(t, "rise"),
-		Fall:         rapid.IntRange(1, 100).Draw(t, "fall"),
-		Through:      rapid.SampledFrom([]Through{ThroughVIP, ThroughAddress}).Draw(t, "through"),
-		Watch:        rapid.Bool().Draw(t, "watch"),
+
+		StandbyInterval: drawDuration(t, interval, maxInterval),
+
+		Timeout: drawDuration(t, minTimeout, interval),
+		Rise:    rapid.IntRange(1, 100).Draw(t, "rise"),
+		Fall:    rapid.IntRange(1, 100).Draw(t, "fall"),
+		Through: rapid.SampledFrom([]Through{ThroughVIP, ThroughAddress}).Draw(t, "through"),
+		Watch:   rapid.Bool().Draw(t, "watch"),
 	}
 	port := rapid.Uint16Range(1, 65535).Draw(t, "port")
 	switch rapid.IntRange(0, 2).Draw(t, "kind") {

@@ -115,10 +115,15 @@ type Check struct {
 	Interval     time.Duration // between starts of checks; default 1s
 	FastInterval time.Duration // the same while a verdict is in doubt; default 200ms, at most Interval
 	Timeout      time.Duration // hard limit of one check; default 500ms, at most Interval
-	Rise         int           // consecutive successes before up; default 2
-	Fall         int           // consecutive failures before down; default 3
-	Through      Through       // default vip
-	Watch        bool          // hold an idle connection that tells of a dead process; default true; never for ICMP
+
+	// StandbyInterval is between starts of checks of servers that are up and carry no
+	// traffic of the VIP; default 10s, or Interval if that is longer; at least Interval.
+	StandbyInterval time.Duration
+
+	Rise    int     // consecutive successes before up; default 2
+	Fall    int     // consecutive failures before down; default 3
+	Through Through // default vip
+	Watch   bool    // hold an idle connection that tells of a dead process; default true; never for ICMP
 }
 
 // Through says to which address a check is sent.

@@ -76,6 +76,7 @@ func (w *writer) check(check Check) {
 	}
 	w.line(2, "interval: %s", check.Interval)
 	w.line(2, "fast_interval: %s", check.FastInterval)
+	w.line(2, "standby_interval: %s", check.StandbyInterval)
 	w.line(2, "timeout: %s", check.Timeout)
 	w.line(2, "rise: %d", check.Rise)
 	w.line(2, "fall: %d", check.Fall)

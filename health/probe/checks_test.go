@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -93,6 +95,32 @@ func TestAServerWithoutTheVIPTimesOut(t *testing.T) {
 		late := "timeout after 200ms (" + kind + ")"
 		if want := []string{"", late, "", late}; !slices.Equal(got, want) {
 			t.Errorf("failures %q, want %q", got, want)
+		}
+	}
+}
+
+func TestACheckOnRequestTellsALostAliasFromALostServer(t *testing.T) {
+	l := newLAN(t, 3)
+	for _, n := range l.servers[:2] {
+		l.serve(n, says("ok"))
+	}
+	l.run(l.servers[1], "ip addr del 203.0.113.33/32 dev lo; ip -6 addr del 2001:db8:f::1/128 dev lo")
+	l.run(l.servers[2], "ip link set eth0 down")
+	r := l.prober()
+	const alias = "it answers at its own address: no loopback alias?"
+	for kind, check := range map[string]topology.Check{"http": {HTTP: &topology.HTTP{}}, "icmp": {ICMP: &topology.ICMP{}}} {
+		r.set(l.site(manual(check)))
+		for _, vip := range []netip.Prefix{vip4, vip6} {
+			for forwards, want := range map[string][]string{"0": {"", alias, ""}, "1": {"", alias, ""}} {
+				l.run(l.servers[1], "sysctl -qw net.ipv4.ip_forward="+forwards+" net.ipv6.conf.all.forwarding="+forwards)
+				var got []string
+				for _, result := range r.Check(t.Context(), []health.Target{web(1, vip), web(2, vip), web(3, vip)}) {
+					got = append(got, result.Hint)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s to %s, ip_forward %s: hints %q, want %q", kind, vip, forwards, got, want)
+				}
+			}
 		}
 	}
 }

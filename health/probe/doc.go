@@ -2,7 +2,7 @@
 // echoes servers, listens to the kernel, and reports what it notices as
 // health.News. It decides nothing; verdicts are health.Board's.
 //
-//	check   one request with a hard deadline, every Interval, or FastInterval in doubt
+//	check   one request with a hard deadline, every Interval; FastInterval in doubt, StandbyInterval of standbys
 //	watch   an idle TCP connection; when it closes, Fall checks back to back at once
 //	alive   an ICMP echo to each server address, all on one socket per family
 //	links   the kernel's word that a link is down

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -170,6 +171,8 @@ func help(role string) {
 		err = benchChecker(strings.TrimPrefix(role, "check ") == "keep_alive")
 	case role == "idle", role == "idle fast":
 		err = idleProber(role == "idle fast")
+	case role == "alike", role == "standbys":
+		err = wideProber(role == "alike")
 	case strings.HasPrefix(role, "without"):
 		err = poorProber(strings.Fields(role)[1:])
 	default:
@@ -262,5 +265,5 @@ func benchChecker(keepAlive bool) error {
 			Tiers: []topology.Tier{{Servers: []topology.ServerName{"web1"}}},
 		})
 	}
-	return probeUntilKilled(site)
+	return probeUntilKilled(site, func(health.Target) bool { return true })
 }

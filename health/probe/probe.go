@@ -191,16 +191,16 @@ func (p *Prober) deliver(r health.Result) {
 	}
 }
 
-// Hurry sets a target's pace: its verdict is in doubt, which asks for the
-// check's FastInterval, or not. A new target is in doubt. Targets that are not
-// probed are ignored: they may just have been removed. It is cheap and never
+// Pace says how often a target is checked; a new one fast. One that is checked
+// more often from now on is checked at once, if by that it is due. Targets that are
+// not probed are ignored: they may just have been removed. It is cheap and never
 // waits.
-func (p *Prober) Hurry(target health.Target, doubt bool) {
+func (p *Prober) Pace(target health.Target, pace health.Pace) {
 	p.mu.RLock()
 	t := p.targets[target]
 	p.mu.RUnlock()
 	if t != nil {
-		t.hurry(doubt)
+		t.setPace(pace)
 	}
 }
 
@@ -214,70 +214,6 @@ func (p *Prober) Use(target health.Target, address netip.Addr) {
 	p.mu.RUnlock()
 	if t != nil {
 		t.inUse.Store(&address)
-	}
-}
-
-// maxAtOnce is how many targets Check checks at the same time.
-const maxAtOnce = 64
-
-// Check checks the targets once, now, and returns results in their order. It
-// uses connections of its own and sends no news. When ctx ends first, what is
-// not done fails and says so.
-func (p *Prober) Check(ctx context.Context, targets []health.Target) []health.Result {
-	results := make([]health.Result, len(targets))
-	slots := make(chan struct{}, maxAtOnce)
-	var all sync.WaitGroup
-	for i, key := range targets {
-		slots <- struct{}{}
-		all.Go(func() {
-			results[i] = p.checkOnce(ctx, key)
-			<-slots
-		})
-	}
-	all.Wait()
-	return results
-}
-
-func (p *Prober) checkOnce(ctx context.Context, key health.Target) health.Result {
-	p.mu.RLock()
-	t := p.targets[key]
-	if t != nil {
-		p.checks.Add(1) // before Close can wait: it takes the targets away first
-	}
-	p.mu.RUnlock()
-	if t == nil {
-		return health.Result{Target: key, Started: time.Now(), Failure: "not checked: no such target"}
-	}
-	defer p.checks.Done()
-	return p.once(ctx, t.plan, t.used())
-}
-
-// once makes one round, beside the target's own checks.
-func (p *Prober) once(ctx context.Context, plan plan, inUse netip.Addr) health.Result {
-	results := make(chan health.Result, 1)
-	ended := make(chan struct{})
-	t := newTarget(p, plan, nil)
-	t.inUse.Store(&inUse)
-	t.deliver = func(r health.Result) {
-		results <- r
-		t.stop(ended)
-	}
-	began := time.Now()
-	p.loop.post(t.round)
-	stop := context.AfterFunc(ctx, func() {
-		p.loop.post(func() {
-			if t.stopping == nil {
-				t.stop(ended)
-			}
-		})
-	})
-	defer stop()
-	<-ended
-	select {
-	case result := <-results:
-		return result
-	default:
-		return health.Result{Target: plan.target, Started: began, Took: time.Since(began), Failure: "check broken off: " + context.Cause(ctx).Error()}
 	}
 }
 

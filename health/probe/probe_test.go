@@ -29,6 +29,35 @@ func TestACheckThroughTheVIPReachesTheChosenServer(t *testing.T) {
 	}
 }
 
+func TestAStandbyIsCheckedAtItsOwnPaceAndAtOnceWhenItGetsTraffic(t *testing.T) {
+	l := newLAN(t, 2)
+	for _, server := range l.servers {
+		l.serve(server, says("ok"))
+	}
+	r := l.prober()
+	r.set(l.site(topology.Check{HTTP: &topology.HTTP{}, Interval: 20 * time.Millisecond, FastInterval: 20 * time.Millisecond, StandbyInterval: never}))
+	carries, standby := web(1, vip4), web(2, vip4)
+	r.result(standby, "first result", passes)
+	r.Pace(carries, health.Regular)
+	r.Pace(standby, health.Slow)
+	began := time.Now()
+	started := 0 // of the standby; one may have been about to
+	for n := 0; n < 20; {
+		switch result := r.next("result", func(n health.News) bool { _, ok := n.(health.Result); return ok }).(health.Result); {
+		case result.Target == carries:
+			n++
+		case result.Target == standby && result.Started.After(began):
+			if started++; started > 1 {
+				t.Fatalf("the standby was checked %s after it became one", result.Started.Sub(began))
+			}
+		}
+	}
+	r.Pace(standby, health.Regular)
+	for range 3 {
+		r.result(standby, "result once it has traffic", passes)
+	}
+}
+
 func TestEveryKindOfCheckPassesOnAHealthyServer(t *testing.T) {
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))

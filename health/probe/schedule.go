@@ -1,24 +1,28 @@
 package probe
 
-import "time"
+import (
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
 
 // A schedule says when the checks of one target start. It is pure: random is
 // the only outside, and gives a number in [0, 1).
 type schedule struct {
-	interval time.Duration
-	fast     time.Duration
-	random   func() float64
+	check  topology.Check // its intervals
+	random func() float64
 
 	began   time.Time // the last check's start
 	ended   time.Time // the last check's end
-	settled bool      // the interval, not the fast one, was used last
-	calm    float64   // the next pause by interval, as a share of it
+	settled bool      // another interval than the fast one was used last
+	calm    float64   // the next pause by another interval, as a share of it
 }
 
 // first is when the first check starts: soon, so that a verdict is known soon,
 // but not all targets at once.
 func (s *schedule) first(now time.Time) time.Time {
-	return now.Add(time.Duration(s.random() * float64(s.fast)))
+	return now.Add(time.Duration(s.random() * float64(s.check.FastInterval)))
 }
 
 // checked notes a check.
@@ -34,13 +38,14 @@ func (s *schedule) checked(began, ended time.Time) {
 }
 
 // next is when the check after that starts: a pause after the last one's
-// start, but not before its end. Calling it again, with another doubt, is fine.
-func (s *schedule) next(doubt bool) time.Time {
-	pause := time.Duration(s.calm * float64(s.interval))
-	if doubt {
-		pause = s.fast
+// start, but not before its end. Calling it again, with another pace, is fine: who
+// was slow and is not any more is checked at once if that is due by now.
+func (s *schedule) next(pace health.Pace) time.Time {
+	pause := time.Duration(s.calm * float64(s.interval(pace)))
+	if pace == health.Fast {
+		pause = s.check.FastInterval
 	} else if !s.settled {
-		pause = max(pause, s.fast)
+		pause = max(pause, s.check.FastInterval)
 	}
 	if next := s.began.Add(pause); next.After(s.ended) {
 		return next
@@ -48,5 +53,17 @@ func (s *schedule) next(doubt bool) time.Time {
 	return s.ended
 }
 
-// start notes that a check starts now, paced with or without doubt.
-func (s *schedule) start(doubt bool) { s.settled = !doubt }
+// interval is what lies between the starts of checks at that pace.
+func (s *schedule) interval(pace health.Pace) time.Duration {
+	switch pace {
+	case health.Fast:
+		return s.check.FastInterval
+	case health.Slow:
+		return s.check.StandbyInterval
+	default:
+		return s.check.Interval
+	}
+}
+
+// start notes that a check starts now, at that pace.
+func (s *schedule) start(pace health.Pace) { s.settled = pace != health.Fast }

@@ -14,17 +14,17 @@ import (
 const maxVoid = 3
 
 // A target checks one health.Target at its pace, in rounds: one check of each
-// aim. The loop uses it, except for hurry.
+// aim. The loop uses it, except for setPace.
 type target struct {
 	plan
-	prober  *Prober
-	deliver func(health.Result) // takes a round's result
-	doubt   atomic.Bool
-	inUse   atomic.Pointer[netip.Addr] // by which routers reach the server; nil if that is not known
-	pace    schedule
-	timer   timer // resting: the next round; checking: the time is up
-	spots   map[netip.Addr]*spot
-	watches []*watch
+	prober   *Prober
+	deliver  func(health.Result)        // takes a round's result
+	pace     atomic.Uint32              // a health.Pace; the zero value is Fast: nothing is known yet
+	inUse    atomic.Pointer[netip.Addr] // by which routers reach the server; nil if that is not known
+	schedule schedule
+	timer    timer // resting: the next round; checking: the time is up
+	spots    map[netip.Addr]*spot
+	watches  []*watch
 
 	// The round in progress, while pending > 0:
 	began   time.Time
@@ -43,10 +43,9 @@ type target struct {
 func newTarget(p *Prober, plan plan, deliver func(health.Result)) *target {
 	t := &target{
 		plan: plan, prober: p, deliver: deliver, spots: map[netip.Addr]*spot{},
-		pace: schedule{interval: plan.check.Interval, fast: plan.check.FastInterval, random: rand.Float64},
+		schedule: schedule{check: plan.check, random: rand.Float64},
 	}
 	t.timer.fire = t.due
-	t.doubt.Store(true) // nothing is known yet
 	return t
 }
 
@@ -57,7 +56,7 @@ func (t *target) start() {
 			t.watches = append(t.watches, newWatch(t, i, port))
 		}
 	}
-	t.prober.loop.arm(&t.timer, t.pace.first(time.Now()))
+	t.prober.loop.arm(&t.timer, t.schedule.first(time.Now()))
 }
 
 // stop ends the target; ended is closed when that is done.
@@ -82,13 +81,13 @@ func (t *target) end() {
 	close(t.stopping)
 }
 
-// hurry sets the pace. Any goroutine may call it; it never waits.
-func (t *target) hurry(doubt bool) {
-	if t.doubt.Swap(doubt) == doubt {
+// setPace may be called by any goroutine; it never waits.
+func (t *target) setPace(pace health.Pace) {
+	if t.pace.Swap(uint32(pace)) == uint32(pace) {
 		return
 	}
 	t.prober.loop.post(func() {
-		if t.stopping == nil && t.pending == 0 && !t.pace.began.IsZero() {
+		if t.stopping == nil && t.pending == 0 && !t.schedule.began.IsZero() {
 			t.rest()
 		}
 	})
@@ -103,14 +102,13 @@ func (t *target) used() netip.Addr {
 	return netip.Addr{}
 }
 
+// wanted is the pace at which to check.
+func (t *target) wanted() health.Pace { return health.Pace(t.pace.Load()) }
+
 // rest waits for the next round.
 func (t *target) rest() {
-	doubt := t.doubt.Load()
-	grain := t.check.Interval / 20
-	if doubt {
-		grain = t.check.FastInterval / 20
-	}
-	t.prober.loop.armAbout(&t.timer, t.pace.next(doubt), grain)
+	pace := t.wanted()
+	t.prober.loop.armAbout(&t.timer, t.schedule.next(pace), t.schedule.interval(pace)/20)
 }
 
 // due is called by the timer.
@@ -125,7 +123,7 @@ func (t *target) due() {
 		t.prober.loop.arm(&t.timer, time.Now().Add(t.check.FastInterval))
 		return
 	}
-	t.pace.start(t.doubt.Load())
+	t.schedule.start(t.wanted())
 	t.round()
 }
 
@@ -227,7 +225,7 @@ func (t *target) report(err error) {
 			t.prober.auditSoon()
 		}
 	}
-	t.pace.checked(t.began, t.began.Add(result.Took))
+	t.schedule.checked(t.began, t.began.Add(result.Took))
 	t.deliver(result)
 	if t.burst > 0 {
 		t.burst--

@@ -29,7 +29,7 @@ func TestAKilledServerGivesFallFailuresAtOnce(t *testing.T) {
 			for range 4 { // by then the watch holds its connection
 				r.result(target, "pass", passes)
 			}
-			r.Hurry(target, false)
+			r.Pace(target, health.Regular)
 			if err := server.Process.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}

@@ -290,6 +290,7 @@ type CheckResult struct {
 	Check   string  `json:"check"`
 	OK      bool    `json:"ok"`
 	Failure string  `json:"failure,omitempty"`
+	Hint    string  `json:"hint,omitempty"` // what may be behind Failure: a VIP that its server's loopback lacks
 	TookMs  float64 `json:"took_ms"`
 }
 

@@ -40,8 +40,8 @@ const newsAtOnce = 1024
 type Prober interface {
 	// Set makes site what is probed. An error leaves the former site probed.
 	Set(site *topology.Site) error
-	// Hurry says whether a target's verdict is in doubt. It does not wait.
-	Hurry(target health.Target, doubt bool)
+	// Pace says how often a target is checked from now on. It does not wait.
+	Pace(target health.Target, pace health.Pace)
 	// Use says by which of its addresses a target's server is reached; the zero
 	// Addr for none. It does not wait.
 	Use(target health.Target, address netip.Addr)
@@ -81,8 +81,9 @@ type Controller struct {
 	config   api.Config
 	prober   Prober
 	board    *health.Board
-	doubt    map[health.Target]bool
-	inUse    map[health.Target]netip.Addr // as the senses were told, of servers with a choice
+	paces    map[health.Target]health.Pace // as the senses were told
+	carrying map[health.Target]bool        // the servers that VIPs are sent to
+	inUse    map[health.Target]netip.Addr  // as the senses were told, of servers with a choice
 	intent   state.Intent
 	recalled topology.ServerName // put back in service by the decision being made; "" for none
 	want     steer.Assignment
@@ -136,7 +137,7 @@ func New(options Options) (*Controller, error) {
 		site:     site,
 		cohorts:  steer.NewCohorts(site),
 		board:    health.NewBoard(site),
-		doubt:    map[health.Target]bool{},
+		paces:    map[health.Target]health.Pace{},
 		routers:  map[topology.RouterName]*router{},
 		waiters:  map[*waiter]bool{},
 	}
@@ -187,7 +188,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := prober.Set(c.site); err != nil {
 		return errors.Join(fmt.Errorf("start checks: %w", err), c.end())
 	}
-	c.hurryAll()
+	c.paceAll()
 	close(c.running)
 	c.record(api.Event{Kind: "controller", To: "running", Reason: "start of version " + c.options.Version})
 	c.loop(ctx)

@@ -59,6 +59,7 @@ type senses struct {
 	ill   map[health.Target]string
 	wrong error // what Set answers
 	inUse map[health.Target]netip.Addr
+	paces map[health.Target]health.Pace
 
 	during func() // happens while Check is under way; nil for nothing
 }
@@ -73,7 +74,15 @@ func (s *senses) Set(site *topology.Site) error {
 	return nil
 }
 
-func (s *senses) Hurry(health.Target, bool) {}
+// Pace keeps what it was told.
+func (s *senses) Pace(target health.Target, pace health.Pace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paces == nil {
+		s.paces = map[health.Target]health.Pace{}
+	}
+	s.paces[target] = pace
+}
 
 // Use keeps what it was told.
 func (s *senses) Use(target health.Target, address netip.Addr) {

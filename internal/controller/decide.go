@@ -43,11 +43,11 @@ func (c *Controller) observe(batch []health.News) {
 		c.retryFights(time.Now())
 	}
 	for _, flip := range flipped {
-		c.hurry(flip.Target)
+		c.pace(flip.Target)
 	}
 	for _, news := range batch {
 		if result, ok := news.(health.Result); ok {
-			c.hurry(result.Target)
+			c.pace(result.Target)
 		}
 	}
 }
@@ -78,28 +78,6 @@ func several(n int) int {
 	return n
 }
 
-// hurry tells the senses when a target comes into doubt or out of it.
-func (c *Controller) hurry(target health.Target) {
-	doubt := c.board.State(target).InDoubt()
-	if was, told := c.doubt[target]; told && was == doubt {
-		return
-	}
-	c.doubt[target] = doubt
-	c.prober.Hurry(target, doubt)
-}
-
-// hurryAll does so for every target, after a change of site.
-func (c *Controller) hurryAll() {
-	c.doubt, c.judged = map[health.Target]bool{}, map[netip.Prefix]int{}
-	c.inUse = nil
-	for _, judge := range c.site.Judges() {
-		c.judged[judge.VIP.Prefix] = judge.VIPs
-		for _, server := range judge.Servers {
-			c.hurry(health.Target{Server: server, VIP: judge.VIP.Prefix})
-		}
-	}
-}
-
 // input is what is known now.
 func (c *Controller) input(now time.Time) steer.Input {
 	in := c.view().input(now)
@@ -120,51 +98,19 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if len(c.pending) > 0 {
 		c.want = c.unread(c.want)
 	}
-	if !c.want.SameRoutes(before) || c.transitionsConcerned(before) {
+	moved := !c.want.SameRoutes(before)
+	if moved || c.transitionsConcerned(before) {
 		c.order(now)
 	}
 	c.tellPaths()
+	if moved {
+		c.tellPaces()
+	}
 	c.dueAt = c.want.NextDue()
 	for _, event := range events {
 		c.record(event())
 	}
 	c.recordMoves(before, now)
-}
-
-// tellPaths tells the senses by which address servers that have a choice are
-// reached, so that the path which traffic takes is the one that is checked.
-func (c *Controller) tellPaths() {
-	choice := map[topology.ServerName][]netip.Addr{}
-	for _, server := range c.site.Servers {
-		if len(server.Addresses) > 1 {
-			choice[server.Name] = server.Addresses
-		}
-	}
-	if len(choice) == 0 {
-		return
-	}
-	inUse := map[health.Target]netip.Addr{}
-	for _, cohort := range c.cohorts.All() {
-		want := c.want.For(cohort)
-		for _, name := range want.Servers {
-			for _, hop := range want.NextHops {
-				if slices.Contains(choice[name], hop.Address) {
-					inUse[health.Target{Server: name, VIP: cohort.Judge}] = hop.Address
-				}
-			}
-		}
-	}
-	for target, address := range inUse {
-		if c.inUse[target] != address {
-			c.prober.Use(target, address)
-		}
-	}
-	for target := range c.inUse {
-		if _, still := inUse[target]; !still {
-			c.prober.Use(target, netip.Addr{})
-		}
-	}
-	c.inUse = inUse
 }
 
 // unread claims nothing for VIPs whose routes have not been seen yet.

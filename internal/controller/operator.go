@@ -1,13 +1,11 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/routesteer/routesteer/health"
@@ -34,8 +32,8 @@ func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.
 
 // Undrain implements api.Operator.
 func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	proof := func() error { return nil }
-	return c.change(ctx, topology.ServerName(request.Server), nil, request.By, request.TimeoutMs, proof)
+	server := topology.ServerName(request.Server)
+	return c.change(ctx, server, nil, request.By, request.TimeoutMs, func() error { return c.look(ctx, server) })
 }
 
 // A step is an operator's change that has been acted on, and who waits for it.
@@ -90,29 +88,13 @@ func (c *Controller) isDrained(ctx context.Context, server topology.ServerName) 
 	stop := c.do(ctx, func() {
 		_, drained = c.intent.Drains[server]
 		if _, known := c.site.Server(server); !known && !drained {
-			err = c.unknownServer(string(server))
+			err = unknownServer(c.site, string(server))
 		}
 	})
 	if stop != nil {
 		return false, stop
 	}
 	return drained, err
-}
-
-func (c *Controller) unknownServer(name string) error {
-	var known []string
-	for _, server := range c.site.Servers {
-		known = append(known, string(server.Name))
-	}
-	failure := &api.Error{
-		Code:    api.NotFound,
-		Message: fmt.Sprintf("no server %q in %s", name, c.config.File),
-		Details: []string{"known servers: " + strings.Join(known, ", ")},
-	}
-	if near := topology.Nearest(name, known); len(near) > 0 {
-		failure.Hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return failure
 }
 
 // unchanged is the answer to a request that asks for what is.
@@ -129,17 +111,11 @@ func (c *Controller) unchanged(ctx context.Context, server topology.ServerName) 
 // has somewhere better to go: the standbys are checked now, through the VIP,
 // and those that fail count as down. With force it only warns the journal.
 func (c *Controller) prove(ctx context.Context, server topology.ServerName, force bool) error {
-	var standbys []health.Target
-	if err := c.do(ctx, func() { standbys = c.standbys(server) }); err != nil {
+	if err := c.confirm(ctx, func() []health.Target { return c.standbys(server) }); err != nil {
 		return err
 	}
-	results := c.prober.Check(ctx, standbys)
-	// Checks that ctx cut short prove nothing: do refuses then.
 	var left []string
-	err := c.do(ctx, func() {
-		c.believe(results)
-		left = c.stranded(server)
-	})
+	err := c.do(ctx, func() { left = c.stranded(server) })
 	if err != nil || len(left) == 0 || force {
 		return err
 	}
@@ -149,6 +125,36 @@ func (c *Controller) prove(ctx context.Context, server topology.ServerName, forc
 		Details: left,
 		Hint:    "mend a standby first (routesteer check shows them), or use --force to mark it drained and leave that traffic on it",
 	}
+}
+
+// look has the server that is to be put back in service checked first. What it
+// fails at stays away from it.
+func (c *Controller) look(ctx context.Context, server topology.ServerName) error {
+	return c.confirm(ctx, func() []health.Target { return c.wellAt(server) })
+}
+
+// confirm checks targets, which choose finds in the loop, before traffic may move
+// there: standbys are checked now and then only.
+func (c *Controller) confirm(ctx context.Context, choose func() []health.Target) error {
+	var targets []health.Target
+	if err := c.do(ctx, func() { targets = choose() }); err != nil {
+		return err
+	}
+	results := c.prober.Check(ctx, targets)
+	// Checks that ctx cut short prove nothing: do refuses then.
+	return c.do(ctx, func() { c.believe(results) })
+}
+
+// wellAt are the targets of a server that are up.
+func (c *Controller) wellAt(server topology.ServerName) []health.Target {
+	var well []health.Target
+	for _, judge := range c.site.Judges() {
+		target := health.Target{Server: server, VIP: judge.VIP.Prefix}
+		if c.board.State(target).Verdict == health.Up {
+			well = append(well, target)
+		}
+	}
+	return well
 }
 
 // standbys are the targets that may have to take over from the server.
@@ -171,21 +177,29 @@ func (c *Controller) standbys(server topology.ServerName) []health.Target {
 	return standbys
 }
 
-// believe brings down standbys that failed their proof.
+// believe brings down targets that failed before a move.
 func (c *Controller) believe(results []health.Result) {
 	var events []func() api.Event
 	for _, result := range results {
 		if result.OK() {
 			continue
 		}
-		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "failed the proof before a drain: "+result.Failure) {
+		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result)) {
 			events = append(events, func() api.Event { return c.flipEvent(flip) })
-			c.hurry(flip.Target)
+			c.pace(flip.Target)
 		}
 	}
 	if len(events) > 0 {
 		c.decide(time.Now(), events...)
 	}
+}
+
+// failure is what a result says, with its hint.
+func failure(result health.Result) string {
+	if result.Hint == "" {
+		return result.Failure
+	}
+	return result.Failure + ": " + result.Hint
 }
 
 // stranded lists the VIPs that would stay with the server if it were drained,
@@ -295,48 +309,6 @@ func (c *Controller) blocked() map[*steer.Cohort]bool {
 		}
 	}
 	return blocked
-}
-
-// Check implements api.Operator.
-func (c *Controller) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
-	var targets []health.Target
-	var checks []string
-	var unknown error
-	err := c.do(ctx, func() {
-		if _, known := c.site.Server(topology.ServerName(server)); server != "" && !known {
-			unknown = c.unknownServer(server)
-			return
-		}
-		for _, judge := range c.site.Judges() {
-			for _, name := range judge.Servers {
-				if server == "" || server == string(name) {
-					targets = append(targets, health.Target{Server: name, VIP: judge.VIP.Prefix})
-					checks = append(checks, string(judge.VIP.Check))
-				}
-			}
-		}
-	})
-	if err != nil || unknown != nil {
-		return nil, firstOf(unknown, err)
-	}
-	answer := make([]api.CheckResult, 0, len(targets))
-	for i, result := range c.prober.Check(ctx, targets) {
-		answer = append(answer, api.CheckResult{
-			Server: string(result.Target.Server), VIP: result.Target.VIP.String(), Check: checks[i],
-			OK: result.OK(), Failure: result.Failure, TookMs: milliseconds(result.Took),
-		})
-	}
-	slices.SortStableFunc(answer, func(a, b api.CheckResult) int { return cmp.Compare(a.Server, b.Server) })
-	return answer, nil
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Events implements api.Operator.

@@ -64,7 +64,7 @@ func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differe
 	c.board.SetSite(site)
 	c.await()
 	c.startRouters()
-	c.hurryAll()
+	c.paceAll()
 	c.decide(time.Now(), func() api.Event {
 		return api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
 	})

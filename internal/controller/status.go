@@ -260,12 +260,31 @@ func andMore(n int) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
+// unfit says which VIPs a server cannot carry, those that fail alike together.
+func unfit(server api.Server) []string {
+	var whys []string
+	vips := map[string][]string{}
+	for _, target := range server.Targets {
+		if target.Health != health.Down.String() {
+			continue
+		}
+		if vips[target.Why] == nil {
+			whys = append(whys, target.Why)
+		}
+		vips[target.Why] = append(vips[target.Why], target.VIP)
+	}
+	for i, why := range whys {
+		whys[i] = fmt.Sprintf("%s cannot carry %s%s: %s", server.Name, vips[why][0], andMore(len(vips[why])-1), why)
+	}
+	return whys
+}
+
 func serverWarnings(server api.Server) []string {
 	var warnings []string
+	if server.Health == "mixed" {
+		warnings = unfit(server)
+	}
 	for _, target := range server.Targets {
-		if target.Health == health.Down.String() && server.Health == "mixed" {
-			warnings = append(warnings, fmt.Sprintf("%s cannot carry %s: %s", server.Name, target.VIP, target.Why))
-		}
 		if target.Trend != "" && target.Health == health.Up.String() {
 			warnings = append(warnings, fmt.Sprintf("%s is %s for %s: %s", server.Name, target.Trend, target.VIP, target.Why))
 		}

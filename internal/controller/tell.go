@@ -1,0 +1,95 @@
+package controller
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// pace tells the senses how often to check a target, if that changed.
+func (c *Controller) pace(target health.Target) {
+	pace := c.board.State(target).Pace(c.carrying[target])
+	if was, told := c.paces[target]; told && was == pace {
+		return
+	}
+	c.paces[target] = pace
+	c.prober.Pace(target, pace)
+}
+
+// paceAll does so for every target, after a change of site.
+func (c *Controller) paceAll() {
+	c.paces, c.judged = map[health.Target]health.Pace{}, map[netip.Prefix]int{}
+	c.inUse, c.carrying = nil, c.carriers()
+	for _, judge := range c.site.Judges() {
+		c.judged[judge.VIP.Prefix] = judge.VIPs
+		for _, server := range judge.Servers {
+			c.pace(health.Target{Server: server, VIP: judge.VIP.Prefix})
+		}
+	}
+}
+
+// tellPaces finds out who carries traffic now and tells the senses: who is sent
+// traffic is checked at once, and who is not any more as a standby.
+func (c *Controller) tellPaces() {
+	former := c.carrying
+	c.carrying = c.carriers()
+	for target := range c.carrying {
+		if !former[target] {
+			c.pace(target)
+		}
+	}
+	for target := range former {
+		if !c.carrying[target] {
+			c.pace(target)
+		}
+	}
+}
+
+// carriers are the targets that VIPs are sent to.
+func (c *Controller) carriers() map[health.Target]bool {
+	carriers := map[health.Target]bool{}
+	for _, cohort := range c.cohorts.All() {
+		for _, name := range c.want.For(cohort).Servers {
+			carriers[health.Target{Server: name, VIP: cohort.Judge}] = true
+		}
+	}
+	return carriers
+}
+
+// tellPaths tells the senses by which address servers that have a choice are
+// reached, so that the path which traffic takes is the one that is checked.
+func (c *Controller) tellPaths() {
+	choice := map[topology.ServerName][]netip.Addr{}
+	for _, server := range c.site.Servers {
+		if len(server.Addresses) > 1 {
+			choice[server.Name] = server.Addresses
+		}
+	}
+	if len(choice) == 0 {
+		return
+	}
+	inUse := map[health.Target]netip.Addr{}
+	for _, cohort := range c.cohorts.All() {
+		want := c.want.For(cohort)
+		for _, name := range want.Servers {
+			for _, hop := range want.NextHops {
+				if slices.Contains(choice[name], hop.Address) {
+					inUse[health.Target{Server: name, VIP: cohort.Judge}] = hop.Address
+				}
+			}
+		}
+	}
+	for target, address := range inUse {
+		if c.inUse[target] != address {
+			c.prober.Use(target, address)
+		}
+	}
+	for target := range c.inUse {
+		if _, still := inUse[target]; !still {
+			c.prober.Use(target, netip.Addr{})
+		}
+	}
+	c.inUse = inUse
+}
