@@ -117,7 +117,8 @@ func (f *fakeController) Transitions(_ context.Context, server string) ([]api.Tr
 func (f *fakeController) Check(_ context.Context, server string) ([]api.CheckResult, error) {
 	results := []api.CheckResult{{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 1}}
 	if server == "" {
-		results = append(results, api.CheckResult{Server: "web2", VIP: "203.0.113.32/27", Check: "web", OK: !f.failing, Failure: "connection refused"})
+		results = append(results, api.CheckResult{Server: "web2", VIP: "203.0.113.32/27", Check: "web", OK: !f.failing, Failure: "connection refused",
+			Hint: "it answers at its own address: no loopback alias?"})
 	}
 	return results, nil
 }

@@ -177,22 +177,6 @@ func writeList(b *strings.Builder, heading string, lines []string, style Style) 
 	}
 }
 
-// Checks writes the outcome of checks done on request.
-func Checks(results []api.CheckResult, style Style) string {
-	var b strings.Builder
-	t := newTable("SERVER", "VIP", "CHECK", "RESULT", "TOOK", "WHY")
-	for _, r := range results {
-		result := cell{"ok", good}
-		if !r.OK {
-			result = cell{"FAILED", bad}
-		}
-		t.add(cell{text: r.Server}, cell{text: r.VIP}, cell{text: r.Check}, result,
-			cell{text: milliseconds(r.TookMs)}, cell{text: r.Failure})
-	}
-	t.write(&b, style, "")
-	return b.String()
-}
-
 // Reloaded writes what a reload changed.
 func Reloaded(r *api.Reloaded) string {
 	if len(r.Changes) == 0 {

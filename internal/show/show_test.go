@@ -2,6 +2,7 @@ package show
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,10 +71,10 @@ func TestAnOperatorReads(t *testing.T) {
 		"plan-empty":          Plan(&api.Plan{}, style),
 		"plan-foreign": Plan(&api.Plan{Foreign: plan.Foreign}, style) +
 			Plan(&api.Plan{Foreign: []string{"edge: 203.0.113.128/27 proto static", "edge: 203.0.113.160/27 proto static"}}, style),
-		"checks": Checks([]api.CheckResult{
-			{Server: "web1", VIP: "203.0.113.32/27", Check: "web", OK: true, TookMs: 0.61},
-			{Server: "web2", VIP: "203.0.113.32/27", Check: "web", Failure: "no answer within 500ms", TookMs: 500},
-		}, style),
+		"check-one":  Checks(checked(1, 2), style),
+		"checks":     Checks(checked(3, 2), style),
+		"check-wide": Checks(checked(100, 100), style),
+		"check-well": Checks(checked(100, 100)[299:], style),
 		"reloaded": Reloaded(&api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added", "VIP 203.0.113.32/27: backup changed"}}) +
 			Reloaded(&api.Reloaded{File: "site.yaml"}),
 		"already": Already(moved(), drainedSite().Servers[0].Admin, now) + "\n" +
@@ -82,6 +83,27 @@ func TestAnOperatorReads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { compare(t, name, got) })
 	}
+}
+
+// checked is results of servers and VIPs: the second server lacks every VIP but
+// the first, and the third is dead; the last VIP is not for the first server.
+func checked(servers, vips int) []api.CheckResult {
+	var results []api.CheckResult
+	for s := range servers {
+		for v := range vips {
+			r := api.CheckResult{Server: fmt.Sprintf("web%d", s+1), VIP: fmt.Sprintf("203.0.113.%d/32", v+1), Check: "web", OK: true, TookMs: 0.61}
+			switch {
+			case s == 0 && v == vips-1 && servers > 1:
+				continue
+			case s == 0 && v == 1, s == 1 && v > 0:
+				r.OK, r.Failure, r.Hint = false, "timeout after 500ms (connecting)", "it answers at its own address: no loopback alias?"
+			case s == 2:
+				r.OK, r.Failure = false, "no route to host"
+			}
+			results = append(results, r)
+		}
+	}
+	return results
 }
 
 // compare compares got with a file of testdata.
