@@ -127,6 +127,29 @@ func TestApacheListensOnTheVIPs(t *testing.T) {
 	}
 }
 
+func TestANameServerTakesTheZone(t *testing.T) {
+	h := siteHost(t, "bind9-utils")
+	h.must("sh", "-c", "routesteer dns zone -c /tmp/site.yaml >/tmp/vips.zone")
+	h.write("tmp/zone", "$TTL 3600\n@ IN SOA ns hostmaster 1 3600 600 86400 60\n@ IN NS ns\nns IN A 192.0.2.53\n$INCLUDE /tmp/vips.zone\n")
+	got := h.must("named-checkzone", "-D", "-o", "-", "-k", "fail", "example.com", "/tmp/zone")
+	var vips []string
+	for line := range strings.Lines(got) {
+		if f := strings.Fields(line); len(f) == 5 && (f[3] == "A" || f[3] == "AAAA") && f[0] != "ns.example.com." {
+			vips = append(vips, strings.Join(f, " "))
+		}
+	}
+	want := []string{
+		"customers.example.com. 60 IN A 198.18.0.10", "customers.example.com. 60 IN A 198.18.2.70", "mail.example.com. 60 IN A 203.0.113.97",
+		"shop.example.com. 60 IN A 203.0.113.96", "www.example.com. 60 IN A 203.0.113.33", "www.example.com. 60 IN A 203.0.113.65",
+		"www.example.com. 60 IN A 203.0.113.66", "www.example.com. 60 IN AAAA 2001:db8:100::80",
+	}
+	slices.Sort(vips)
+	if !slices.Equal(vips, want) {
+		t.Errorf("the zone has\n%s\nwant\n%s\nof\n%s", strings.Join(vips, "\n"), strings.Join(want, "\n"), got)
+	}
+	h.must("sh", "-c", "routesteer dns zone -c /tmp/site.yaml --name @ --ttl 0 >/tmp/vips.zone; named-checkzone -k fail example.com /tmp/zone")
+}
+
 // selfSigned makes a certificate and its key.
 func selfSigned(t *testing.T) string {
 	t.Helper()

@@ -55,7 +55,7 @@ Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
 		a.statusCommand(), a.planCommand(), a.drainCommand(), a.undrainCommand(),
 		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
-		a.loopbackCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),
+		a.loopbackCommand(), a.dnsCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),
 	)
 	return root
 }
