@@ -25,7 +25,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Look at this machine, in this network namespace, for what keeps routesteer from
 working well for the site: rights, forwarding, the reverse path filter, how
 multipath routes share, how much the kernel tells of moves of many prefixes,
-nftables. For each it says what is wrong, why it matters and the command that
+nftables; routes and policy rules of other programs that take the VIPs' packets,
+or the marks, rules and tables that are kept for routesteer; systemd-networkd and
+NetworkManager where they remove what is not theirs. For each it says what is wrong, why it matters and the command that
 mends it. It changes nothing, and needs no controller.
 
 Exit code 0 when all is well, 1 otherwise.`,

@@ -20,6 +20,8 @@ routers: {edge: {linux: {}}}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shell(t, ns, "ip rule add priority 100 iif lan0 lookup 100; ip rule add priority 101 lookup 100 suppress_prefixlength 0; ip route add default via 192.0.2.99 table 100; ip -6 rule add priority 5200 fwmark 0x52530000 lookup 99; "+
+		"ip route add 203.0.113.40/32 via 192.0.2.99 proto static")
 	keys := "net.ipv4.ip_forward net.ipv4.conf.all.rp_filter net.ipv4.conf.lan0.rp_filter net.ipv4.conf.lan2.rp_filter net.ipv4.fib_multipath_hash_policy"
 	shell(t, ns, "sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lan0.rp_filter=1 net.ipv4.conf.lan2.rp_filter=2 net.ipv4.fib_multipath_hash_policy=0")
 	before := shell(t, ns, "sysctl "+keys+"; nft list ruleset; ip rule; ip route show table all")
@@ -37,7 +39,10 @@ routers: {edge: {linux: {}}}
 			mends = append(mends, check.Mend)
 		}
 	}
-	want := "sysctl -w net.ipv4.ip_forward=1\nsysctl -w net.ipv4.conf.lan0.rp_filter=2\nsysctl -w net.ipv4.fib_multipath_hash_policy=1"
+	want := "sysctl -w net.ipv4.ip_forward=1\nsysctl -w net.ipv4.conf.lan0.rp_filter=2\nsysctl -w net.ipv4.fib_multipath_hash_policy=1\n" +
+		"ip -4 route del 203.0.113.40/32 table 254 proto 4\n" +
+		"ip -4 route replace throw 203.0.113.32/27 table 100\n" +
+		"ip -6 rule del priority 5200 fwmark 0x52530000/0xffffffff lookup 99"
 	if got := strings.Join(mends, "\n"); got != want {
 		t.Fatalf("mends\n%s\nwant\n%s", got, want)
 	}

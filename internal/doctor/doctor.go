@@ -20,6 +20,10 @@ type Snapshot struct {
 	Sysctls  map[string]string     // by name; one that the kernel does not have is absent
 	Links    map[netip.Addr]string // by server address, the interface that leads to it; absent when none does
 	Nftables error                 // why nftables cannot be used; nil when it can
+	Rules    []Rule                // the policy rules, in the order in which they are tried
+	Routes   []Route               // that are for VIPs, or in tables that are kept for us
+	Networkd Networkd
+	Managed  map[string]bool // by interface, whether NetworkManager manages it
 }
 
 // A Check is one thing that was looked at.
@@ -68,7 +72,8 @@ func Judge(site *topology.Site, s Snapshot) []Check {
 			checks = append(checks, hashing(s, v4))
 		}
 	}
-	return append(checks, notifications(site, s), nftables(s))
+	return append(checks, notifications(site, s), nftables(s),
+		routesOfOthers(site, s), policyRules(site, s), numbers(site, s), networkd(s), networkManager(s))
 }
 
 // has reports whether the site has a VIP of that family and mode; "" is any mode.

@@ -96,7 +96,8 @@ func TestWhatTheSiteDoesNotNeedIsNotChecked(t *testing.T) {
 	for _, check := range doctor.Judge(s, well()) {
 		names = append(names, check.Name)
 	}
-	want := []string{"rights", "forwarding of IPv4", "reverse path filter", "nexthop notifications", "nftables"}
+	want := []string{"rights", "forwarding of IPv4", "reverse path filter", "nexthop notifications", "nftables",
+		"routes of other programs", "policy rules", "marks, rules and tables", "systemd-networkd", "NetworkManager"}
 	if !slices.Equal(names, want) {
 		t.Errorf("checks %q, want %q", names, want)
 	}

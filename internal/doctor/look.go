@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
@@ -21,7 +22,13 @@ func Look(site *topology.Site, usable func() error) (Snapshot, error) {
 	if s.Rights, err = ownRights(); err != nil {
 		return Snapshot{}, err
 	}
-	if err := s.findLinks(site); err != nil {
+	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("open netlink: %w", err)
+	}
+	defer kernel.Close()
+	s.findLinks(site, kernel)
+	if err := s.readPrograms(site, kernel, os.DirFS("/")); err != nil {
 		return Snapshot{}, err
 	}
 	keys := []string{forward4, forward6, compatMode, hashPolicy4, hashPolicy6, rpFilter("all")}
@@ -34,6 +41,20 @@ func Look(site *topology.Site, usable func() error) (Snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// readPrograms reads what others have made of the kernel, and who they are.
+func (s *Snapshot) readPrograms(site *topology.Site, kernel *netlink.Handle, root fs.FS) error {
+	if err := s.readRules(); err != nil {
+		return err
+	}
+	if err := s.readRoutes(site, kernel); err != nil {
+		return err
+	}
+	if err := s.readNetworkd(root); err != nil {
+		return err
+	}
+	return s.readManaged(root, kernel)
 }
 
 // ownRights are those of this thread that matter.
@@ -56,12 +77,7 @@ func ownRights() ([]string, error) {
 }
 
 // findLinks asks the kernel by which interface it reaches each server.
-func (s *Snapshot) findLinks(site *topology.Site) error {
-	kernel, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
-	}
-	defer kernel.Close()
+func (s *Snapshot) findLinks(site *topology.Site, kernel *netlink.Handle) {
 	for _, server := range site.Servers {
 		for _, address := range server.Addresses {
 			routes, err := kernel.RouteGet(address.AsSlice())
@@ -73,7 +89,6 @@ func (s *Snapshot) findLinks(site *topology.Site) error {
 			}
 		}
 	}
-	return nil
 }
 
 // read reads a sysctl. One that the kernel does not have stays absent. A dot in an
