@@ -150,9 +150,7 @@ func readHostKeys(f fields, cisco *Cisco) bool {
 // readLines reads what is in our lines of the router's configuration.
 func readLines(f fields, cisco *Cisco) bool {
 	ok := setChoice(f, "dialect", &cisco.Dialect, Dialects()...)
-	if cisco.Dialect == FRR {
-		cisco.Tag = frrTag
-	}
+	cisco.Tag = defaultTag(cisco.Dialect)
 	ok = setInt(f, "tag", &cisco.Tag, 1, maxUint32) && ok
 	ok = set(f, "vrf", &cisco.VRF, cursor.plainWord) && ok
 	return setInt(f, "distance", &cisco.Distance, 1, maxDistance) && ok

@@ -89,6 +89,22 @@ func defaultCisco() *Cisco {
 	}
 }
 
+// defaultTag marks our routes where they have no name.
+func defaultTag(dialect Dialect) uint32 {
+	if dialect == FRR {
+		return frrTag
+	}
+	return 0
+}
+
+// DefaultCisco is a router of that dialect of which the file says no more; it has
+// no address.
+func DefaultCisco(dialect Dialect) Cisco {
+	cisco := *defaultCisco()
+	cisco.Dialect, cisco.Tag = dialect, defaultTag(dialect)
+	return cisco
+}
+
 // DefaultNumbers are the numbers that a file without paths, and with a router
 // that is no more than linux: {}, stands for.
 func DefaultNumbers() (Paths, Linux) { return defaultPaths(), *defaultLinux() }

@@ -22,7 +22,7 @@ func (a *app) routerCommand() *cobra.Command {
 		Use:   "router",
 		Short: "Prepare routers",
 	}
-	command.AddCommand(a.routerTrustCommand())
+	command.AddCommand(a.routerConfigCommand(), a.routerTrustCommand())
 	return command
 }
 

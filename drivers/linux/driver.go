@@ -220,11 +220,13 @@ func (d *Driver) Close() error {
 }
 
 // metric is the metric that our routes of a family have in the kernel.
-func (d *Driver) metric(family uint8) uint32 {
-	if d.cfg.Metric == 0 && family == unix.AF_INET6 {
+func (d *Driver) metric(family uint8) uint32 { return metric(d.cfg, family) }
+
+func metric(cfg topology.Linux, family uint8) uint32 {
+	if cfg.Metric == 0 && family == unix.AF_INET6 {
 		return kernelMetric6
 	}
-	return uint32(d.cfg.Metric)
+	return uint32(cfg.Metric)
 }
 
 // concerns reports whether a route is one that Routes may tell of.

@@ -6,23 +6,27 @@ import (
 	"strings"
 
 	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // Render returns for each prefix of each change the command of ip-route(8) that
 // does the same, ready to paste. It asks the kernel nothing, so that it leaves out
 // what Apply may find to do besides: the removal of stray entries of ours, and
 // of an adopted route of a lower metric.
-func (d *Driver) Render(changes []steer.Change) []string {
+func (d *Driver) Render(changes []steer.Change) []string { return Commands(d.cfg, changes) }
+
+// Commands is Render for a router that is not at hand.
+func Commands(cfg topology.Linux, changes []steer.Change) []string {
 	var commands []string
 	for _, c := range changes {
 		for _, p := range c.Prefixes {
-			commands = append(commands, d.command(p, c))
+			commands = append(commands, command(cfg, p, c))
 		}
 	}
 	return commands
 }
 
-func (d *Driver) command(p netip.Prefix, c steer.Change) string {
+func command(cfg topology.Linux, p netip.Prefix, c steer.Change) string {
 	family, verb := "-4", "replace"
 	if p.Addr().Is6() {
 		family = "-6"
@@ -38,7 +42,7 @@ func (d *Driver) command(p netip.Prefix, c steer.Change) string {
 	if len(c.To) == 1 {
 		fmt.Fprintf(&b, " via %s", via(p, c.To[0].Address))
 	}
-	fmt.Fprintf(&b, " proto %d metric %d table %d", d.cfg.Protocol, d.metric(familyOf(p.Addr())), d.cfg.Table)
+	fmt.Fprintf(&b, " proto %d metric %d table %d", cfg.Protocol, metric(cfg, familyOf(p.Addr())), cfg.Table)
 	if len(c.To) > 1 {
 		for _, hop := range c.To {
 			fmt.Fprintf(&b, " nexthop via %s weight %d", via(p, hop.Address), hop.Weight)
