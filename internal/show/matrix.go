@@ -13,6 +13,7 @@ import (
 const (
 	matrixRows    = 16
 	matrixColumns = 6
+	matrixReasons = 16 // the others are for JSON
 )
 
 // Checks writes the outcome of checks done on request: of one server as a list,
@@ -23,11 +24,27 @@ func Checks(results []api.CheckResult, style Style) string {
 		return checkList(results, style)
 	}
 	var b strings.Builder
-	m.table().write(&b, style, "")
-	for i, reason := range m.reasons {
-		style.line(&b, "", style.paint(bad, fmt.Sprintf("FAILED %d:", i+1))+" "+clean(reason))
+	t, columns := m.table()
+	if len(t.rows) > 2*matrixRows || columns > 2*matrixColumns {
+		m.coarse = true // an outage with several faces: its pattern matters more than they do
+		t, _ = m.table()
 	}
+	t.write(&b, style, "")
+	m.writeReasons(&b, style)
 	return b.String()
+}
+
+func (m *matrix) writeReasons(b *strings.Builder, style Style) {
+	for i, reason := range m.reasons[:min(len(m.reasons), matrixReasons)] {
+		mark := fmt.Sprintf("FAILED %d:", i+1)
+		if m.coarse {
+			mark = "FAILED, " + Plural(m.times[i], "time") + ":"
+		}
+		style.line(b, "", style.paint(bad, mark)+" "+clean(reason))
+	}
+	if more := len(m.reasons) - matrixReasons; more > 0 {
+		style.line(b, "", fmt.Sprintf("and %s; -o json has all", Plural(more, "other reason")))
+	}
 }
 
 func checkList(results []api.CheckResult, style Style) string {
@@ -58,6 +75,8 @@ type matrix struct {
 	failed        map[[2]string]int
 	checked       map[[2]string]bool
 	reasons       []string
+	times         []int // of each of reasons, how often
+	coarse        bool  // failures are not told apart
 }
 
 func newMatrix(results []api.CheckResult) *matrix {
@@ -79,9 +98,10 @@ func newMatrix(results []api.CheckResult) *matrix {
 		}
 		why := checkWhy(r)
 		if reasons[why] == 0 {
-			m.reasons = append(m.reasons, why)
+			m.reasons, m.times = append(m.reasons, why), append(m.times, 0)
 			reasons[why] = len(m.reasons)
 		}
+		m.times[reasons[why]-1]++
 		m.failed[at] = reasons[why]
 	}
 	return m
@@ -91,6 +111,8 @@ func newMatrix(results []api.CheckResult) *matrix {
 func (m *matrix) text(server, vip string) string {
 	at := [2]string{server, vip}
 	switch {
+	case m.failed[at] > 0 && m.coarse:
+		return "FAILED"
 	case m.failed[at] > 0:
 		return "FAILED " + strconv.Itoa(m.failed[at])
 	case m.checked[at]:
@@ -102,7 +124,7 @@ func (m *matrix) text(server, vip string) string {
 
 // table has a row for each server and a column for each VIP; those that are alike
 // share one where there are many.
-func (m *matrix) table() *table {
+func (m *matrix) table() (t *table, width int) {
 	rows := alike(m.servers, matrixRows, func(server string) string {
 		return join(m.vips, func(vip string) string { return m.text(server, vip) })
 	})
@@ -113,7 +135,7 @@ func (m *matrix) table() *table {
 	for _, column := range columns {
 		heading = append(heading, column.label())
 	}
-	t := newTable(heading...)
+	t = newTable(heading...)
 	for _, row := range rows {
 		cells := []cell{{text: row.label()}}
 		for _, column := range columns {
@@ -122,7 +144,7 @@ func (m *matrix) table() *table {
 		}
 		t.add(cells...)
 	}
-	return t
+	return t, len(columns)
 }
 
 func inkOf(text string) ink {

@@ -71,10 +71,11 @@ func TestAnOperatorReads(t *testing.T) {
 		"plan-empty":          Plan(&api.Plan{}, style),
 		"plan-foreign": Plan(&api.Plan{Foreign: plan.Foreign}, style) +
 			Plan(&api.Plan{Foreign: []string{"edge: 203.0.113.128/27 proto static", "edge: 203.0.113.160/27 proto static"}}, style),
-		"check-one":  Checks(checked(1, 2), style),
-		"checks":     Checks(checked(3, 2), style),
-		"check-wide": Checks(checked(100, 100), style),
-		"check-well": Checks(checked(100, 100)[299:], style),
+		"check-one":    Checks(checked(1, 2), style),
+		"checks":       Checks(checked(3, 2), style),
+		"check-wide":   Checks(checked(100, 100), style),
+		"check-outage": Checks(outage(), style),
+		"check-well":   Checks(checked(100, 100)[299:], style),
 		"reloaded": Reloaded(&api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added", "VIP 203.0.113.32/27: backup changed"}}) +
 			Reloaded(&api.Reloaded{File: "site.yaml"}),
 		"already": Already(moved(), drainedSite().Servers[0].Admin, now) + "\n" +
@@ -101,6 +102,21 @@ func checked(servers, vips int) []api.CheckResult {
 				r.OK, r.Failure = false, "no route to host"
 			}
 			results = append(results, r)
+		}
+	}
+	return results
+}
+
+// outage is 50 servers and VIPs of which 49 servers are lost, which shows in
+// several ways.
+func outage() []api.CheckResult {
+	results := checked(50, 50)
+	for i := range results {
+		if results[i].Server != "web50" {
+			results[i].OK, results[i].Failure, results[i].Hint = false, "timeout after 500ms (connecting)", ""
+			if i%7 == 0 || i%11 == 0 {
+				results[i].Failure = fmt.Sprintf("odd %d", i*i%19)
+			}
 		}
 	}
 	return results
