@@ -99,7 +99,10 @@ func (a *app) drain(ctx context.Context, request api.DrainRequest, wait bool) er
 		return err
 	}
 	if moved.Unchanged {
-		admin, _ := a.adminOf(ctx, moved.Server)
+		admin, _, err := a.adminOf(ctx, moved.Server)
+		if err != nil {
+			return fmt.Errorf("find out since when %s is drained: %w", moved.Server, err)
+		}
 		since = admin.Since
 	}
 	return a.await(ctx, moved, since)
@@ -128,7 +131,7 @@ func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millis
 func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	err := a.print(moved, func(style show.Style) string {
 		if moved.Unchanged {
-			admin, now := a.adminOf(ctx, moved.Server)
+			admin, now, _ := a.adminOf(ctx, moved.Server) // said in passing: without it the answer is shorter
 			return show.Already(moved, admin, now) + "\n" + show.Unconfirmed(moved, style)
 		}
 		return show.Moved(moved, style)
@@ -143,19 +146,18 @@ func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	}
 }
 
-// adminOf returns who drained a server, when and why; nothing if that cannot
-// be learnt, as it is only said in passing.
-func (a *app) adminOf(ctx context.Context, name string) (api.Admin, time.Time) {
+// adminOf returns who drained a server, when and why, and what time it is there.
+func (a *app) adminOf(ctx context.Context, name string) (api.Admin, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	status, err := a.client().Status(ctx)
 	if err != nil {
-		return api.Admin{}, time.Time{}
+		return api.Admin{}, time.Time{}, err
 	}
 	for _, server := range status.Servers {
 		if server.Name == name {
-			return server.Admin, status.Time
+			return server.Admin, status.Time, nil
 		}
 	}
-	return api.Admin{}, status.Time
+	return api.Admin{}, status.Time, nil
 }

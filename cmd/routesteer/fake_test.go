@@ -29,11 +29,15 @@ type fakeController struct {
 	cut     []string      // routers that cut connections
 	ends    string        // how the transition of a drain ends
 	looks   int           // at it
+	mute    bool          // status is not told
 }
 
 func (f *fakeController) Status(context.Context) (*api.Status, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.mute {
+		return nil, &api.Error{Code: api.Unavailable, Message: "no status today"}
+	}
 	return &api.Status{
 		Version: "v0", Time: started.Add(5 * time.Minute), Started: started,
 		Config: api.Config{File: "site.yaml", Loaded: started, Problems: []string{}},
@@ -155,16 +159,18 @@ func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) 
 	}
 }
 
-// cmdController is the scripts' command `controller [failing|changes|foreign|timed-out|forced|cutting]`.
+// cmdController is the scripts' command `controller [failing|changes|foreign|timed-out|forced|cutting|mute]`.
 func cmdController(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: controller [failing|changes|foreign|timed-out|forced|cutting]")
+		ts.Fatalf("usage: controller [failing|changes|foreign|timed-out|forced|cutting|mute]")
 	}
 	fake := &fakeController{admin: api.Admin{State: "ready"}, ends: "idle"}
 	for _, arg := range args {
 		switch arg {
 		case "failing":
 			fake.failing = true
+		case "mute":
+			fake.mute = true
 		case "timed-out":
 			fake.ends = "timed out"
 		case "cutting":
