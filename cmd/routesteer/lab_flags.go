@@ -31,7 +31,11 @@ func labSiteFlags(command *cobra.Command, options *lab.Options) {
 		}
 		return nil
 	})
+	options.Router = lab.RouterLinux
+	router := &choice[lab.RouterKind]{&options.Router, lab.RouterKinds()}
+	flags.Var(router, "router", "what holds the routes: linux, the kernel; or frr, steered over SSH (needs root, FRR and sshd)")
 	profile.complete(command, "profile")
+	router.complete(command, "router")
 }
 
 // labLinksFlag is for commands to which the wiring matters, and is theirs to choose.

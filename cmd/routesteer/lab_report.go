@@ -23,11 +23,14 @@ With --established the client also keeps connections on which it makes a request
 every one to two seconds, and counts those that break: reset, ended, answered
 wrongly, or not answered for two seconds. drain-twice then drains the server that
 took over, drain-undrain takes the drain back, and in drain-lose that server
-crashes, each while connections of both servers are open.
+crashes, each while connections of both servers are open. drain-by-hand, with
+--router frr, is the same drain by a script that types "no ip route" and 100 ms
+later "ip route", with no controller: what others lose.
 
 Faults: ` + strings.Join(lab.FaultNames(), ", ") + `.`,
 		Example: `  routesteer lab report
   routesteer lab report --profile fast --fault crash,freeze --repeat 5 -o json
+  routesteer lab report --router frr --packets 4000 --fault drain,drain-by-hand
   routesteer lab report --ipv6 --vips 1000 --fault drain
   routesteer lab report --established 5000 --packets 50000 --fault drain,drain-twice`,
 		Args: atMost(0),

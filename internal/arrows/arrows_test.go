@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/state":        {"topology"},
 	"internal/controller":   {"drivers", "health", "internal/api", "internal/state", "steer", "topology"},
 	"internal/control":      {"internal/api"},
-	"internal/lab":          {"internal/api", "internal/control", "internal/netns", "topology"},
+	"internal/lab":          {"internal/api", "internal/control", "internal/frr", "internal/netns", "topology"},
 	"internal/show":         {"internal/api"},
 	"internal/sweep":        {"drivers/linux", "topology"},
 	"internal/doctor":       {"topology"},

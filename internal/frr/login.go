@@ -86,3 +86,40 @@ func (r *Router) Configure(lines ...string) error {
 	_, err := r.Vtysh(append([]string{"configure terminal"}, lines...)...)
 	return err
 }
+
+// Type logs in and types lines as a script does: one, and after a while the
+// next, whatever vtysh answers. It returns when vtysh has ended.
+func (r *Router) Type(ctx context.Context, between time.Duration, lines ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout+time.Duration(len(lines))*between)
+	defer cancel()
+	client, err := r.Login(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		return fmt.Errorf("open a session with %s: %w", r.name, err)
+	}
+	stdin, err := session.StdinPipe()
+	if err == nil {
+		err = session.Shell()
+	}
+	if err != nil {
+		return fmt.Errorf("open a session with %s: %w", r.name, err)
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(stdin, line); err != nil {
+			return fmt.Errorf("type %q at %s: %w", line, r.name, err)
+		}
+		select {
+		case <-time.After(between):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if err := stdin.Close(); err != nil {
+		return fmt.Errorf("leave %s: %w", r.name, err)
+	}
+	return session.Wait()
+}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/health/probe"
@@ -42,6 +43,9 @@ func runController(args []string) error {
 			return topology.Parse(*file, text)
 		},
 		Open: func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
+			if router.Cisco != nil {
+				return cisco.Open(router, site, cisco.Options{Log: log}), nil
+			}
 			driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
 			if err != nil {
 				return nil, err

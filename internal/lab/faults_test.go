@@ -104,7 +104,7 @@ func testRemoveVIP(t *testing.T, family Family) {
 	vip := l.Site.VIPs[0]
 	do(t, l, RemoveVIP, "web2")
 	wantServer(t, l, l.Site.VIPs[1].Address, "web2")
-	if err := l.Route(vip, "web2"); err != nil {
+	if err := l.Route(t.Context(), vip, "web2"); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := fetch(l.network.client, vip.Address, short); err == nil {

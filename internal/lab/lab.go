@@ -29,14 +29,16 @@ import (
 // Options says what lab to build. The zero value is the article's site, with
 // static routes and no controller.
 type Options struct {
-	ID       int     // number of the lab; 0 is the lowest free one
-	Base     string  // directory for the lab's directory; "" is where Do looks for it
-	Servers  int     // default 4
-	VIPs     int     // default 4: one for each server
-	Links    Links   // default Switched
-	Family   Family  // default IPv4
-	Profile  Profile // the controller's intervals
-	Failback string  // policy, as in the configuration file; default {after: 1s}
+	ID       int        // number of the lab; 0 is the lowest free one
+	Base     string     // directory for the lab's directory; "" is where Do looks for it
+	Servers  int        // default 4
+	VIPs     int        // default 4: one for each server
+	Links    Links      // default Switched
+	Family   Family     // default IPv4
+	Router   RouterKind // what holds the routes; default RouterLinux. RouterFRR needs root, FRR and an SSH server
+	Unpacked []string   // directories with packages that the router needs and that are not installed; for tests
+	Profile  Profile    // the controller's intervals
+	Failback string     // policy, as in the configuration file; default {after: 1s}
 
 	// Node is the command that calls the function Node with the arguments that
 	// follow; default this program with "lab-node".
@@ -62,6 +64,9 @@ func (o *Options) complete() error {
 	}
 	if o.Family == "" {
 		o.Family = IPv4
+	}
+	if o.Router == "" {
+		o.Router = RouterLinux
 	}
 	if o.Profile == "" {
 		o.Profile = Default
@@ -97,11 +102,13 @@ type Lab struct {
 	Paths    Paths
 	Site     Site
 	Profile  Profile
+	Router   RouterKind
 	Operator api.Operator // of the controller; nil without one
 
 	options  Options
 	instance *instance
 	network  *network
+	router   router
 	door     *door
 
 	turn       chan struct{}       // one action at a time; it guards:
@@ -123,7 +130,11 @@ func Start(ctx context.Context, options Options) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Site: site, Profile: options.Profile, options: options,
+	router, err := newRouter(options)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{Site: site, Profile: options.Profile, Router: options.Router, options: options, router: router,
 		turn: make(chan struct{}, 1), servers: map[string]*process{}, faults: map[string][]Action{}}
 	if err := l.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the lab: %w", err), l.Close())
@@ -149,7 +160,10 @@ func (l *Lab) start(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	if err := l.startSteering(); err != nil {
+	if err := l.router.start(l.network.router, l.Paths.Dir); err != nil {
+		return err
+	}
+	if err := l.startSteering(ctx); err != nil {
 		return err
 	}
 	l.door, err = l.listen()
@@ -171,8 +185,8 @@ func (l *Lab) startServer(server Server) (*process, error) {
 }
 
 // startSteering starts the controller, or sets the routes for good.
-func (l *Lab) startSteering() error {
-	config, err := l.Site.config(l.Profile, l.options.Failback)
+func (l *Lab) startSteering(ctx context.Context) error {
+	config, err := l.Site.config(l.Profile, l.options.Failback, l.router.config(l.Profile))
 	if err != nil {
 		return err
 	}
@@ -184,7 +198,7 @@ func (l *Lab) startSteering() error {
 		return l.startController()
 	}
 	for _, vip := range l.Site.VIPs {
-		if err := l.Route(vip, vip.Primary); err != nil {
+		if err := l.Route(ctx, vip, vip.Primary); err != nil {
 			return err
 		}
 	}
@@ -201,14 +215,14 @@ func (l *Lab) startController() error {
 	return nil
 }
 
-// Route makes the router send a VIP's packets to a server, in one step, the
-// way an operator without a controller would.
-func (l *Lab) Route(vip VIP, server string) error {
+// Route makes the router send a VIP's packets to a server, the way an operator
+// without a controller would: at no moment is there no route.
+func (l *Lab) Route(ctx context.Context, vip VIP, server string) error {
 	s, err := l.Site.server(server)
 	if err != nil {
 		return err
 	}
-	return l.network.router.route(vip.Prefix, s.Address)
+	return l.router.route(ctx, vip.Prefix, s.Address)
 }
 
 // StartLoad starts the traffic generator and returns when it runs.
@@ -248,6 +262,7 @@ func (l *Lab) Close() error {
 			err = errors.Join(err, p.kill())
 		}
 	}
+	err = errors.Join(err, l.router.stop())
 	if l.network != nil {
 		err = errors.Join(err, l.network.close())
 	}

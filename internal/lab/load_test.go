@@ -121,7 +121,7 @@ func TestMovingARouteLosesNothing(t *testing.T) {
 	got := measure(t, l, rates(), 300*time.Millisecond, func() {
 		for range 3 {
 			for _, server := range []string{"web2", "web1"} {
-				if err := l.Route(l.Site.VIPs[0], server); err != nil {
+				if err := l.Route(t.Context(), l.Site.VIPs[0], server); err != nil {
 					t.Fatal(err)
 				}
 				if err := pause(t.Context(), 100*time.Millisecond); err != nil {

@@ -112,7 +112,7 @@ func measure(t *testing.T, l *Lab, options LoadOptions, after time.Duration, f f
 
 func route(t *testing.T, l *Lab, vip VIP, server string) {
 	t.Helper()
-	if err := l.Route(vip, server); err != nil {
+	if err := l.Route(t.Context(), vip, server); err != nil {
 		t.Fatal(err)
 	}
 }

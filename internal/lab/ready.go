@@ -82,6 +82,9 @@ func (l *Lab) where(ctx context.Context, vip VIP) (string, error) {
 // cuts returns why planned moves cut connections on this router; "" if they do
 // not.
 func (l *Lab) cuts(ctx context.Context) (string, error) {
+	if why := l.router.cuts(); why != "" {
+		return why, nil
+	}
 	s, err := l.Operator.Status(ctx)
 	if err != nil {
 		return "", err

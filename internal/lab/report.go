@@ -14,7 +14,7 @@ import (
 // ReportOptions says what to measure.
 type ReportOptions struct {
 	Lab    Options       // the lab to build for each run; its Links are the fault's
-	Faults []string      // of FaultNames; default all but none
+	Faults []string      // of FaultNames; default all that the router can have, but none
 	Repeat int           // runs of each; default 1
 	Watch  time.Duration // how long a run may take to recover; default 15s
 	Load   LoadOptions   // default 500 connections/s to each VIP, 10000 packets/s to the one under test, none established
@@ -45,6 +45,8 @@ type Row struct {
 	Links           Links    `json:"links"`
 	Family          Family   `json:"family"`
 
+	Router RouterKind `json:"router"`
+
 	RowConnections
 }
 
@@ -73,8 +75,15 @@ func Report(ctx context.Context, options ReportOptions, progress io.Writer) ([]R
 }
 
 func (o *ReportOptions) complete() error {
+	router, err := newRouter(o.Lab)
+	if err != nil {
+		return err
+	}
+	_, typed := router.(scripted)
 	if len(o.Faults) == 0 {
-		o.Faults = slices.DeleteFunc(FaultNames(), func(name string) bool { return name == "none" })
+		o.Faults = slices.DeleteFunc(FaultNames(), func(name string) bool {
+			return name == "none" || faultNamed(name).byHand && !typed
+		})
 	}
 	for _, name := range o.Faults {
 		if !slices.Contains(FaultNames(), name) {
@@ -82,6 +91,9 @@ func (o *ReportOptions) complete() error {
 		}
 		if o.Lab.Controller == nil && faultNamed(name).steered {
 			return fmt.Errorf("fault %s needs a controller", name)
+		}
+		if faultNamed(name).byHand && !typed {
+			return fmt.Errorf("fault %s needs a router whose lines are typed: --router %s", name, RouterFRR)
 		}
 	}
 	if o.Lab.Failback == "" {
@@ -138,6 +150,9 @@ func (t *trial) strike(server string) {
 func run(ctx context.Context, options ReportOptions, f fault) (row Row, err error) {
 	lab := options.Lab
 	lab.Links = f.links
+	if f.byHand {
+		lab.Controller = nil
+	}
 	l, err := Start(ctx, lab)
 	if err != nil {
 		return Row{}, err
@@ -245,7 +260,7 @@ func (t *trial) row(ctx context.Context, f Figures) (Row, error) {
 		Requests: f.Requests, FailedRequests: f.Failed, OutageMs: ms(f.Outage), Recovered: f.Recovered,
 		PacketsSent: f.Packets, PacketsLost: f.Lost, WrongAnswers: f.Wrong, LateRequests: f.Late,
 		RouteChanges: len(changes), FailedElsewhere: f.Elsewhere(t.lab.Site, t.concerns...),
-		LastNewOnOldMs: lastNewOnOld(f.samples, t.leavings), Family: t.lab.Site.Family,
+		LastNewOnOldMs: lastNewOnOld(f.samples, t.leavings), Family: t.lab.Site.Family, Router: t.lab.Router,
 		RowConnections: rowConnections(f.Connections, t.lab.Site, t.began),
 	}
 	if !t.fault.verdict {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
@@ -16,6 +17,7 @@ type fault struct {
 	servers int    // at least, of the site; 0 is what every report needs
 	server  string // that it is done to, or that it is about
 	steered bool   // senseless without a controller
+	byHand  bool   // done by the lab itself, on a router whose lines can be typed, with no controller
 	verdict bool   // the controller should find the server down
 	before  func(context.Context, *trial) error
 	do      func(context.Context, *trial) error
@@ -37,6 +39,7 @@ func faultList() []fault {
 		{name: "remove-vip", server: "web2", steered: true, verdict: true,
 			do: act(RemoveVIP), settled: awaitVerdict},
 		{name: "drain", server: "web1", steered: true, do: drain, settled: awaitAway},
+		{name: "drain-by-hand", server: "web1", byHand: true, do: drainByHand, settled: awaitAway},
 		{name: "undrain", server: "web1", steered: true, before: drainFirst, do: undrain, settled: awaitBack},
 		{name: "drain-twice", servers: 3, server: "web1", steered: true, do: drainTwice, settled: awaitAway},
 		{name: "drain-undrain", server: "web1", steered: true, do: drainUndrain, settled: awaitBack},
@@ -77,6 +80,26 @@ func act(action Action) func(context.Context, *trial) error {
 func drain(ctx context.Context, t *trial) error {
 	t.leavings = append(t.leavings, leaving{at: time.Now(), old: leavesServer(t.lab.Site, t.server)})
 	return drainServer(ctx, t.lab, t.server)
+}
+
+// betweenLines is what passes between two lines of a person's script.
+const betweenLines = 100 * time.Millisecond
+
+// drainByHand moves the server's VIPs as the article did: "no ip route", then
+// "ip route", by script.
+func drainByHand(ctx context.Context, t *trial) error {
+	t.leavings = append(t.leavings, leaving{at: time.Now(), old: leavesServer(t.lab.Site, t.server)})
+	var prefixes []netip.Prefix
+	for _, vip := range t.lab.Site.VIPs {
+		if vip.Primary == t.server {
+			prefixes = append(prefixes, vip.Prefix)
+		}
+	}
+	to := t.lab.Site.Servers[1] // where a controller would move them
+	if err := t.lab.router.(scripted).removeFirst(ctx, prefixes, to.Address, betweenLines); err != nil {
+		return fmt.Errorf("drain %s by hand: %w", t.server, err)
+	}
+	return nil
 }
 
 func drainServer(ctx context.Context, l *Lab, server string) error {

@@ -19,6 +19,7 @@ type RouteChange struct {
 	At      time.Time
 	Prefix  netip.Prefix
 	Via     netip.Addr // invalid for several next hops, or none
+	Several bool       // next hops: on the way from one to another, or for good
 	Removed bool
 }
 
@@ -92,12 +93,14 @@ func (w *RouteWatch) Changes() ([]RouteChange, error) {
 	return slices.Clone(w.changes), w.err
 }
 
-// first returns the first change of the prefix at or after a moment.
+// first returns the first change of the prefix at or after a moment after which
+// it had one next hop, or none. A router that adds the new one before it removes
+// the old one has moved the prefix when it has done both.
 func (w *RouteWatch) first(prefix netip.Prefix, since time.Time) (RouteChange, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.changes {
-		if c.Prefix == prefix && !c.At.Before(since) {
+		if c.Prefix == prefix && !c.Several && !c.At.Before(since) {
 			return c, true
 		}
 	}
@@ -131,6 +134,8 @@ func parseRouteChange(kind uint16, data []byte) (RouteChange, bool) {
 			if address, ok := netip.AddrFromSlice(a.Value); ok {
 				change.Prefix = netip.PrefixFrom(address, int(message.Dst_len))
 			}
+		case unix.RTA_MULTIPATH:
+			change.Several = true
 		case unix.RTA_GATEWAY:
 			change.Via, _ = netip.AddrFromSlice(a.Value)
 		}

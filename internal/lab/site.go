@@ -123,8 +123,9 @@ func (s Site) names() []string {
 }
 
 // config writes the site as the file that an operator would give to
-// `routesteer run`. Without a backup tier all other servers are the backups.
-func (s Site) config(profile Profile, failback string) (string, error) {
+// `routesteer run`; router is the router's driver and its settings. Without a
+// backup tier all other servers are the backups.
+func (s Site) config(profile Profile, failback, router string) (string, error) {
 	p, err := profile.pace()
 	if err != nil {
 		return "", err
@@ -140,6 +141,6 @@ func (s Site) config(profile Profile, failback string) (string, error) {
 	for _, vip := range s.VIPs {
 		fmt.Fprintf(&b, "  - {prefix: %s, addresses: [%s], check: web, primary: %s}\n", vip.Prefix, vip.Address, vip.Primary)
 	}
-	fmt.Fprintf(&b, "\nrouters:\n  edge: {linux: {}}\n\npolicy: {failback: %s}\n", failback)
+	fmt.Fprintf(&b, "\nrouters:\n  edge: %s\n\npolicy: {failback: %s}\n", router, failback)
 	return b.String(), nil
 }

@@ -26,7 +26,7 @@ func TestTheControllerReadsTheSiteThatTheLabWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := site.config(c.profile, c.failback)
+		text, err := site.config(c.profile, c.failback, "{linux: {}}")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,8 +100,8 @@ func (t *tour) say(format string, a ...any) { _, _ = fmt.Fprintf(t.out, format+"
 
 func (t *tour) begin(ctx context.Context, load LoadOptions, began time.Time) error {
 	site := t.lab.Site
-	t.say("Lab %d: a client, a router with the controller, %d web servers carrying %d VIPs (%s, profile %s).",
-		t.lab.ID, len(site.Servers), len(site.VIPs), site.Family, t.lab.Profile)
+	t.say("Lab %d: a client, a router (%s) with the controller, %d web servers carrying %d VIPs (%s, profile %s).",
+		t.lab.ID, t.lab.Router, len(site.Servers), len(site.VIPs), site.Family, t.lab.Profile)
 	if err := t.lab.WaitReady(ctx); err != nil {
 		return fmt.Errorf("lab tour: %w", err)
 	}
@@ -171,7 +171,7 @@ func (t *tour) tell(vip VIP, from, to string, began time.Time, changes []RouteCh
 		return
 	}
 	for _, c := range changes {
-		if c.Prefix == vip.Prefix {
+		if c.Prefix == vip.Prefix && !c.Several {
 			t.say("   %s moved from %s to %s; the kernel had the route %.1f ms after the start of the step.",
 				vip.Prefix, from, to, ms(c.At.Sub(began)))
 			return

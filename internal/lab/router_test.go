@@ -1,0 +1,147 @@
+package lab
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/frr"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// unpacked is where scripts/test-tools puts packages that would change this
+// machine's network if they were installed.
+var unpacked = []string{"../../build/hosts/frr", "../../build/hosts/openssh-server"}
+
+func TestTheControllerReadsWhatTheLabWritesOfARouter(t *testing.T) {
+	site, err := PlanSite(IPv4, 4, 4, Switched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := &frr.Router{Address: netip.MustParseAddrPort("127.0.0.1:22"), User: "routesteer", KeyFile: "/run/lab/key", KnownHosts: "/run/lab/known_hosts"}
+	for _, c := range []struct {
+		router  router
+		profile Profile
+		holds   func(topology.Router) bool
+	}{
+		{&linuxRouter{}, Default, func(r topology.Router) bool { return r.Linux != nil }},
+		{&frrRouter{frr: running}, Default, func(r topology.Router) bool {
+			return r.Cisco != nil && r.Cisco.Dialect == topology.FRR && r.Cisco.KnownHosts == running.KnownHosts && !r.Cisco.KeepSession
+		}},
+		{&frrRouter{frr: running}, Fast, func(r topology.Router) bool { return r.Cisco != nil && r.Cisco.KeepSession }},
+	} {
+		text, err := site.config(c.profile, "never", c.router.config(c.profile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := topology.Parse("site.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.holds(parsed.Routers[0]) {
+			t.Errorf("%T, profile %s: the controller reads %+v", c.router, c.profile, parsed.Routers[0])
+		}
+	}
+}
+
+func TestARouterThatIsNotSaysWhatThereIs(t *testing.T) {
+	_, err := Start(t.Context(), Options{Router: "cisco"})
+	wantWords(t, err, "linux, frr")
+	for _, c := range []struct {
+		options ReportOptions
+		want    string
+	}{
+		{ReportOptions{Lab: Options{Router: "cisco"}}, "linux, frr"},
+		{ReportOptions{Faults: []string{"drain-by-hand"}}, "--router frr"},
+	} {
+		_, err := Report(t.Context(), c.options, &bytes.Buffer{})
+		wantWords(t, err, c.want)
+	}
+}
+
+// Without a controller the lab sets FRR's routes itself, as an operator would.
+func TestAnFRRLabIsTheArticlesSite(t *testing.T) { families(t, testFRRLab) }
+
+func testFRRLab(t *testing.T, family Family) {
+	t.Parallel()
+	l := start(t, Options{Router: RouterFRR, Unpacked: unpacked, Family: family})
+	vip := l.Site.VIPs[0]
+	eventually(t, l, vip, "web1")
+	route(t, l, vip, "web2")
+	eventually(t, l, vip, "web2")
+}
+
+// eventually waits for FRR, which installs routes when it finds the time.
+func eventually(t *testing.T, l *Lab, vip VIP, server string) {
+	t.Helper()
+	err := poll(t.Context(), 5*time.Millisecond, vip.Prefix.String()+" at "+server, func() (bool, error) {
+		got, err := fetch(l.network.client, vip.Address, short)
+		return err == nil && got == server, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A drain of four prefixes over SSH loses nothing; the article's order in the
+// same run does.
+func TestReportOfFRR(t *testing.T) {
+	for _, c := range []struct {
+		family  Family
+		profile Profile
+		faults  []string
+	}{
+		{IPv4, Fast, []string{"drain", "drain-by-hand", "crash"}},
+		{IPv6, Default, []string{"drain", "drain-by-hand", "controller-kill"}},
+	} {
+		t.Run(string(c.family), func(t *testing.T) {
+			t.Parallel()
+			// Four of the VIPs are web1's.
+			options := steered(Options{Base: shortDir(t), Family: c.family, Profile: c.profile, VIPs: 16, Router: RouterFRR, Unpacked: unpacked})
+			var progress bytes.Buffer
+			rows, err := Report(t.Context(), ReportOptions{Lab: options, Faults: c.faults, Watch: time.Minute,
+				Load: LoadOptions{Requests: 125, Packets: 4000, UDP: []int{0, 4, 8, 12}}}, &progress)
+			t.Log("\n" + progress.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				checkFRRRow(t, row)
+			}
+		})
+	}
+}
+
+func checkFRRRow(t *testing.T, row Row) {
+	if !row.Recovered || row.Router != RouterFRR {
+		t.Errorf("%s, router %s: want recovery, on FRR", row, row.Router)
+	}
+	switch {
+	case row.Fault == "drain-by-hand":
+		if row.PacketsLost == 0 {
+			t.Errorf("%s: want a hole, of a tenth of a second where there is time", row)
+		}
+	case row.TooBusy():
+	case slices.Contains([]string{"drain", "controller-kill"}, row.Fault) && (row.PacketsLost > 0 || row.FailedRequests > row.CutRequests):
+		t.Errorf("%s: want no loss", row)
+	}
+	if row.Fault == "controller-kill" && row.RouteChanges > 0 {
+		t.Errorf("%s: %d route changes, want none", row, row.RouteChanges)
+	}
+}
+
+func TestTourOfFRR(t *testing.T) {
+	t.Parallel()
+	var story bytes.Buffer
+	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: shortDir(t), Router: RouterFRR, Unpacked: unpacked}), Load: lightLoad()}, &story)
+	t.Log("\n" + story.String())
+	if err != nil && !strings.Contains(story.String(), "this machine is busy") {
+		t.Error(err)
+	}
+	if !strings.Contains(story.String(), "cannot keep connections") {
+		t.Error("the tour does not say that connections are cut")
+	}
+}
