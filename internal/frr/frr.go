@@ -200,6 +200,15 @@ func (r *Router) Stop() error {
 	return nil
 }
 
+// Saved returns the configuration with which FRR would start again.
+func (r *Router) Saved() (string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/frr/frr.conf", r.cmd.Process.Pid))
+	if err != nil {
+		return "", fmt.Errorf("read the saved configuration of %s: %w", r.name, err)
+	}
+	return string(text), nil
+}
+
 // Done is closed when the router has ended.
 func (r *Router) Done() <-chan struct{} { return r.done }
 

@@ -153,8 +153,8 @@ func TestTheConfigurationIsSaved(t *testing.T) {
 	if text := vtysh(t, r, "write memory"); !strings.Contains(text, "[OK]") {
 		t.Errorf("write memory says %q, want [OK]", text)
 	}
-	saved, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/frr/frr.conf", r.cmd.Process.Pid))
-	if err != nil || !strings.Contains(string(saved), "\nip route 203.0.113.32/27 192.0.2.11\n") {
+	saved, err := r.Saved()
+	if err != nil || !strings.Contains(saved, "\nip route 203.0.113.32/27 192.0.2.11\n") {
 		t.Errorf("saved is %q, %v; want the route in it", saved, err)
 	}
 	if own, err := os.ReadFile("/etc/frr/frr.conf"); err == nil && strings.Contains(string(own), "203.0.113.32/27") {
