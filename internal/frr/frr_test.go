@@ -353,3 +353,24 @@ func TestRootOfAUserNamespaceIsToldWhatIsNeeded(t *testing.T) {
 		t.Errorf("got %s, %v; want to be told to run it as root", text, err)
 	}
 }
+
+// What operators are told to type is what was typed here.
+func TestTheManualHasTheCommandsOfThisPackage(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/cisco.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range map[string]string{"user.sh": userScript, "sshd.conf": sshdConfig} {
+		var block strings.Builder
+		for line := range strings.Lines(script) {
+			block.WriteString("    " + line)
+		}
+		if !strings.Contains(string(manual), "\n\n"+block.String()+"\n") {
+			t.Errorf("docs/cisco.md has no block that is %s:\n%s", name, block.String())
+		}
+	}
+	const options = "zebra_options='-A 127.0.0.1 -P 0 --v6-rr-semantics'"
+	if !strings.Contains(string(manual), "\n    "+options+"\n") || !strings.Contains(routerScript, options) {
+		t.Errorf("docs/cisco.md and router.sh do not agree on %s", options)
+	}
+}
