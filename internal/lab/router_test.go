@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,8 +93,8 @@ func TestReportOfFRR(t *testing.T) {
 		profile Profile
 		faults  []string
 	}{
-		{IPv4, Fast, []string{"drain", "drain-by-hand", "crash"}},
-		{IPv6, Default, []string{"drain", "drain-by-hand", "controller-kill"}},
+		{IPv4, Fast, []string{"drain", "drain-by-hand"}},
+		{IPv6, Default, []string{"drain"}},
 	} {
 		t.Run(string(c.family), func(t *testing.T) {
 			t.Parallel()
@@ -125,11 +124,8 @@ func checkFRRRow(t *testing.T, row Row) {
 			t.Errorf("%s: want a hole, of a tenth of a second where there is time", row)
 		}
 	case row.TooBusy():
-	case slices.Contains([]string{"drain", "controller-kill"}, row.Fault) && (row.PacketsLost > 0 || row.FailedRequests > row.CutRequests):
+	case row.PacketsLost > 0 || row.FailedRequests > row.CutRequests:
 		t.Errorf("%s: want no loss", row)
-	}
-	if row.Fault == "controller-kill" && row.RouteChanges > 0 {
-		t.Errorf("%s: %d route changes, want none", row, row.RouteChanges)
 	}
 }
 
