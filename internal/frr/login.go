@@ -1,12 +1,14 @@
 package frr
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -87,8 +89,8 @@ func (r *Router) Configure(lines ...string) error {
 	return err
 }
 
-// Type logs in and types lines as a script does: one, and after a while the
-// next, whatever vtysh answers. It returns when vtysh has ended.
+// Type logs in, waits for the prompt, and types lines as a script does: one, and
+// after a while the next, whatever vtysh answers. It returns when vtysh has ended.
 func (r *Router) Type(ctx context.Context, between time.Duration, lines ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout+time.Duration(len(lines))*between)
 	defer cancel()
@@ -102,12 +104,19 @@ func (r *Router) Type(ctx context.Context, between time.Duration, lines ...strin
 		return fmt.Errorf("open a session with %s: %w", r.name, err)
 	}
 	stdin, err := session.StdinPipe()
-	if err == nil {
+	stdout, noOutput := session.StdoutPipe()
+	if err = errors.Join(err, noOutput); err == nil {
 		err = session.Shell()
 	}
 	if err != nil {
 		return fmt.Errorf("open a session with %s: %w", r.name, err)
 	}
+	defer context.AfterFunc(ctx, func() { client.Close() })()
+	screen := bufio.NewReader(stdout)
+	if _, err := screen.ReadString('#'); err != nil {
+		return fmt.Errorf("wait for the prompt of %s: %w", r.name, err)
+	}
+	go io.Copy(io.Discard, screen) // until vtysh has ended
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(stdin, line); err != nil {
 			return fmt.Errorf("type %q at %s: %w", line, r.name, err)
