@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/routesteer/routesteer/drivers"
 )
 
 const (
@@ -26,12 +24,21 @@ func (d *Driver) converse(ctx context.Context, talk func(*session) error) error 
 	defer d.publish()
 	err := d.attempt(ctx, talk)
 	if err != nil {
-		d.hangUp(err.Error())
-		d.state.Well = false
+		d.tell("failing", err.Error())
+		d.hangUp()
 		return err
 	}
+	d.tell("reachable", "prompt "+d.session.prompt)
 	d.rest()
 	return nil
+}
+
+// tell notes how it stands with the router.
+func (d *Driver) tell(state, detail string) {
+	if d.state.State != state {
+		d.state.Since = time.Now()
+	}
+	d.state.State, d.state.Well, d.state.Detail = state, state != "failing", detail
 }
 
 // lock takes the session from whatever goes on in the background, which gives
@@ -64,7 +71,7 @@ func (d *Driver) attempt(ctx context.Context, talk func(*session) error) error {
 // ensure makes sure of a session.
 func (d *Driver) ensure(ctx context.Context) error {
 	if d.session != nil && d.session.syncWithin(ctx, aliveLimit) != nil {
-		d.hangUp("")
+		d.hangUp()
 	}
 	if d.session != nil {
 		return nil
@@ -85,7 +92,6 @@ func (d *Driver) connect(ctx context.Context) error {
 		return fmt.Errorf("reach the router: %w", err)
 	}
 	d.session = s
-	d.state = drivers.Session{Peer: address(d.cfg), State: "open", Well: true, Since: time.Now(), Detail: "prompt " + s.prompt}
 	return nil
 }
 
@@ -93,7 +99,7 @@ func (d *Driver) connect(ctx context.Context) error {
 // is to be saved then is saved in the background.
 func (d *Driver) rest() {
 	if d.session != nil && d.session.broken {
-		d.hangUp("")
+		d.hangUp()
 	}
 	var waits []time.Duration
 	if !d.cfg.KeepSession && d.session != nil {
@@ -126,10 +132,10 @@ func (d *Driver) background() {
 		return
 	case !d.saver.due.IsZero() && !time.Now().Before(d.saver.due):
 		if err := d.saveNow(ctx); err != nil {
-			d.hangUp("")
+			d.hangUp()
 		}
 	default:
-		d.hangUp("")
+		d.hangUp()
 	}
 	d.rest()
 }
@@ -144,12 +150,9 @@ func (d *Driver) saveNow(ctx context.Context) error {
 }
 
 // hangUp leaves the router, if a session is open.
-func (d *Driver) hangUp(why string) {
+func (d *Driver) hangUp() {
 	if d.timer != nil {
 		d.timer.Stop()
-	}
-	if d.state.Well || why != "" {
-		d.state = drivers.Session{Peer: address(d.cfg), State: "closed", Well: true, Since: time.Now(), Detail: why}
 	}
 	if d.session == nil {
 		return

@@ -251,6 +251,6 @@ func (d *Driver) Close() error {
 	d.lock()
 	defer d.unlock()
 	d.closed = true
-	d.hangUp("closed")
+	d.hangUp()
 	return nil
 }
