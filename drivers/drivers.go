@@ -92,6 +92,7 @@ type Informer interface {
 type Info struct {
 	Sessions []Session // with the router, or its peers; sorted by peer
 	Problems []string  // what an operator should look at though routes are as wanted
+	Down     error     // why routes that are as wanted do not reach the router; nil if they do
 }
 
 // A Session is a connection through which a router is steered.

@@ -105,6 +105,31 @@ func DefaultCisco(dialect Dialect) Cisco {
 	return cisco
 }
 
+func defaultBGP() *BGP {
+	return &BGP{
+		LocalPref:  100,
+		Origin:     OriginIGP,
+		Restart:    Restart{Time: 2 * time.Minute},
+		AtExit:     AtExitKeep,
+		ListenPort: portBGP,
+	}
+}
+
+// portBGP is BGP's port: RFC 4271.
+const portBGP = 179
+
+func defaultPeer() Peer {
+	return Peer{
+		Port:         portBGP,
+		HoldTime:     90 * time.Second,
+		ConnectRetry: 5 * time.Second,
+		IPv4:         true,
+		IPv6:         true,
+	}
+}
+
+func defaultBFD() *BFD { return &BFD{Interval: 100 * time.Millisecond, Multiplier: 3} }
+
 // DefaultNumbers are the numbers that a file without paths, and with a router
 // that is no more than linux: {}, stands for.
 func DefaultNumbers() (Paths, Linux) { return defaultPaths(), *defaultLinux() }

@@ -20,6 +20,10 @@ const (
 	routerObject   object = "router"
 	linuxObject    object = "linux"
 	ciscoObject    object = "cisco"
+	bgpObject      object = "bgp"
+	peerObject     object = "peer"
+	restartObject  object = "graceful_restart"
+	bfdObject      object = "bfd"
 	secretObject   object = "secret"
 	policyObject   object = "policy"
 	pathsObject    object = "paths"
@@ -50,7 +54,7 @@ func (o object) keys() []string {
 	case failbackObject:
 		return []string{"after"}
 	case routerObject:
-		return []string{"linux", "cisco"}
+		return []string{"linux", "cisco", "bgp"}
 	case linuxObject:
 		return []string{"table", "metric", "protocol", "adopt", "flow_limit", "resilient"}
 	case ciscoObject:
@@ -58,6 +62,20 @@ func (o object) keys() []string {
 			"address", "port", "user", "key_file", "password", "enable", "known_hosts", "host_key", "legacy_algorithms",
 			"dialect", "vrf", "tag", "distance", "adopt", "strategy", "save", "keep_session", "timeout", "poll",
 		}
+	case bgpObject:
+		return []string{
+			"asn", "router_id", "peers", "communities", "med", "local_pref", "prepend", "origin",
+			"graceful_restart", "at_exit", "listen_port",
+		}
+	case peerObject:
+		return []string{
+			"address", "asn", "port", "password", "multihop", "ttl_security", "passive", "source",
+			"hold_time", "connect_retry", "families", "bfd",
+		}
+	case restartObject:
+		return []string{"time", "long_lived"}
+	case bfdObject:
+		return []string{"interval", "multiplier"}
 	case secretObject:
 		return []string{"file", "env", "credential"}
 	case policyObject:
@@ -75,7 +93,7 @@ func (o object) planned() []string {
 	case checkObject:
 		return []string{"tls", "dns", "grpc", "script", "agent"}
 	case routerObject:
-		return []string{"bgp", "exec"}
+		return []string{"exec"}
 	default:
 		return nil
 	}

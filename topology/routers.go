@@ -5,6 +5,7 @@ import "slices"
 // readRouters reads the section routers.
 func (r *reader) readRouters(f fields) {
 	tables := map[int]RouterName{}
+	speaker := RouterName("")
 	for _, e := range section(f, "routers", "router", "edge: {linux: {}}") {
 		router, ok := readRouter(RouterName(e.name), e.value)
 		if !ok {
@@ -17,6 +18,13 @@ func (r *reader) readRouters(f fields) {
 				continue
 			}
 			tables[router.Linux.Table] = router.Name
+		}
+		if router.BGP != nil {
+			if speaker != "" {
+				e.key.problem("routers %s and %s would both be announced to by BGP: there is one speaker; give %[1]s the peers of both", speaker, router.Name)
+				continue
+			}
+			speaker = router.Name
 		}
 		r.site.Routers = append(r.site.Routers, router)
 	}
@@ -48,6 +56,8 @@ func readRouter(name RouterName, c cursor) (Router, bool) {
 		router.Linux, ok = readLinux(driver.value)
 	case "cisco":
 		router.Cisco, ok = readCisco(driver.value)
+	case "bgp":
+		router.BGP, ok = readBGP(driver.value)
 	}
 	return router, ok
 }

@@ -229,6 +229,7 @@ type Router struct {
 	Name  RouterName
 	Linux *Linux
 	Cisco *Cisco
+	BGP   *BGP
 }
 
 // Driver names the router's driver, as the file does.
@@ -236,6 +237,8 @@ func (r Router) Driver() string {
 	switch {
 	case r.Cisco != nil:
 		return "cisco"
+	case r.BGP != nil:
+		return "bgp"
 	default:
 		return "linux"
 	}

@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"health/probe":          {"health", "topology"},
 	"steer":                 {"health", "topology"},
 	"drivers":               {"steer"},
+	"drivers/bgp":           {"drivers", "internal/secret", "steer", "topology"},
 	"drivers/linux":         {"drivers", "drivers/linux/flows", "steer", "topology"},
 	"drivers/linux/flows":   {"steer", "topology"},
 	"drivers/cisco":         {"drivers", "internal/secret", "steer", "topology"},

@@ -269,7 +269,7 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 		seen.left = w.diff(w.current.want)
 		switch {
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero():
-			return nil
+			return w.info.Down
 		case refused != nil:
 			return refused
 		case round == rounds:

@@ -1,0 +1,200 @@
+package bgp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// unitBandwidth is the link bandwidth that stands for weight 1, in bytes a
+// second: 1 Mbit/s.
+const unitBandwidth = 125_000
+
+// attributes are what all paths carry besides their next hop. They are
+// immutable.
+type attributes struct {
+	asn         uint32
+	communities []topology.Community
+	med         *uint32
+	localPref   uint32
+	prepend     int
+	origin      topology.Origin
+}
+
+func newAttributes(cfg *topology.BGP) attributes {
+	return attributes{
+		asn: cfg.ASN, communities: cfg.Communities, med: cfg.MED,
+		localPref: cfg.LocalPref, prepend: cfg.Prepend, origin: cfg.Origin,
+	}
+}
+
+// words writes them as an operator reads them, each after a space.
+func (a attributes) words() string {
+	var b strings.Builder
+	if a.med != nil {
+		fmt.Fprintf(&b, " med %d", *a.med)
+	}
+	if a.prepend > 0 {
+		fmt.Fprintf(&b, " prepend %d", a.prepend)
+	}
+	for _, c := range a.communities {
+		b.WriteString(" community " + c.String())
+	}
+	return b.String()
+}
+
+// of returns the attributes of a path to a next hop, whose bandwidth is told
+// only if weighted.
+func (a attributes) of(hop steer.NextHop, weighted bool) []bgp.PathAttributeInterface {
+	list := []bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(a.originCode()),
+		bgp.NewPathAttributeAsPath(a.path()),
+		bgp.NewPathAttributeLocalPref(a.localPref),
+	}
+	if a.med != nil {
+		list = append(list, bgp.NewPathAttributeMultiExitDisc(*a.med))
+	}
+	if standard := a.standard(); len(standard) > 0 {
+		list = append(list, bgp.NewPathAttributeCommunities(standard))
+	}
+	if large := a.large(); len(large) > 0 {
+		list = append(list, bgp.NewPathAttributeLargeCommunities(large))
+	}
+	if weighted {
+		bandwidth := bgp.NewLinkBandwidthExtended(a.shortASN(), float32(hop.Weight*unitBandwidth))
+		list = append(list, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bandwidth}))
+	}
+	return list
+}
+
+func (a attributes) originCode() uint8 {
+	switch a.origin {
+	case topology.OriginEGP:
+		return bgp.BGP_ORIGIN_ATTR_TYPE_EGP
+	case topology.OriginIncomplete:
+		return bgp.BGP_ORIGIN_ATTR_TYPE_INCOMPLETE
+	default:
+		return bgp.BGP_ORIGIN_ATTR_TYPE_IGP
+	}
+}
+
+// path is the AS path before the speaker adds its AS for eBGP peers.
+func (a attributes) path() []bgp.AsPathParamInterface {
+	if a.prepend == 0 {
+		return nil
+	}
+	return []bgp.AsPathParamInterface{bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, slices.Repeat([]uint32{a.asn}, a.prepend))}
+}
+
+func (a attributes) standard() []uint32 {
+	var all []uint32
+	for _, c := range a.communities {
+		if !c.Large {
+			all = append(all, c.Global<<16|c.Local1)
+		}
+	}
+	return all
+}
+
+func (a attributes) large() []*bgp.LargeCommunity {
+	var all []*bgp.LargeCommunity
+	for _, c := range a.communities {
+		if c.Large {
+			all = append(all, bgp.NewLargeCommunity(c.Global, c.Local1, c.Local2))
+		}
+	}
+	return all
+}
+
+// shortASN is our AS where there is room for 16 bits: RFC 6793, section 4.2.1.
+func (a attributes) shortASN() uint16 {
+	if a.asn > 65535 {
+		return bgp.AS_TRANS
+	}
+	return uint16(a.asn)
+}
+
+// A pathMaker makes paths, and shares what they have in common.
+type pathMaker struct {
+	attributes attributes
+	made       map[hopKey][]bgp.PathAttributeInterface
+}
+
+type hopKey struct {
+	hop      steer.NextHop
+	weighted bool
+}
+
+func newPathMaker(a attributes) *pathMaker {
+	return &pathMaker{attributes: a, made: map[hopKey][]bgp.PathAttributeInterface{}}
+}
+
+// path makes the path number id, from 1 on, of the prefix.
+func (m *pathMaker) path(p netip.Prefix, id int, hop steer.NextHop, weighted bool) (*apiutil.Path, error) {
+	key := hopKey{hop, weighted}
+	common, made := m.made[key]
+	if !made {
+		common = m.attributes.of(hop, weighted)
+		m.made[key] = common
+	}
+	nlri, err := bgp.NewIPAddrPrefix(p)
+	if err != nil {
+		return nil, fmt.Errorf("announce %s: %w", p, err)
+	}
+	family := familyOf(p)
+	next, err := nextHop(family, nlri, hop.Address)
+	if err != nil {
+		return nil, fmt.Errorf("announce %s via %s: %w", p, hop.Address, err)
+	}
+	return &apiutil.Path{
+		Family: family, Nlri: nlri, RemoteID: uint32(id),
+		Attrs: append(slices.Clip(common), next),
+	}, nil
+}
+
+// nextHop is the attribute that carries the next hop: NEXT_HOP, or
+// MP_REACH_NLRI (RFC 4760) wherever IPv6 is involved.
+func nextHop(family bgp.Family, nlri bgp.NLRI, hop netip.Addr) (bgp.PathAttributeInterface, error) {
+	if family == bgp.RF_IPv4_UC && hop.Is4() {
+		return bgp.NewPathAttributeNextHop(hop)
+	}
+	return bgp.NewPathAttributeMpReachNLRI(family, []bgp.PathNLRI{{NLRI: nlri}}, hop)
+}
+
+func familyOf(p netip.Prefix) bgp.Family {
+	if p.Addr().Is6() {
+		return bgp.RF_IPv6_UC
+	}
+	return bgp.RF_IPv4_UC
+}
+
+// isWeighted reports whether the next hops have different weights.
+func isWeighted(hops []steer.NextHop) bool {
+	return slices.ContainsFunc(hops, func(h steer.NextHop) bool { return h.Weight != hops[0].Weight })
+}
+
+// readHop reads the next hop of a path back.
+func readHop(path *apiutil.Path) (steer.NextHop, bool) {
+	hop := steer.NextHop{Weight: 1}
+	for _, attribute := range path.Attrs {
+		switch a := attribute.(type) {
+		case *bgp.PathAttributeNextHop:
+			hop.Address = a.Value
+		case *bgp.PathAttributeMpReachNLRI:
+			hop.Address = a.Nexthop
+		case *bgp.PathAttributeExtendedCommunities:
+			for _, community := range a.Value {
+				if bandwidth, is := community.(*bgp.LinkBandwidthExtended); is {
+					hop.Weight = int(bandwidth.Bandwidth / unitBandwidth)
+				}
+			}
+		}
+	}
+	return hop, hop.Address.IsValid()
+}

@@ -1,0 +1,81 @@
+package bgp
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+)
+
+// logger is a logger for the server, of which two things are of use: why an
+// attempt to connect failed, which it tells nobody else, and what it warns of.
+func (s *sessions) logger() (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelDebug)
+	return slog.New(&listener{sessions: s}), level
+}
+
+// A listener is a slog.Handler that hears what the server logs.
+type listener struct {
+	sessions *sessions
+	peer     netip.Addr // of the logger; zero for the server's own
+}
+
+// failedToConnect is what the server logs, at debug level, of an attempt.
+const failedToConnect = "failed to connect"
+
+func (*listener) Enabled(_ context.Context, _ slog.Level) bool { return true }
+
+func (l *listener) Handle(ctx context.Context, record slog.Record) error {
+	if record.Level < slog.LevelWarn && record.Message != failedToConnect {
+		return nil
+	}
+	peer, why := l.peer, ""
+	record.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "Key", "key":
+			if address, err := netip.ParseAddr(a.Value.String()); err == nil {
+				peer = address
+			}
+		case "Error", "Err", "error":
+			why = a.Value.String()
+		}
+		return true
+	})
+	if record.Message == failedToConnect {
+		l.sessions.fail(peer, why)
+		return nil
+	}
+	l.sessions.warn(ctx, record, peer, why)
+	return nil
+}
+
+// warn passes a warning on. The server logs no secrets; messages of peers are
+// left out, because their size is the peer's choice.
+func (s *sessions) warn(ctx context.Context, record slog.Record, peer netip.Addr, why string) {
+	s.mu.Lock()
+	silent := s.silent
+	s.mu.Unlock()
+	if silent {
+		return
+	}
+	args := []any{"reason", record.Message}
+	if peer.IsValid() {
+		args = append(args, "peer", peer.String())
+	}
+	if why != "" {
+		args = append(args, "err", why)
+	}
+	s.log.Log(ctx, min(record.Level, slog.LevelWarn), "BGP speaker", args...)
+}
+
+func (l *listener) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *l
+	for _, a := range attrs {
+		if address, err := netip.ParseAddr(a.Value.String()); err == nil && (a.Key == "Key" || a.Key == "key") {
+			with.peer = address
+		}
+	}
+	return &with
+}
+
+func (l *listener) WithGroup(string) slog.Handler { return l }
