@@ -49,9 +49,8 @@ func (a attributes) words() string {
 	return b.String()
 }
 
-// of returns the attributes of a path to a next hop, whose bandwidth is told
-// only if weighted.
-func (a attributes) of(hop steer.NextHop, weighted bool) []bgp.PathAttributeInterface {
+// of returns the attributes of a path to a next hop.
+func (a attributes) of(to target) []bgp.PathAttributeInterface {
 	list := []bgp.PathAttributeInterface{
 		bgp.NewPathAttributeOrigin(a.originCode()),
 		bgp.NewPathAttributeAsPath(a.path()),
@@ -66,8 +65,8 @@ func (a attributes) of(hop steer.NextHop, weighted bool) []bgp.PathAttributeInte
 	if large := a.large(); len(large) > 0 {
 		list = append(list, bgp.NewPathAttributeLargeCommunities(large))
 	}
-	if weighted {
-		bandwidth := bgp.NewLinkBandwidthExtended(a.shortASN(), float32(hop.Weight*unitBandwidth))
+	if to.weighted {
+		bandwidth := bgp.NewLinkBandwidthExtended(a.shortASN(), float32(to.hop.Weight*unitBandwidth))
 		list = append(list, bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bandwidth}))
 	}
 	return list
@@ -123,37 +122,32 @@ func (a attributes) shortASN() uint16 {
 // A pathMaker makes paths, and shares what they have in common.
 type pathMaker struct {
 	attributes attributes
-	made       map[hopKey][]bgp.PathAttributeInterface
+	made       map[target][]bgp.PathAttributeInterface
 }
 
-type hopKey struct {
-	hop      steer.NextHop
-	weighted bool
-}
 
 func newPathMaker(a attributes) *pathMaker {
-	return &pathMaker{attributes: a, made: map[hopKey][]bgp.PathAttributeInterface{}}
+	return &pathMaker{attributes: a, made: map[target][]bgp.PathAttributeInterface{}}
 }
 
-// path makes the path number id, from 1 on, of the prefix.
-func (m *pathMaker) path(p netip.Prefix, id int, hop steer.NextHop, weighted bool) (*apiutil.Path, error) {
-	key := hopKey{hop, weighted}
-	common, made := m.made[key]
+// path makes a path of the prefix.
+func (m *pathMaker) path(p netip.Prefix, s slot) (*apiutil.Path, error) {
+	common, made := m.made[s.to]
 	if !made {
-		common = m.attributes.of(hop, weighted)
-		m.made[key] = common
+		common = m.attributes.of(s.to)
+		m.made[s.to] = common
 	}
 	nlri, err := bgp.NewIPAddrPrefix(p)
 	if err != nil {
 		return nil, fmt.Errorf("announce %s: %w", p, err)
 	}
 	family := familyOf(p)
-	next, err := nextHop(family, nlri, hop.Address)
+	next, err := nextHop(family, nlri, s.to.hop.Address)
 	if err != nil {
-		return nil, fmt.Errorf("announce %s via %s: %w", p, hop.Address, err)
+		return nil, fmt.Errorf("announce %s via %s: %w", p, s.to.hop.Address, err)
 	}
 	return &apiutil.Path{
-		Family: family, Nlri: nlri, RemoteID: uint32(id),
+		Family: family, Nlri: nlri, RemoteID: s.id,
 		Attrs: append(slices.Clip(common), next),
 	}, nil
 }
@@ -174,27 +168,22 @@ func familyOf(p netip.Prefix) bgp.Family {
 	return bgp.RF_IPv4_UC
 }
 
-// isWeighted reports whether the next hops have different weights.
-func isWeighted(hops []steer.NextHop) bool {
-	return slices.ContainsFunc(hops, func(h steer.NextHop) bool { return h.Weight != hops[0].Weight })
-}
-
-// readHop reads the next hop of a path back.
-func readHop(path *apiutil.Path) (steer.NextHop, bool) {
-	hop := steer.NextHop{Weight: 1}
+// readSlot reads a path of the table back.
+func readSlot(path *apiutil.Path) (slot, bool) {
+	s := slot{id: path.RemoteID, to: target{hop: steer.NextHop{Weight: 1}}}
 	for _, attribute := range path.Attrs {
 		switch a := attribute.(type) {
 		case *bgp.PathAttributeNextHop:
-			hop.Address = a.Value
+			s.to.hop.Address = a.Value
 		case *bgp.PathAttributeMpReachNLRI:
-			hop.Address = a.Nexthop
+			s.to.hop.Address = a.Nexthop
 		case *bgp.PathAttributeExtendedCommunities:
 			for _, community := range a.Value {
 				if bandwidth, is := community.(*bgp.LinkBandwidthExtended); is {
-					hop.Weight = int(bandwidth.Bandwidth / unitBandwidth)
+					s.to.hop.Weight, s.to.weighted = int(bandwidth.Bandwidth/unitBandwidth), true
 				}
 			}
 		}
 	}
-	return hop, hop.Address.IsValid()
+	return s, s.to.hop.Address.IsValid()
 }

@@ -8,10 +8,17 @@
 // A move is an implicit replace (RFC 4271, section 3.1): one UPDATE with the new
 // next hop, and never a withdrawal before it. Prefixes that change to the same
 // share UPDATEs. A route of several next hops (mode ecmp) is as many paths with
-// identifiers (add-path, RFC 7911), replaced in place one by one; a router that
-// takes no add-path gets the best of them, and status says so. Weights that
+// identifiers (add-path, RFC 7911), of which those that change are replaced in
+// place; a router that takes no add-path gets the best of them, and status says
+// so. Weights that
 // differ go along as link bandwidth extended communities
 // (draft-ietf-idr-link-bandwidth), 1 Mbit/s for each unit of weight.
+//
+// FRR, and others that track next hops in another process, drop a path whose next
+// hop no other path has until that process has spoken, some milliseconds. So a
+// planned move to a server that has no prefix yet announces the new path beside the
+// old one, where the router takes add-path, and withdraws the old one a moment
+// later. When the old one has failed there is nothing to wait for.
 //
 // # What is known
 //
@@ -81,18 +88,24 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	if err := d.usable(ctx); err != nil {
 		return 0, fmt.Errorf("announce routes: %w", err)
 	}
-	done, want, errs := d.outcome(changes)
-	if err := d.speaker.announce(ctx, want); err != nil {
+	want := wishes{to: map[netip.Prefix][]steer.NextHop{}, gentle: map[netip.Prefix]bool{}}
+	done, errs := d.outcome(changes, want)
+	if err := d.speaker.announce(ctx, want.to, want.gentle); err != nil {
 		return 0, errors.Join(append(errs, fmt.Errorf("announce routes: %w", err))...)
 	}
 	d.speaker.settle(len(d.prefixes))
 	return done, errors.Join(errs...)
 }
 
-// outcome is what the changes lead to, for how many prefixes, and which of them
-// are refused.
-func (d *Driver) outcome(changes []steer.Change) (done int, want map[netip.Prefix][]steer.NextHop, errs []error) {
-	want = map[netip.Prefix][]steer.NextHop{}
+// wishes are what changes lead to.
+type wishes struct {
+	to     map[netip.Prefix][]steer.NextHop // nil: nothing is to be announced
+	gentle map[netip.Prefix]bool            // the move is not for a fault
+}
+
+// outcome notes what the changes lead to. It returns for how many prefixes they
+// are made, and why not for others.
+func (d *Driver) outcome(changes []steer.Change, want wishes) (done int, errs []error) {
 	for _, c := range changes {
 		refused := map[string][]netip.Prefix{}
 		to := normal(c.To)
@@ -101,14 +114,14 @@ func (d *Driver) outcome(changes []steer.Change) (done int, want map[netip.Prefi
 				refused[fault] = append(refused[fault], p)
 				continue
 			}
-			want[p] = to
+			want.to[p], want.gentle[p] = to, c.Graceful
 			done++
 		}
 		for fault, prefixes := range refused {
 			errs = append(errs, &drivers.ChangeError{Change: c.For(prefixes...), Err: errors.New(fault)})
 		}
 	}
-	return done, want, errs
+	return done, errs
 }
 
 // fault says why a change of a prefix is refused; "" when it is not.

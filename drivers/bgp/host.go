@@ -39,10 +39,9 @@ func NewHost(directory string, log *slog.Logger) *Host {
 
 // Open returns a driver for the prefixes. A running speaker with the same
 // settings goes on, whatever its prefixes were; one with others ends first, as
-// for a restart. Multipath says whether any prefix may get several next hops.
-// The former driver is closed before.
-func (h *Host) Open(router topology.Router, prefixes []netip.Prefix, multipath bool) (*Driver, error) {
-	settings, err := newSettings(router, multipath)
+// for a restart. The former driver is closed before.
+func (h *Host) Open(router topology.Router, prefixes []netip.Prefix) (*Driver, error) {
+	settings, err := newSettings(router)
 	if err != nil {
 		return nil, err
 	}
@@ -120,17 +119,16 @@ type settings struct {
 	listenPort uint16 // 0: nothing listens
 	peers      []topology.Peer
 	passwords  []string // of the peers, "" for none
-	multipath  bool
 	restart    topology.Restart
 	atExit     topology.AtExit
 	attributes attributes
 }
 
 // newSettings reads the secrets besides.
-func newSettings(router topology.Router, multipath bool) (*settings, error) {
+func newSettings(router topology.Router) (*settings, error) {
 	cfg := router.BGP
 	s := &settings{
-		asn: cfg.ASN, routerID: cfg.RouterID, peers: cfg.Peers, multipath: multipath,
+		asn: cfg.ASN, routerID: cfg.RouterID, peers: cfg.Peers,
 		restart: cfg.Restart, atExit: cfg.AtExit, attributes: newAttributes(cfg),
 	}
 	for _, peer := range cfg.Peers {

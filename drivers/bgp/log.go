@@ -4,10 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 )
 
-// logger is a logger for the server, of which two things are of use: why an
-// attempt to connect failed, which it tells nobody else, and what it warns of.
+// logger is a logger for the server, of which three things are of use that it
+// tells nobody otherwise: why an attempt to connect failed, which UPDATEs have
+// been sent, and what it warns of.
 func (s *sessions) logger() (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelDebug)
@@ -20,13 +23,21 @@ type listener struct {
 	peer     netip.Addr // of the logger; zero for the server's own
 }
 
-// failedToConnect is what the server logs, at debug level, of an attempt.
-const failedToConnect = "failed to connect"
+// What the server logs at debug level of an attempt to connect, and of an
+// UPDATE that was written to the connection.
+const (
+	failedToConnect = "failed to connect"
+	sentUpdate      = "sent update"
+)
 
 func (*listener) Enabled(_ context.Context, _ slog.Level) bool { return true }
 
 func (l *listener) Handle(ctx context.Context, record slog.Record) error {
-	if record.Level < slog.LevelWarn && record.Message != failedToConnect {
+	switch {
+	case record.Message == sentUpdate:
+		l.sent(record)
+		return nil
+	case record.Level < slog.LevelWarn && record.Message != failedToConnect:
 		return nil
 	}
 	peer, why := l.peer, ""
@@ -47,6 +58,23 @@ func (l *listener) Handle(ctx context.Context, record slog.Record) error {
 	}
 	l.sessions.warn(ctx, record, peer, why)
 	return nil
+}
+
+// sent takes note of an UPDATE that was sent.
+func (l *listener) sent(record slog.Record) {
+	var sent update
+	record.Attrs(func(a slog.Attr) bool {
+		switch value := a.Value.Any().(type) {
+		case []bgp.PathAttributeInterface:
+			sent.attributes = value
+		case []bgp.PathNLRI:
+			if a.Key == "nlri" {
+				sent.prefixes = value
+			}
+		}
+		return true
+	})
+	l.sessions.arrived(l.peer, sent)
 }
 
 // warn passes a warning on. The server logs no secrets; messages of peers are

@@ -63,10 +63,8 @@ func (s *settings) family(f bgp.Family) *api.AfiSafi {
 	name := &api.Family{Afi: api.Family_Afi(f.Afi()), Safi: api.Family_Safi(f.Safi())}
 	family := &api.AfiSafi{
 		Config:            &api.AfiSafiConfig{Family: name, Enabled: true},
+		AddPaths:          &api.AddPaths{Config: &api.AddPathsConfig{SendMax: maxPaths}},
 		MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: s.restart.Time > 0}},
-	}
-	if s.multipath {
-		family.AddPaths = &api.AddPaths{Config: &api.AddPathsConfig{SendMax: maxPaths}}
 	}
 	if s.restart.LongLived > 0 {
 		family.LongLivedGracefulRestart = &api.LongLivedGracefulRestart{Config: &api.LongLivedGracefulRestartConfig{

@@ -28,6 +28,7 @@ type sessions struct {
 	mu     sync.Mutex
 	of     map[netip.Addr]*session
 	silent bool // the speaker ends: nothing is news any more
+	awaits *expectation
 }
 
 // A session is one peer's.
@@ -75,6 +76,7 @@ func (s *sessions) event(e *apiutil.WatchEventMessage_PeerEvent, at time.Time) {
 		s.log.Info("BGP session established", "peer", session.peer.Address.String(), "agreed", session.terms())
 	case was && !is:
 		session.since, session.agreed = at, agreement{}
+		s.awaits.fulfil(session.peer.Address)
 		s.log.Warn("BGP session lost", "peer", session.peer.Address.String(), "err", session.trouble)
 	}
 	if was != is {
@@ -247,6 +249,21 @@ func stateName(state bgp.FSMState) string {
 	return strings.ToLower(strings.TrimPrefix(state.String(), "BGP_FSM_"))
 }
 
+// takesAddPath reports whether any router takes several paths of a prefix of
+// the family.
+func (s *sessions) takesAddPath(f bgp.Family) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.of {
+		if session.agreed.takesSeveral(f) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a agreement) takesSeveral(f bgp.Family) bool { return slices.Contains(a.addPath, f) }
+
 // announced counts what the session's router was sent.
 func (s *speaker) announced(session *session) string {
 	n := 0
@@ -269,7 +286,7 @@ func (s *speaker) problems(session *session, n numbers) []string {
 		if wanted[f] > 0 && !slices.Contains(session.agreed.families, f) {
 			add("has not agreed on %s: %d prefixes are not announced to it", familyName(f), wanted[f])
 		}
-		if several[f] > 0 && !slices.Contains(session.agreed.addPath, f) {
+		if several[f] > 0 && !session.agreed.takesSeveral(f) {
 			add("takes no add-path (RFC 7911) for %s: %d prefixes of several next hops reach it with one", familyName(f), several[f])
 		}
 	}
@@ -286,9 +303,9 @@ func (s *speaker) problems(session *session, n numbers) []string {
 // several next hops.
 func (s *speaker) kinds() (all, several map[bgp.Family]int) {
 	all, several = map[bgp.Family]int{}, map[bgp.Family]int{}
-	for p, hops := range s.book {
+	for p, slots := range s.book {
 		all[familyOf(p)]++
-		if len(hops) > 1 {
+		if len(slots) > 1 {
 			several[familyOf(p)]++
 		}
 	}

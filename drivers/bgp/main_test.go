@@ -1,0 +1,55 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"go.uber.org/goleak"
+)
+
+// inside marks, in the environment, the process that runs the tests.
+const inside = "ROUTESTEER_BGP_TEST"
+
+// TestMain runs the tests in a process whose network namespace is its own:
+// the speaker's sockets are the process's.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	if err := netns.Enter(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(again())
+}
+
+// again runs this program in a new namespace and returns its exit code.
+func again() int {
+	n, err := netns.New("speaker")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := n.Start(cmd); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return max(exit.ExitCode(), 1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,283 @@
+package bgp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/routesteer/routesteer/steer"
+)
+
+const (
+	// batch is how many paths are handed over in one call, so that a deadline and
+	// the speaker's keepalives come through in between.
+	batch = 1000
+	// sending is how long routers are given to read what they are sent.
+	sending = time.Second
+	// acquaintance is how long routers are given to find out about a next hop that
+	// is new to them, while the old one still has the traffic. FRR takes less than
+	// a millisecond when it is idle.
+	acquaintance = 20 * time.Millisecond
+)
+
+// A slot is one path of a prefix.
+type slot struct {
+	id uint32 // path identifier, from 1 on
+	to target
+}
+
+// A target is where a path leads.
+type target struct {
+	hop      steer.NextHop
+	weighted bool // the prefix has paths of different weight: say so
+}
+
+func targets(hops []steer.NextHop) []target {
+	weighted := slices.ContainsFunc(hops, func(h steer.NextHop) bool { return h.Weight != hops[0].Weight })
+	all := make([]target, len(hops))
+	for i, hop := range hops {
+		all[i] = target{hop, weighted}
+	}
+	return all
+}
+
+// A step is from the paths that a prefix has to those that it should have:
+// what stays, what takes the place of something, what comes besides, and what
+// goes.
+type step struct {
+	after           []slot // all that it has then, by id
+	placed, besides []slot
+	gone            []slot
+}
+
+// newStep finds the step. Paths whose next hop stays keep their identifier, and
+// new ones take those of others, in place. If gentle, they take free ones and
+// nothing is replaced.
+func newStep(have []slot, want []target, gentle bool) step {
+	var s step
+	arriving := slices.Clone(want)
+	for _, slot := range have {
+		if i := slices.Index(arriving, slot.to); i >= 0 {
+			arriving = slices.Delete(arriving, i, i+1)
+			s.after = append(s.after, slot)
+			continue
+		}
+		s.gone = append(s.gone, slot)
+	}
+	for !gentle && len(arriving) > 0 && len(s.gone) > 0 {
+		s.placed = append(s.placed, slot{s.gone[0].id, arriving[0]})
+		s.gone, arriving = s.gone[1:], arriving[1:]
+	}
+	s.after = append(s.after, s.placed...)
+	for id := uint32(1); len(arriving) > 0; id++ {
+		taken := func(s slot) bool { return s.id == id }
+		if !slices.ContainsFunc(s.after, taken) && !slices.ContainsFunc(s.gone, taken) {
+			s.besides = append(s.besides, slot{id, arriving[0]})
+			s.after, arriving = append(s.after, s.besides[len(s.besides)-1]), arriving[1:]
+		}
+	}
+	slices.SortFunc(s.after, func(a, b slot) int { return cmp.Compare(a.id, b.id) })
+	return s
+}
+
+// announce makes the table what is wanted for some prefixes, none of which has
+// unusable next hops; nil withdraws. Those that are gentle change for no fault.
+// All announcements come before any withdrawal.
+func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]steer.NextHop, gentle map[netip.Prefix]bool) error {
+	e := exchange{maker: newPathMaker(s.settings.attributes), after: map[netip.Prefix][]slot{}}
+	known := s.nextHops()
+	for p, hops := range want {
+		aside := gentle[p] && len(s.book[p]) > 0 && known.lacks(hops) && s.sessions.takesAddPath(familyOf(p))
+		e.add(p, newStep(s.book[p], targets(hops), aside))
+		e.pause = e.pause || aside
+	}
+	if e.empty() {
+		return nil
+	}
+	err := s.hand(ctx, e)
+	s.memory.save(s.hops())
+	return err
+}
+
+// An exchange is paths to be announced and withdrawn.
+type exchange struct {
+	maker          *pathMaker
+	added, removed []*apiutil.Path
+	after          map[netip.Prefix][]slot
+	last           announcement // of added
+	inOrder        bool         // a prefix loses some of its paths: others must have been sent
+	pause          bool         // and routers must have had time to look at them
+	err            error
+}
+
+// add adds a prefix's step.
+func (e *exchange) add(p netip.Prefix, s step) {
+	make := func(slots []slot) []*apiutil.Path {
+		var paths []*apiutil.Path
+		for _, slot := range slots {
+			path, err := e.maker.path(p, slot)
+			if err != nil {
+				e.err = err
+				continue
+			}
+			paths = append(paths, path)
+		}
+		return paths
+	}
+	e.added = append(append(e.added, make(s.placed)...), make(s.besides)...)
+	e.removed = append(e.removed, make(s.gone)...)
+	e.after[p] = s.after
+	e.inOrder = e.inOrder || len(s.gone) > 0 && len(s.after) > 0
+	for _, slot := range slices.Concat(s.placed, s.besides) {
+		e.last = announcement{p, slot.to.hop.Address}
+	}
+}
+
+func (e *exchange) empty() bool { return len(e.added)+len(e.removed) == 0 && e.err == nil }
+
+// hand hands an exchange to the server. If it ends early, what was done is read
+// back.
+func (s *speaker) hand(ctx context.Context, e exchange) error {
+	if e.err != nil {
+		return e.err
+	}
+	if len(e.added) > 0 {
+		s.sent = s.sessions.expect(e.last)
+	}
+	err := inBatches(ctx, e.added, func(paths []*apiutil.Path) error {
+		_, err := s.server.AddPath(apiutil.AddPathRequest{Paths: paths})
+		return err
+	})
+	if err == nil && e.inOrder {
+		err = wait(ctx, s.sent, sending)
+	}
+	if err == nil && e.pause {
+		err = wait(ctx, nil, acquaintance)
+	}
+	if err == nil {
+		err = inBatches(ctx, e.removed, func(paths []*apiutil.Path) error {
+			return s.server.DeletePath(apiutil.DeletePathRequest{Paths: paths})
+		})
+	}
+	if err != nil {
+		return errors.Join(err, s.reread())
+	}
+	for p, slots := range e.after {
+		if s.book[p] = slots; len(slots) == 0 {
+			delete(s.book, p)
+		}
+	}
+	return nil
+}
+
+func inBatches(ctx context.Context, paths []*apiutil.Path, do func([]*apiutil.Path) error) error {
+	for part := range slices.Chunk(paths, batch) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := do(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits for news, but no longer than d.
+func wait(ctx context.Context, news <-chan struct{}, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-news:
+		return nil
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// nextHopSet is the next hops that routers know.
+type nextHopSet map[netip.Addr]bool
+
+// nextHops are those of the book.
+func (s *speaker) nextHops() nextHopSet {
+	all := nextHopSet{}
+	for _, slots := range s.book {
+		for _, slot := range slots {
+			all[slot.to.hop.Address] = true
+		}
+	}
+	return all
+}
+
+func (n nextHopSet) lacks(hops []steer.NextHop) bool {
+	return slices.ContainsFunc(hops, func(h steer.NextHop) bool { return !n[h.Address] })
+}
+
+// hops is the book as it is remembered.
+func (s *speaker) hops() map[netip.Prefix][]steer.NextHop {
+	all := make(map[netip.Prefix][]steer.NextHop, len(s.book))
+	for p, slots := range s.book {
+		all[p] = hopsOf(slots)
+	}
+	return all
+}
+
+func hopsOf(slots []slot) []steer.NextHop {
+	hops := make([]steer.NextHop, len(slots))
+	for i, slot := range slots {
+		hops[i] = slot.to.hop
+	}
+	return normal(hops)
+}
+
+// reread makes the book equal the table.
+func (s *speaker) reread() error {
+	clear(s.book)
+	return s.table(func(p netip.Prefix, slots []slot) { s.book[p] = slots })
+}
+
+// routes lists the paths in the server's table.
+func (s *speaker) routes() ([]steer.Route, error) {
+	var routes []steer.Route
+	detail := fmt.Sprintf("announced by AS %d%s", s.settings.asn, s.settings.attributes.words())
+	err := s.table(func(p netip.Prefix, slots []slot) {
+		routes = append(routes, steer.Route{Prefix: p, NextHops: hopsOf(slots), Detail: detail})
+	})
+	return routes, err
+}
+
+// table reads the server's table.
+func (s *speaker) table(each func(netip.Prefix, []slot)) error {
+	for _, family := range []bgp.Family{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC} {
+		request := apiutil.ListPathRequest{TableType: api.TableType_TABLE_TYPE_GLOBAL, Family: family}
+		err := s.server.ListPath(request, func(nlri bgp.NLRI, paths []*apiutil.Path) {
+			prefix, is := nlri.(*bgp.IPAddrPrefix)
+			if slots := readSlots(paths); is && len(slots) > 0 {
+				each(prefix.Prefix, slots)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readSlots(paths []*apiutil.Path) []slot {
+	slots := make([]slot, 0, len(paths))
+	for _, path := range paths {
+		if s, ok := readSlot(path); ok {
+			slots = append(slots, s)
+		}
+	}
+	slices.SortFunc(slots, func(a, b slot) int { return cmp.Compare(a.id, b.id) })
+	return slots
+}
