@@ -125,7 +125,6 @@ type pathMaker struct {
 	made       map[target][]bgp.PathAttributeInterface
 }
 
-
 func newPathMaker(a attributes) *pathMaker {
 	return &pathMaker{attributes: a, made: map[target][]bgp.PathAttributeInterface{}}
 }

@@ -85,4 +85,3 @@ func (s *settings) gracefulRestart() *api.GracefulRestart {
 		DeferralTime: uint32(deferral / time.Second), LonglivedEnabled: s.restart.LongLived > 0,
 	}
 }
-

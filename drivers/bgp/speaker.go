@@ -33,8 +33,8 @@ type speaker struct {
 
 	book    map[netip.Prefix][]slot // what is in the server's table
 	sent    <-chan struct{}         // closed when what was announced last has been sent; nil for nothing
-	waiting *time.Timer                      // until peers are added at the latest
-	connect func()                           // adds the peers, once
+	waiting *time.Timer             // until peers are added at the latest
+	connect func()                  // adds the peers, once
 }
 
 // startSpeaker starts a speaker that announces what its predecessor did, as far
