@@ -190,6 +190,9 @@ func drawSite(t *rapid.T) *Site {
 			*table = 5000
 		}
 	}
+	if rapid.Bool().Draw(t, "bgp") {
+		site.Routers = append(site.Routers, Router{Name: "rr", BGP: drawBGP(t)})
+	}
 	if rapid.Bool().Draw(t, "cisco") {
 		site.Routers = append(site.Routers, Router{Name: "sw", Cisco: drawCisco(t)})
 	}
@@ -242,6 +245,73 @@ func drawCisco(t *rapid.T) *Cisco {
 		cisco.KnownHosts, cisco.HostKey = "", "SHA256:"+strings.Repeat("Ab", 21)+"A"
 	}
 	return cisco
+}
+
+func drawBGP(t *rapid.T) *BGP {
+	bgp := &BGP{
+		ASN:         rapid.SampledFrom([]uint32{1, 65000, 4200000000}).Draw(t, "asn"),
+		RouterID:    netip.MustParseAddr("192.0.2.2"),
+		Communities: rapid.SliceOfNDistinct(rapid.Custom(drawCommunity), 0, 3, rapid.ID[Community]).Draw(t, "communities"),
+		LocalPref:   rapid.Uint32().Draw(t, "local pref"),
+		Prepend:     rapid.IntRange(0, maxPrepend).Draw(t, "prepend"),
+		Origin:      rapid.SampledFrom([]Origin{OriginIGP, OriginEGP, OriginIncomplete}).Draw(t, "origin"),
+		Restart:     rapid.SampledFrom([]Restart{{}, {Time: time.Second}, {Time: maxRestart, LongLived: maxLongLived}}).Draw(t, "restart"),
+		AtExit:      rapid.SampledFrom([]AtExit{AtExitKeep, AtExitWithdraw}).Draw(t, "at exit"),
+		ListenPort:  portBGP,
+	}
+	slices.SortFunc(bgp.Communities, compareCommunity)
+	if len(bgp.Communities) == 0 {
+		bgp.Communities = nil
+	}
+	if rapid.Bool().Draw(t, "has med") {
+		med := rapid.Uint32().Draw(t, "med")
+		bgp.MED = &med
+	}
+	for _, address := range []string{"192.0.2.1", "2001:db8::1"}[:rapid.IntRange(1, 2).Draw(t, "peers")] {
+		bgp.Peers = append(bgp.Peers, drawPeer(t, netip.MustParseAddr(address), bgp.ASN))
+	}
+	if slices.ContainsFunc(bgp.Peers, func(p Peer) bool { return p.Passive }) {
+		bgp.ListenPort = rapid.Uint16Range(1, 65535).Draw(t, "listen port")
+	}
+	return bgp
+}
+
+func drawPeer(t *rapid.T, address netip.Addr, ours uint32) Peer {
+	peer := Peer{
+		Address:      address,
+		ASN:          rapid.SampledFrom([]uint32{2, 65000, 65001}).Draw(t, "peer's asn"),
+		Port:         rapid.Uint16Range(1, 65535).Draw(t, "peer's port"),
+		Password:     drawSecret(t),
+		Passive:      rapid.Bool().Draw(t, "passive"),
+		HoldTime:     time.Duration(rapid.IntRange(3, 65535).Draw(t, "hold")) * time.Second,
+		ConnectRetry: time.Duration(rapid.IntRange(2, 3600).Draw(t, "retry")) * time.Second,
+	}
+	peer.IPv4 = rapid.Bool().Draw(t, "ipv4")
+	peer.IPv6 = !peer.IPv4 || rapid.Bool().Draw(t, "ipv6")
+	switch rapid.IntRange(0, 3).Draw(t, "distance") {
+	case 1:
+		peer.TTLSecurity = 1
+	case 2:
+		peer.TTLSecurity = 254
+	case 3:
+		if peer.ASN != ours {
+			peer.Multihop = 255
+		}
+	}
+	if peer.Multihop == 0 && peer.TTLSecurity <= 1 && rapid.Bool().Draw(t, "has bfd") {
+		peer.BFD = &BFD{Interval: drawDuration(t, 10*time.Millisecond, 10*time.Second), Multiplier: rapid.IntRange(1, 255).Draw(t, "multiplier")}
+	}
+	if rapid.Bool().Draw(t, "has source") {
+		peer.Source = address.Next()
+	}
+	return peer
+}
+
+func drawCommunity(t *rapid.T) Community {
+	if rapid.Bool().Draw(t, "large") {
+		return Community{Large: true, Global: rapid.Uint32().Draw(t, "global"), Local1: rapid.Uint32().Draw(t, "1"), Local2: rapid.Uint32().Draw(t, "2")}
+	}
+	return Community{Global: uint32(rapid.Uint16().Draw(t, "as")), Local1: uint32(rapid.Uint16().Draw(t, "value"))}
 }
 
 func drawSecret(t *rapid.T) Secret {

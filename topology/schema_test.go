@@ -18,7 +18,7 @@ const examplePath = "../routesteer.example.yaml"
 func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
-		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, secretObject, policyObject, pathsObject,
+		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject,
 	}
 }
 
@@ -84,6 +84,8 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
 		"router.cisco", "cisco.address", "cisco.key_file", "cisco.password", "cisco.enable", "cisco.host_key", "cisco.vrf", "cisco.tag",
+		"router.bgp", "bgp.asn", "bgp.router_id", "bgp.peers", "bgp.communities", "bgp.med", "bgp.graceful_restart",
+		"peer.address", "peer.asn", "peer.password", "peer.multihop", "peer.ttl_security", "peer.source", "peer.families", "graceful_restart.long_lived",
 		"secret.file", "secret.env", "secret.credential",
 	}
 	for name, def := range definitions(t) {
@@ -121,6 +123,13 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 			"vips":  []any{fill(vipObject, map[string]any{"prefix": "203.0.113.32/27", "failback": fill(failbackObject, map[string]any{})})},
 			"routers": map[string]any{
 				"edge": map[string]any{"linux": fill(linuxObject, map[string]any{})},
+				"border": map[string]any{"bgp": fill(bgpObject, map[string]any{
+					"asn": 65000, "router_id": "192.0.2.2", "graceful_restart": fill(restartObject, map[string]any{}),
+					"peers": []any{
+						fill(peerObject, map[string]any{"address": "192.0.2.3", "asn": 65001, "passive": true}),
+						map[string]any{"address": "192.0.2.4", "asn": 65001, "bfd": fill(bfdObject, map[string]any{}), "passive": true},
+					},
+				})},
 				"core": map[string]any{"cisco": fill(ciscoObject, map[string]any{"address": "192.0.2.1", "key_file": "/key"})},
 			},
 			"policy": fill(policyObject, map[string]any{}),
@@ -168,6 +177,12 @@ func TestSchemaRefuses(t *testing.T) {
 		{"password: {file: /etc/routesteer/password}", "password: letmein"},
 		{"dialect: ios", "dialect: junos"},
 		{"save: never", "save: always"},
+		{"asn: 65000  ", "asn: 23456"},
+		{"router_id: 192.0.2.2  ", "router: 192.0.2.2  "},
+		{"no-export]", "no-import]"},
+		{"at_exit: keep", "at_exit: maybe"},
+		{"ttl_security: 1 ", "ttl_security: 255 "},
+		{"families: [ipv4, ipv6]", "families: [ipx]"},
 		{"tcp: 25", "tcp:"},
 	} {
 		text := string(readFile(t, examplePath))

@@ -31,6 +31,10 @@ func write(site *Site) string {
 			w.cisco(*router.Cisco)
 			continue
 		}
+		if router.BGP != nil {
+			w.bgp(*router.BGP)
+			continue
+		}
 		w.line(2, "linux:")
 		w.line(3, "table: %d", router.Linux.Table)
 		w.line(3, "metric: %d", router.Linux.Metric)
@@ -181,14 +185,80 @@ func (w *writer) cisco(cisco Cisco) {
 	w.line(3, "poll: %s", cisco.Poll)
 }
 
-func (w *writer) secret(key string, secret Secret) {
+func (w *writer) bgp(bgp BGP) {
+	w.line(2, "bgp:")
+	w.line(3, "asn: %d", bgp.ASN)
+	w.line(3, "router_id: %s", bgp.RouterID)
+	if len(bgp.Communities) > 0 {
+		w.line(3, "communities:")
+		for _, c := range bgp.Communities {
+			w.line(4, "- %q", c)
+		}
+	}
+	if bgp.MED != nil {
+		w.line(3, "med: %d", *bgp.MED)
+	}
+	w.line(3, "local_pref: %d", bgp.LocalPref)
+	w.line(3, "prepend: %d", bgp.Prepend)
+	w.line(3, "origin: %s", bgp.Origin)
+	switch restart := bgp.Restart; {
+	case restart.Time == 0:
+		w.line(3, "graceful_restart: off")
+	case restart.LongLived == 0:
+		w.line(3, "graceful_restart: {time: %s}", restart.Time)
+	default:
+		w.line(3, "graceful_restart: {time: %s, long_lived: %s}", restart.Time, restart.LongLived)
+	}
+	if bgp.AtExit != AtExitKeep {
+		w.line(3, "at_exit: %s", bgp.AtExit)
+	}
+	if bgp.ListenPort != portBGP {
+		w.line(3, "listen_port: %d", bgp.ListenPort)
+	}
+	w.line(3, "peers:")
+	for _, peer := range bgp.Peers {
+		w.peer(peer)
+	}
+}
+
+func (w *writer) peer(peer Peer) {
+	w.line(3, "- address: %q", peer.Address)
+	w.line(4, "asn: %d", peer.ASN)
+	w.line(4, "port: %d", peer.Port)
+	w.secretAt(4, "password", peer.Password)
+	if peer.Multihop > 0 {
+		w.line(4, "multihop: %d", peer.Multihop)
+	}
+	if peer.TTLSecurity > 0 {
+		w.line(4, "ttl_security: %d", peer.TTLSecurity)
+	}
+	w.line(4, "passive: %v", peer.Passive)
+	if peer.Source.IsValid() {
+		w.line(4, "source: %q", peer.Source)
+	}
+	w.line(4, "hold_time: %s", peer.HoldTime)
+	w.line(4, "connect_retry: %s", peer.ConnectRetry)
+	switch {
+	case !peer.IPv6:
+		w.line(4, "families: ipv4")
+	case !peer.IPv4:
+		w.line(4, "families: [ipv6]")
+	}
+	if peer.BFD != nil {
+		w.line(4, "bfd: {interval: %s, multiplier: %d}", peer.BFD.Interval, peer.BFD.Multiplier)
+	}
+}
+
+func (w *writer) secret(key string, secret Secret) { w.secretAt(3, key, secret) }
+
+func (w *writer) secretAt(depth int, key string, secret Secret) {
 	switch {
 	case secret.File != "":
-		w.line(3, "%s: {file: %q}", key, secret.File)
+		w.line(depth, "%s: {file: %q}", key, secret.File)
 	case secret.Env != "":
-		w.line(3, "%s: {env: %q}", key, secret.Env)
+		w.line(depth, "%s: {env: %q}", key, secret.Env)
 	case secret.Credential != "":
-		w.line(3, "%s: {credential: %q}", key, secret.Credential)
+		w.line(depth, "%s: {credential: %q}", key, secret.Credential)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/bgp"
 	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/steer"
@@ -14,8 +15,9 @@ import (
 )
 
 // openDriver reaches a router. This is the only list of drivers. What they keep,
-// such as transcripts, is in the directory.
-func openDriver(log *slog.Logger, directory string) func(topology.Router, *topology.Site) (drivers.Driver, error) {
+// such as transcripts, is in the directory; the host keeps BGP sessions between
+// them.
+func openDriver(log *slog.Logger, directory string, host *bgp.Host) func(topology.Router, *topology.Site) (drivers.Driver, error) {
 	return func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
 		log := log.With("router", string(router.Name))
 		switch {
@@ -23,10 +25,20 @@ func openDriver(log *slog.Logger, directory string) func(topology.Router, *topol
 			return openLinux(router, site, log)
 		case router.Cisco != nil:
 			return cisco.Open(router, site, cisco.Options{Directory: filepath.Join(directory, "routers"), Log: log}), nil
+		case router.BGP != nil:
+			return openBGP(router, site, host)
 		default:
 			return nil, fmt.Errorf("router %s has no driver that this program knows", router.Name)
 		}
 	}
+}
+
+func openBGP(router topology.Router, site *topology.Site, host *bgp.Host) (drivers.Driver, error) {
+	driver, err := host.Open(router, slices.Concat(steer.NewCohorts(site).Prefixes()...))
+	if err != nil {
+		return nil, err
+	}
+	return driver, nil
 }
 
 // openLinux reaches this machine's kernel. The first of the site's Linux

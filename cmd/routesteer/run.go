@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/routesteer/routesteer/drivers/bgp"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/health/probe"
 	"github.com/routesteer/routesteer/internal/api"
@@ -79,7 +80,9 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 		return err
 	}
 	defer listener.Close() // again after Serve, which is no harm
-	c, err := a.newController(flags, log)
+	host := bgp.NewHost(filepath.Dir(flags.state), log)
+	defer host.Close() // when the controller has ended
+	c, err := a.newController(flags, log, host)
 	if err != nil {
 		return err
 	}
@@ -102,13 +105,13 @@ func collectEarly() {
 	}
 }
 
-func (a *app) newController(flags *runFlags, log *slog.Logger) (*controller.Controller, error) {
+func (a *app) newController(flags *runFlags, log *slog.Logger, host *bgp.Host) (*controller.Controller, error) {
 	if err := os.MkdirAll(filepath.Dir(flags.state), 0o755); err != nil {
 		return nil, fmt.Errorf("make the state file's directory: %w", err)
 	}
 	return controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return a.readSite(flags.config) },
-		Open: openDriver(log, filepath.Dir(flags.state)),
+		Open: openDriver(log, filepath.Dir(flags.state), host),
 		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {
 			return probe.New(news, log)
 		},
