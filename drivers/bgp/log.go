@@ -2,8 +2,10 @@ package bgp
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 )
@@ -23,22 +25,30 @@ type listener struct {
 	peer     netip.Addr // of the logger; zero for the server's own
 }
 
-// What the server logs at debug level of an attempt to connect, and of an
-// UPDATE that was written to the connection.
+// What the server logs, below warnings, of an attempt to connect, of an UPDATE
+// that was written to the connection, and of NOTIFICATIONs.
 const (
 	failedToConnect = "failed to connect"
 	sentUpdate      = "sent update"
+	wasTold         = "received notification"
+	hasTold         = "sent notification"
 )
 
 func (*listener) Enabled(_ context.Context, _ slog.Level) bool { return true }
 
 func (l *listener) Handle(ctx context.Context, record slog.Record) error {
-	switch {
-	case record.Message == sentUpdate:
+	switch record.Message {
+	case sentUpdate:
 		l.sent(record)
 		return nil
-	case record.Level < slog.LevelWarn && record.Message != failedToConnect:
+	case wasTold, hasTold:
+		l.notified(record)
 		return nil
+	case failedToConnect:
+	default:
+		if record.Level < slog.LevelWarn {
+			return nil
+		}
 	}
 	peer, why := l.peer, ""
 	record.Attrs(func(a slog.Attr) bool {
@@ -75,6 +85,47 @@ func (l *listener) sent(record slog.Record) {
 		return true
 	})
 	l.sessions.arrived(l.peer, sent)
+}
+
+// notified takes note of a NOTIFICATION. The server's own account of why a
+// session ended leaves it out where graceful restart was agreed on, and in OPEN.
+func (l *listener) notified(record slog.Record) {
+	var (
+		code, subcode int64
+		words         string
+	)
+	record.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "Code":
+			code = a.Value.Int64()
+		case "Subcode":
+			subcode = a.Value.Int64()
+		case "Communicated-Reason":
+			words = a.Value.String()
+		}
+		return true
+	})
+	text := "the router ended the session: "
+	if record.Message == hasTold {
+		text = "we ended the session: "
+	}
+	text += notification(uint8(code), uint8(subcode))
+	if words != "" {
+		text += fmt.Sprintf(" (%.128q)", words) // the router's administrator: RFC 9003
+	}
+	l.sessions.notified(l.peer, text)
+}
+
+// notification is a NOTIFICATION's code and subcode in words: RFC 4271, section
+// 4.5.
+func notification(code, subcode uint8) string {
+	var words []string
+	for _, part := range strings.Split(bgp.NewNotificationErrorCode(code, subcode).String(), "(")[1:] {
+		if word, _, _ := strings.Cut(part, ")"); word != "undefined" {
+			words = append(words, word)
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("NOTIFICATION %d/%d %s", code, subcode, strings.Join(words, ", ")))
 }
 
 // warn passes a warning on. The server logs no secrets; messages of peers are

@@ -38,6 +38,7 @@ type session struct {
 	state    bgp.FSMState
 	since    time.Time // established, or not
 	trouble  string    // why it is not established, or ended last; "" for nothing known
+	notified bool      // trouble is what a NOTIFICATION says, which explains all that follows
 	agreed   agreement // while it is established
 }
 
@@ -67,12 +68,12 @@ func (s *sessions) event(e *apiutil.WatchEventMessage_PeerEvent, at time.Time) {
 	}
 	was, is := session.state == bgp.BGP_FSM_ESTABLISHED, e.Peer.State.SessionState == bgp.BGP_FSM_ESTABLISHED
 	session.state = e.Peer.State.SessionState
-	if trouble := troubleOf(e.Peer.State, session.peer); trouble != "" && !is {
+	if trouble := troubleOf(e.Peer.State, session.peer); trouble != "" && !is && !session.notified {
 		session.trouble = trouble
 	}
 	switch {
 	case is && !was:
-		session.since, session.trouble, session.agreed = at, "", agreementOf(e.Peer.State)
+		session.since, session.trouble, session.notified, session.agreed = at, "", false, agreementOf(e.Peer.State)
 		s.log.Info("BGP session established", "peer", session.peer.Address.String(), "agreed", session.terms())
 	case was && !is:
 		session.since, session.agreed = at, agreement{}
@@ -97,7 +98,19 @@ func (s *sessions) fail(peer netip.Addr, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if session := s.of[peer]; session != nil && session.state != bgp.BGP_FSM_ESTABLISHED {
-		session.trouble = session.explain(why)
+		session.trouble, session.notified = session.explain(why), false
+	}
+}
+
+// notified notes a NOTIFICATION, by which a session ends.
+func (s *sessions) notified(peer netip.Addr, words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session := s.of[peer]; session != nil {
+		if strings.Contains(words, "bad peer as") {
+			words += fmt.Sprintf("; the file says that the router is of AS %d and we are of AS %d", session.peer.ASN, s.settings.asn)
+		}
+		session.trouble, session.notified = words, true
 	}
 }
 
@@ -124,16 +137,11 @@ func (s *session) explain(why string) string {
 }
 
 // troubleOf says in words why a session is not established; "" when the change
-// of state is an ordinary step.
+// of state is an ordinary step. What NOTIFICATIONs say is known otherwise.
 func troubleOf(state apiutil.PeerState, peer topology.Peer) string {
-	message := state.DisconnectMessage
 	switch state.DisconnectReason {
 	case api.PeerState_DISCONNECT_REASON_HOLD_TIMER_EXPIRED:
 		return "nothing was heard from the router for the hold time"
-	case api.PeerState_DISCONNECT_REASON_NOTIFICATION_SENT:
-		return "we ended the session: NOTIFICATION " + notification(message)
-	case api.PeerState_DISCONNECT_REASON_NOTIFICATION_RECEIVED:
-		return "the router ended the session: NOTIFICATION " + notification(message)
 	case api.PeerState_DISCONNECT_REASON_READ_FAILED, api.PeerState_DISCONNECT_REASON_WRITE_FAILED:
 		return "the connection broke"
 	case api.PeerState_DISCONNECT_REASON_GRACEFUL_RESTART:
@@ -146,20 +154,23 @@ func troubleOf(state apiutil.PeerState, peer topology.Peer) string {
 		return "the router sent a malformed message"
 	case api.PeerState_DISCONNECT_REASON_HARD_RESET:
 		return "the session was reset"
-	case api.PeerState_DISCONNECT_REASON_ADMIN_DOWN:
-		return "the session is shut down here"
 	default:
 		return ""
 	}
 }
 
-// notification is code and subcode in words.
-func notification(message string) string {
-	_, words, found := strings.Cut(message, " ")
-	if !found {
-		return message
+// why says why a session is not established.
+func (s *session) why() string {
+	switch {
+	case s.trouble != "":
+		return s.trouble
+	case s.state == bgp.BGP_FSM_OPENSENT || s.state == bgp.BGP_FSM_OPENCONFIRM:
+		return "connected, and waiting for the router's answer; if that lasts, does it drop our packets: is ttl_security set on both sides?"
+	case s.state == bgp.BGP_FSM_ACTIVE && s.peer.Passive:
+		return "waiting for the router to connect"
+	default:
+		return ""
 	}
-	return strings.TrimPrefix(words, "code ")
 }
 
 // agreementOf reads the router's capabilities.
@@ -220,12 +231,12 @@ func (s *speaker) info() drivers.Info {
 	)
 	for _, peer := range s.settings.peers { // sorted
 		session := s.sessions.of[peer.Address]
-		told := drivers.Session{Peer: peer.Address.String(), State: stateName(session.state), Since: session.since, Detail: session.trouble}
+		told := drivers.Session{Peer: peer.Address.String(), State: stateName(session.state), Since: session.since, Detail: session.why()}
 		if told.Well = session.state == bgp.BGP_FSM_ESTABLISHED; told.Well {
 			told.Detail = session.terms() + s.announced(session) + numbers[peer.Address].words()
 			info.Problems = append(info.Problems, s.problems(session, numbers[peer.Address])...)
 		} else {
-			down = append(down, peer.Address.String()+" ("+stateName(session.state)+because(session.trouble)+")")
+			down = append(down, peer.Address.String()+" ("+stateName(session.state)+because(session.why())+")")
 		}
 		info.Sessions = append(info.Sessions, told)
 	}
