@@ -85,6 +85,7 @@ func (l *listener) sent(record slog.Record) {
 		return true
 	})
 	l.sessions.arrived(l.peer, sent)
+	l.sessions.gate.pass()
 }
 
 // notified takes note of a NOTIFICATION. The server's own account of why a

@@ -21,7 +21,7 @@ func withAttributes(cfg *topology.BGP) {
 
 func TestAttributesAreWhatBIRDSees(t *testing.T) {
 	b := newRouter(t).startBird(birdConfig)
-	m := speak(t, site(t, withAttributes), vip4, vip6)
+	m := speak(t, site(withAttributes), vip4, vip6)
 	m.send(only(vip4), web1)
 	m.send(only(vip6), web16)
 	b.routes(vip4, web1)
@@ -41,7 +41,7 @@ func TestAttributesAreWhatBIRDSees(t *testing.T) {
 
 func TestAttributesAreWhatFRRSees(t *testing.T) {
 	f := newRouter(t).startFRR(frrConfig)
-	m := speak(t, site(t, withAttributes), vip4, vip6)
+	m := speak(t, site(withAttributes), vip4, vip6)
 	m.send(only(vip4), web1)
 	m.send(only(vip6), web16)
 	f.router.routes(vip4, web1)
@@ -56,7 +56,7 @@ func TestAttributesAreWhatFRRSees(t *testing.T) {
 // (RFC 8326).
 func TestGracefulShutdownIsHeard(t *testing.T) {
 	f := newRouter(t).startFRR(strings.Replace(frrConfig, " bgp router-id", " bgp graceful-shutdown\n bgp router-id", 1))
-	m := speak(t, site(t, func(cfg *topology.BGP) { cfg.Communities = []topology.Community{{Global: 65535}} }), vip4)
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Communities = []topology.Community{{Global: 65535}} }), vip4)
 	m.send(only(vip4), web1)
 	f.router.routes(vip4, web1)
 	needs(t, f.show("show bgp ipv4 unicast "+vip4.String()), "graceful-shutdown")
@@ -64,7 +64,7 @@ func TestGracefulShutdownIsHeard(t *testing.T) {
 
 func TestWithinAnASTheNextHopAndLocalPrefArrive(t *testing.T) {
 	b := newRouter(t).startBird(strings.NewReplacer("192.0.2.1 as 65001", "192.0.2.1 as 65000", "hold time 9;", "hold time 9; direct;", "import all;", "import all; gateway direct;").Replace(birdConfig))
-	m := speak(t, site(t, func(cfg *topology.BGP) {
+	m := speak(t, site(func(cfg *topology.BGP) {
 		withAttributes(cfg)
 		cfg.Prepend, cfg.Peers[0].ASN = 0, ourAS
 	}), vip4, vip6)
@@ -83,7 +83,7 @@ func TestOneSessionCarriesBothFamilies(t *testing.T) {
 		"ipv4 { import all;", "ipv4 { extended next hop; import all;",
 	).Replace(birdConfig)
 	b := newRouter(t).startBird(config)
-	m := speak(t, site(t, func(cfg *topology.BGP) { cfg.Peers[0].Address = router6 }), vip4, vip4b, vip6)
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].Address = router6 }), vip4, vip4b, vip6)
 	m.send(only(vip4), web1)
 	m.send(only(vip4b), web16)
 	m.send(only(vip6), web16)
@@ -106,7 +106,7 @@ protocol bgp second {
 
 func TestSessionsAreToldInWords(t *testing.T) {
 	b := newRouter(t).startBird(birdConfig + secondPeer)
-	m := speak(t, site(t, func(cfg *topology.BGP) {
+	m := speak(t, site(func(cfg *topology.BGP) {
 		second := cfg.Peers[0]
 		second.Address = router6
 		cfg.Peers = append(cfg.Peers, second)
@@ -146,7 +146,7 @@ func TestSessionsAreToldInWords(t *testing.T) {
 // says, and says so.
 func TestAFileOfAnotherASIsExplained(t *testing.T) {
 	newRouter(t).startBird(birdConfig)
-	m := speak(t, site(t, func(cfg *topology.BGP) { cfg.Peers[0].ASN = 65002 }), vip4)
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].ASN = 65002 }), vip4)
 	m.send(only(vip4), web1)
 	info := m.informed("the AS is wrong", func(info drivers.Info) bool { return strings.Contains(info.Sessions[0].Detail, "ended") })
 	needs(t, info.Sessions[0].Detail, "NOTIFICATION", "bad peer as", "the file says that the router is of AS 65002 and we are of AS 65000")
@@ -158,7 +158,7 @@ func TestPasswords(t *testing.T) {
 		password string
 		well     bool
 	}{{"wrong", false}, {"hush hush", true}} {
-		m := speak(t, site(t, func(cfg *topology.BGP) { cfg.Peers[0].Password = secretFile(t, c.password) }), vip4)
+		m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].Password = secretFile(t, c.password) }), vip4)
 		m.send(only(vip4), web1)
 		if c.well {
 			b.routes(vip4, web1)
@@ -173,7 +173,7 @@ func TestPasswords(t *testing.T) {
 
 func TestPassivePeersWithPasswordAndTTLSecurity(t *testing.T) {
 	b := newRouter(t).startBird(strings.Replace(birdConfig, "hold time 9;", `hold time 9; connect retry time 1; connect delay time 1; ttl security on; password "hush";`, 1))
-	m := speak(t, site(t, func(cfg *topology.BGP) {
+	m := speak(t, site(func(cfg *topology.BGP) {
 		cfg.Peers[0].Passive, cfg.Peers[0].TTLSecurity, cfg.Peers[0].Password = true, 1, secretFile(t, "hush")
 		cfg.Peers[0].Source = ours4
 	}), vip4)
@@ -185,7 +185,7 @@ func TestPassivePeersWithPasswordAndTTLSecurity(t *testing.T) {
 // a speaker that knows.
 func TestTTLSecurity(t *testing.T) {
 	b := newRouter(t).startBird(strings.Replace(birdConfig, "hold time 9;", "hold time 9; passive on; ttl security on;", 1))
-	without := speak(t, site(t, nil), vip4)
+	without := speak(t, site(nil), vip4)
 	without.send(only(vip4), web1)
 	without.informed("it cannot connect", func(info drivers.Info) bool {
 		return strings.Contains(info.Sessions[0].Detail, "is ttl_security set on both sides?")
@@ -193,7 +193,7 @@ func TestTTLSecurity(t *testing.T) {
 	without.host.Close()
 	b.kill() // which still waits for packets of the first speaker
 	b.again()
-	with := speak(t, site(t, func(cfg *topology.BGP) { cfg.Peers[0].TTLSecurity = 1 }), vip4)
+	with := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].TTLSecurity = 1 }), vip4)
 	with.send(only(vip4), web1)
 	b.routes(vip4, web1)
 }
@@ -201,7 +201,7 @@ func TestTTLSecurity(t *testing.T) {
 // TestASessionThatIsCutComesBack cuts it for longer than the hold time.
 func TestASessionThatIsCutComesBack(t *testing.T) {
 	b := newRouter(t).startBird(strings.Replace(birdConfig, "hold time 9", "hold time 3", 1))
-	m := speak(t, site(t, func(cfg *topology.BGP) { cfg.Peers[0].HoldTime = 3 * time.Second }), vip4)
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].HoldTime = 3 * time.Second }), vip4)
 	m.send(only(vip4), web1)
 	b.routes(vip4, web1)
 	b.run("ip address del 192.0.2.1/24 dev lan0")
@@ -214,14 +214,14 @@ func TestASessionThatIsCutComesBack(t *testing.T) {
 // TestAReloadTouchesNoSession: other prefixes, the same session.
 func TestAReloadTouchesNoSession(t *testing.T) {
 	b := newRouter(t).startBird(birdConfig)
-	m := speak(t, site(t, nil), vip4, vip6)
+	m := speak(t, site(nil), vip4, vip6)
 	m.send(only(vip4), web1)
 	m.send(only(vip6), web16)
 	b.routes(vip4, web1)
 	b.routes(vip6, web16)
 	since := m.established().Sessions[0].Since
 	gone := b.removals(vip4)
-	m.open(site(t, nil), vip4, vip4b)
+	m.open(site(nil), vip4, vip4b)
 	m.send(only(vip4b), web1)
 	b.routes(vip4b, web1)
 	b.routes(vip6) // the site's no more
@@ -236,7 +236,7 @@ func TestAReloadTouchesNoSession(t *testing.T) {
 // TestNothingListensUnlessAskedTo also for BFD, whose port others may need.
 func TestNothingListensUnlessAskedTo(t *testing.T) {
 	r := newRouter(t)
-	m := speak(t, site(t, nil), vip4)
+	m := speak(t, site(nil), vip4)
 	m.send(only(vip4), web1)
 	if out := r.here("ss -Hlntu"); strings.TrimSpace(out) != "" {
 		t.Errorf("something listens:\n%s", out)
@@ -246,7 +246,7 @@ func TestNothingListensUnlessAskedTo(t *testing.T) {
 func TestBFDFindsADeadRouterSoon(t *testing.T) {
 	config := birdConfig + `protocol bfd { interface "lan0" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }`
 	b := newRouter(t).startBird(strings.Replace(config, "hold time 9;", "hold time 90; bfd on;", 1))
-	m := speak(t, site(t, func(cfg *topology.BGP) {
+	m := speak(t, site(func(cfg *topology.BGP) {
 		cfg.Peers[0].HoldTime, cfg.Peers[0].BFD = 90*time.Second, &topology.BFD{Interval: 100 * time.Millisecond, Multiplier: 3}
 	}), vip4)
 	m.send(only(vip4), web1)

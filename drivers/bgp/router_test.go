@@ -274,8 +274,7 @@ func (r *router) routes(p netip.Prefix, want ...netip.Addr) {
 
 // site is a router of the file, with one eBGP peer, as if all keys but the
 // needed ones were left out; change may set others.
-func site(t testing.TB, change func(*topology.BGP)) topology.Router {
-	t.Helper()
+func site(change func(*topology.BGP)) topology.Router {
 	cfg := &topology.BGP{
 		ASN: ourAS, RouterID: ours4, LocalPref: 100, Origin: topology.OriginIGP, ListenPort: 179,
 		Restart: topology.Restart{Time: 2 * time.Minute}, AtExit: topology.AtExitKeep,

@@ -24,6 +24,7 @@ type sessions struct {
 	settings *settings
 	log      *slog.Logger
 	changed  chan struct{} // receives when one has come up or ended
+	gate     gate
 
 	mu     sync.Mutex
 	of     map[netip.Addr]*session

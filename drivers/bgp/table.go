@@ -17,8 +17,9 @@ import (
 
 const (
 	// batch is how many paths are handed over in one call, so that a deadline and
-	// the speaker's keepalives come through in between.
-	batch = 1000
+	// the speaker's keepalives come through in between. The server packs up to 2,048
+	// at a time.
+	batch = 2000
 	// sending is how long routers are given to read what they are sent.
 	sending = time.Second
 	// acquaintance is how long routers are given to find out about a next hop that
@@ -152,6 +153,8 @@ func (s *speaker) hand(ctx context.Context, e exchange) error {
 		s.sent = s.sessions.expect(e.last)
 	}
 	err := inBatches(ctx, e.added, func(paths []*apiutil.Path) error {
+		open := s.sessions.gate.shut()
+		defer open()
 		_, err := s.server.AddPath(apiutil.AddPathRequest{Paths: paths})
 		return err
 	})
