@@ -52,7 +52,9 @@ func newRouter(t testing.TB) *router {
 			t.Error(err)
 		}
 	})
-	r.here("ip link add lan0 type veth peer name lan0 netns /proc/%d/fd/%d", os.Getpid(), n.Fd())
+	r.run("ip link add lan0 type bridge")
+	r.here("ip link add lan0 type veth peer name port0 netns /proc/%d/fd/%d", os.Getpid(), n.Fd())
+	r.run("ip link set port0 master lan0 up")
 	for _, address := range []netip.Addr{ours4, ours6} {
 		r.here("ip address add %s dev lan0%s", prefixOn(address), nodad(address))
 	}
