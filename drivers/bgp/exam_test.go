@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/routesteer/routesteer/drivers"
@@ -11,6 +12,17 @@ import (
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
+
+// TestTheDocumentationShowsTheTestedConfigurations keeps docs/bgp.md to what
+// these tests run.
+func TestTheDocumentationShowsTheTestedConfigurations(t *testing.T) {
+	text := string(read(t, "../../docs/bgp.md"))
+	for name, config := range map[string]string{"BIRD": birdConfig, "FRR": frrConfig} {
+		if !strings.Contains(text, "```\n"+strings.TrimPrefix(config, "\n")+"```\n") {
+			t.Errorf("docs/bgp.md has another configuration for %s", name)
+		}
+	}
+}
 
 func TestTheDriverPassesTheExamOnBIRD(t *testing.T) {
 	r := newRouter(t)

@@ -3,7 +3,6 @@ package bgp
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/routesteer/routesteer/drivers/drivertest"
@@ -11,9 +10,6 @@ import (
 
 // frrConfig is the configuration of docs/bgp.md for FRR.
 const frrConfig = `
-frr defaults traditional
-hostname edge
-log file LOG
 router bgp 65001
  bgp router-id 192.0.2.1
  bgp graceful-restart preserve-fw-state
@@ -51,7 +47,7 @@ func (r *router) startFRR(config string) *frr {
 			r.t.Fatal(err)
 		}
 	}
-	r.write("frr.conf", strings.ReplaceAll(config, "LOG", filepath.Join(r.dir, "frr.log")))
+	r.write("frr.conf", "frr defaults traditional\nlog file "+filepath.Join(r.dir, "frr.log")+config)
 	f.daemon("zebra", "--v6-rr-semantics")
 	f.soon("zebra answers", func() bool { return f.answers("zebra") })
 	f.again()
