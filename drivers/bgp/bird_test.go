@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -45,12 +46,24 @@ func (r *router) startBird(config string) *bird {
 	return b
 }
 
+// birdProgram finds one of BIRD's programs: installed, or as scripts/test-tools
+// unpacks it.
+func birdProgram(name string) []string {
+	if _, err := exec.LookPath(name); err == nil {
+		return []string{name}
+	}
+	const unpacked = "../../build/hosts/bird2"
+	libraries, _ := filepath.Glob(unpacked + "/usr/lib/*-linux-gnu") // none if it needs none
+	return []string{"env", "LD_LIBRARY_PATH=" + strings.Join(libraries, ":"), unpacked + "/usr/sbin/" + name}
+}
+
 // again starts BIRD, which has ended.
 func (b *bird) again() {
 	b.t.Helper()
-	b.daemon = b.router.start("bird.out.log", "bird", "-f", "-c", b.config, "-s", b.socket(), "-P", filepath.Join(b.dir, "bird.pid"))
+	words := append(birdProgram("bird"), "-f", "-c", b.config, "-s", b.socket(), "-P", filepath.Join(b.dir, "bird.pid"))
+	b.daemon = b.router.start("bird.out.log", words...)
 	b.soon("BIRD answers", func() bool {
-		_, err := b.try("birdc", "-s", b.socket(), "show", "status")
+		_, err := b.try(append(birdProgram("birdc"), "-s", b.socket(), "show", "status")...)
 		return err == nil
 	})
 }
@@ -60,7 +73,7 @@ func (b *bird) socket() string { return filepath.Join(b.dir, "bird.ctl") }
 // birdc asks BIRD.
 func (b *bird) birdc(format string, args ...any) string {
 	b.t.Helper()
-	return b.run("birdc -s %s %s", b.socket(), fmt.Sprintf(format, args...))
+	return b.run("%s -s %s %s", strings.Join(birdProgram("birdc"), " "), b.socket(), fmt.Sprintf(format, args...))
 }
 
 // established waits until BIRD says that the session is.

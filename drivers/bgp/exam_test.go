@@ -75,7 +75,23 @@ func (b *bench) Traits() drivertest.Traits {
 	return drivertest.Traits{
 		Hops4: addrs("192.0.2.11", "192.0.2.12", "192.0.2.13"),
 		Hops6: addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13"),
-		ECMP:  true, Weights: true,
+		ECMP:  !b.planned, // of which each waits for FRR: TestSeveralNextHopsOnFRR; with weights: TestWeightsAreKept
+	}
+}
+
+// TestWeightsAreKept in link bandwidths, which come and go with the weights.
+func TestWeightsAreKept(t *testing.T) {
+	newRouter(t)
+	m := speak(t, site(nil), vip4)
+	for _, weights := range [][2]int{{1, 3}, {256, 3}, {1, 1}, {2, 1}} {
+		hops := []steer.NextHop{{Address: web1, Weight: weights[0]}, {Address: web2, Weight: weights[1]}}
+		if _, err := m.driver.Apply(t.Context(), []steer.Change{{Op: steer.Replace, Prefixes: only(vip4), To: hops}}); err != nil {
+			t.Fatal(err)
+		}
+		routes, err := m.driver.Routes(t.Context())
+		if err != nil || len(routes) != 1 || !slices.Equal(routes[0].NextHops, hops) {
+			t.Errorf("routes %v, %v; want %v", routes, err, hops)
+		}
 	}
 }
 

@@ -1,11 +1,10 @@
 package bgp
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/routesteer/routesteer/drivers/drivertest"
+	"github.com/routesteer/routesteer/internal/frr"
 )
 
 // frrConfig is the configuration of docs/bgp.md for FRR.
@@ -31,54 +30,34 @@ route-map NOTHING deny 10
 route-map VIPS permit 10
 `
 
-// An frr is FRR's zebra and bgpd on a router.
-type frr struct {
+// A frrouting is FRR's zebra and bgpd on a router.
+type frrouting struct {
 	*router
-	bgpd *daemon
+	*frr.Router
 }
 
-// startFRR starts both with the configuration and waits until they answer.
-func (r *router) startFRR(config string) *frr {
+// startFRR starts FRR with the configuration.
+func (r *router) startFRR(config string) *frrouting {
 	r.t.Helper()
-	f := &frr{router: r}
-	// FRR's daemons are user frr, who must reach the directory and write there.
-	for path, mode := range map[string]os.FileMode{filepath.Dir(r.dir): 0o711, r.dir: 0o777} {
-		if err := os.Chmod(path, mode); err != nil {
-			r.t.Fatal(err)
+	daemons, err := frr.Start(r.kernel, frr.Options{
+		Dir: r.dir, Daemons: []string{"bgpd"}, Config: "frr defaults traditional" + config,
+		Unpacked: []string{"../../build/hosts/frr", "../../build/hosts/openssh-server"},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := daemons.Stop(); err != nil {
+			r.t.Error(err)
 		}
-	}
-	r.write("frr.conf", "frr defaults traditional\nlog file "+filepath.Join(r.dir, "frr.log")+config)
-	f.daemon("zebra", "--v6-rr-semantics")
-	f.soon("zebra answers", func() bool { return f.answers("zebra") })
-	f.again()
-	return f
+	})
+	return &frrouting{r, daemons}
 }
 
-// again starts bgpd, which has ended.
-func (f *frr) again() {
+// show asks FRR.
+func (f *frrouting) show(command string) string {
 	f.t.Helper()
-	f.bgpd = f.daemon("bgpd", "-p", "179")
-	f.soon("bgpd answers", func() bool { return f.answers("bgpd") })
-}
-
-// daemon starts a daemon of FRR, whose files are the router's own.
-func (f *frr) daemon(name string, more ...string) *daemon {
-	words := []string{
-		"/usr/lib/frr/" + name, "-f", filepath.Join(f.dir, "frr.conf"), "-i", filepath.Join(f.dir, name+".pid"),
-		"-z", filepath.Join(f.dir, "zserv.api"), "--vty_socket", f.dir, "-A", "127.0.0.1", "-P", "0",
-	}
-	return f.start(name+".out.log", append(words, more...)...)
-}
-
-func (f *frr) answers(name string) bool {
-	_, err := f.try("vtysh", "--vty_socket", f.dir, "-d", name, "-c", "show version")
-	return err == nil
-}
-
-// show asks bgpd.
-func (f *frr) show(command string) string {
-	f.t.Helper()
-	out, err := f.try("vtysh", "--vty_socket", f.dir, "-d", "bgpd", "-c", command)
+	out, err := f.Vtysh(command)
 	if err != nil {
 		f.t.Fatalf("%s: %v\n%s", command, err, out)
 	}
@@ -89,4 +68,17 @@ func TestTheDriverPassesTheExamOnFRR(t *testing.T) {
 	r := newRouter(t)
 	r.startFRR(frrConfig)
 	drivertest.Exam(t, newBench(t, r, true))
+}
+
+func TestSeveralNextHopsOnFRR(t *testing.T) {
+	f := newRouter(t).startFRR(frrConfig)
+	m := speak(t, site(nil), vip4, vip6)
+	for _, n := range []int{2, 3, 1, 2} {
+		hops4 := addrs("192.0.2.11", "192.0.2.12", "192.0.2.13")[:n]
+		hops6 := addrs("2001:db8:1::11", "2001:db8:1::12", "2001:db8:1::13")[:n]
+		m.send(only(vip4), hops4...)
+		m.send(only(vip6), hops6...)
+		f.routes(vip4, hops4...)
+		f.routes(vip6, hops6...)
+	}
 }

@@ -39,27 +39,22 @@ func TestAttributesAreWhatBIRDSees(t *testing.T) {
 	needs(t, routes[0].Detail, "AS 65000", "med 10", "prepend 2", "community 65000:100", "no-export", "65000:1:2")
 }
 
+// TestAttributesAreWhatFRRSees, which lowers LOCAL_PREF by itself where it sees
+// graceful-shutdown (RFC 8326).
 func TestAttributesAreWhatFRRSees(t *testing.T) {
 	f := newRouter(t).startFRR(frrConfig)
-	m := speak(t, site(withAttributes), vip4, vip6)
+	m := speak(t, site(func(cfg *topology.BGP) {
+		withAttributes(cfg)
+		cfg.Communities = append(cfg.Communities, topology.Community{Global: 65535})
+	}), vip4, vip6)
 	m.send(only(vip4), web1)
 	m.send(only(vip6), web16)
-	f.router.routes(vip4, web1)
-	f.router.routes(vip6, web16)
+	f.routes(vip4, web1)
+	f.routes(vip6, web16)
 	for family, p := range map[string]netip.Prefix{"ipv4": vip4, "ipv6": vip6} {
-		needs(t, f.show("show bgp "+family+" unicast "+p.String()),
-			"65000 65000 65000", "metric 10", "Origin incomplete", "Community: 65000:100 no-export", "Large Community: 65000:1:2")
+		needs(t, f.show("show bgp "+family+" unicast "+p.String()), "65000 65000 65000", "metric 10", "localpref 0",
+			"Origin incomplete", "65000:100", "graceful-shutdown", "no-export", "Large Community: 65000:1:2")
 	}
-}
-
-// TestGracefulShutdownIsHeard uses what FRR does by itself with the community
-// (RFC 8326).
-func TestGracefulShutdownIsHeard(t *testing.T) {
-	f := newRouter(t).startFRR(strings.Replace(frrConfig, " bgp router-id", " bgp graceful-shutdown\n bgp router-id", 1))
-	m := speak(t, site(func(cfg *topology.BGP) { cfg.Communities = []topology.Community{{Global: 65535}} }), vip4)
-	m.send(only(vip4), web1)
-	f.router.routes(vip4, web1)
-	needs(t, f.show("show bgp ipv4 unicast "+vip4.String()), "graceful-shutdown")
 }
 
 func TestWithinAnASTheNextHopAndLocalPrefArrive(t *testing.T) {

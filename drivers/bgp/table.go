@@ -24,8 +24,8 @@ const (
 	sending = time.Second
 	// acquaintance is how long routers are given to find out about a next hop that
 	// is new to them, while the old one still has the traffic. FRR takes less than
-	// a millisecond when it is idle.
-	acquaintance = 20 * time.Millisecond
+	// a millisecond when it is idle, and some 20 on a machine that is overloaded.
+	acquaintance = 100 * time.Millisecond
 )
 
 // A slot is one path of a prefix.

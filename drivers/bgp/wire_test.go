@@ -60,11 +60,11 @@ func many(n int) []netip.Prefix {
 	return prefixes
 }
 
-// TestManyPrefixesShareUpdates: 20,000 prefixes with the same attributes. The
-// fewest messages of 4,096 bytes are 25; a few more leave while the speaker is
-// still being told.
+// TestManyPrefixesShareUpdates: 8,000 prefixes with the same attributes. The
+// fewest messages of 4,096 bytes are 10; a few more leave while the speaker is
+// still being told. Without the gate it takes thousands.
 func TestManyPrefixesShareUpdates(t *testing.T) {
-	const n, fewest, most = 20_000, 25, 250
+	const n, fewest, most = 8_000, 10, 100
 	p := newRouter(t).listen(t)
 	prefixes := many(n)
 	m := speak(t, site(nil), prefixes...)
@@ -167,10 +167,10 @@ func TestMalformedMessagesEndASessionAtMost(t *testing.T) {
 	p.hears(web1, modern()...)
 }
 
-// TestARouterThatSendsAllItHasIsToldOf: none of 100,000 routes is used, nor
+// TestARouterThatSendsAllItHasIsToldOf: none of 20,000 routes is used, nor
 // announced to anybody, nor takes more memory than they need.
 func TestARouterThatSendsAllItHasIsToldOf(t *testing.T) {
-	const n = 100_000
+	const n = 20_000
 	p := newRouter(t).listen(t)
 	m := speak(t, site(nil), vip4)
 	m.send(only(vip4), web1)
@@ -182,17 +182,17 @@ func TestARouterThatSendsAllItHasIsToldOf(t *testing.T) {
 		p.send(updateOf(t, all[at:at+500]))
 	}
 	info := m.informed("all have arrived", func(info drivers.Info) bool {
-		return strings.Contains(strings.Join(info.Problems, ""), "announces 100000 prefixes to us, none of which is used")
+		return strings.Contains(strings.Join(info.Problems, ""), "announces 20000 prefixes to us, none of which is used")
 	})
 	t.Logf("%s; %d MB", info.Problems, (heap()-before)>>20)
-	if took := heap() - before; took > 256<<20 {
+	if took := heap() - before; took > 64<<20 {
 		t.Errorf("they take %d MB", took>>20)
 	}
 	routes, err := m.driver.Routes(t.Context())
 	if err != nil || len(routes) != 1 || routes[0].Prefix != vip4 {
 		t.Errorf("routes %v, %v", routes, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := m.driver.Apply(ctx, []steer.Change{{Op: steer.Replace, Prefixes: only(vip4), To: to(web2)}}); err != nil {
 		t.Error(err)
