@@ -133,18 +133,27 @@ func (d *Driver) fault(p netip.Prefix, c steer.Change) string {
 		return ""
 	case c.Op != steer.Add && c.Op != steer.Replace:
 		return fmt.Sprintf("no such operation: %q", c.Op)
-	case len(c.To) == 0:
-		return "no next hop given; to withdraw a route, remove it"
-	case len(c.To) > maxPaths:
-		return fmt.Sprintf("%d next hops; at most %d paths of a prefix are announced", len(c.To), maxPaths)
+	default:
+		return unusable(p, c.To)
 	}
-	for i, hop := range c.To {
+}
+
+// unusable says why a prefix cannot be announced by these next hops; "" when it
+// can.
+func unusable(p netip.Prefix, hops []steer.NextHop) string {
+	switch {
+	case len(hops) == 0:
+		return "no next hop given; to withdraw a route, remove it"
+	case len(hops) > maxPaths:
+		return fmt.Sprintf("%d next hops; at most %d paths of a prefix are announced", len(hops), maxPaths)
+	}
+	for i, hop := range hops {
 		switch {
 		case !hop.Address.IsValid() || p.Addr().Is6() && hop.Address.Is4():
 			return fmt.Sprintf("%s cannot be the next hop of a prefix of another family", hop.Address)
 		case hop.Weight < 1 || hop.Weight > 256:
 			return fmt.Sprintf("next hop %s has weight %d; 1 to 256 are known", hop.Address, hop.Weight)
-		case slices.ContainsFunc(c.To[:i], func(other steer.NextHop) bool { return other.Address == hop.Address }):
+		case slices.ContainsFunc(hops[:i], func(other steer.NextHop) bool { return other.Address == hop.Address }):
 			return fmt.Sprintf("next hop %s is given twice; use a weight", hop.Address)
 		}
 	}

@@ -75,8 +75,11 @@ func (m *memory) load() map[netip.Prefix][]steer.NextHop {
 		for i, hop := range part.Via {
 			hops[i] = steer.NextHop(hop)
 		}
+		hops = normal(hops)
 		for _, p := range part.Prefixes {
-			routes[p] = hops
+			if p.IsValid() && unusable(p, hops) == "" {
+				routes[p] = hops
+			}
 		}
 	}
 	return routes

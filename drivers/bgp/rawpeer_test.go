@@ -16,14 +16,14 @@ import (
 // A rawPeer is a BGP speaker that says what a test has it say, and keeps every
 // UPDATE that it gets.
 type rawPeer struct {
-	t        *testing.T
+	t        testing.TB
 	listener net.Listener
 	conn     net.Conn
 	updates  chan *bgp.BGPUpdate // closed when the session ends
 }
 
 // listen makes a raw peer on the router, to which the speaker connects.
-func (r *router) listen(t *testing.T) *rawPeer {
+func (r *router) listen(t testing.TB) *rawPeer {
 	t.Helper()
 	p := &rawPeer{t: t}
 	err := r.kernel.Do(func() (err error) {

@@ -98,6 +98,8 @@ func TestACrashOfTheSpeakerMovesNothing(t *testing.T) {
 	needs(t, string(read(t, filepath.Join(directory, "out"))), "found 2")
 }
 
+func defaultRestart() topology.Restart { return topology.Restart{Time: 2 * time.Minute} }
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -46,9 +46,8 @@ type session struct {
 // An agreement is what the router's OPEN said it can do.
 type agreement struct {
 	families []bgp.Family
-	addPath  []bgp.Family  // families of which it takes several paths
-	restart  time.Duration // not zero: it keeps our routes while we are away
-	restarts bool          // the router knows graceful restart
+	addPath  []bgp.Family // families of which it takes several paths
+	restarts bool         // it knows graceful restart
 }
 
 func newSessions(settings *settings, log *slog.Logger) *sessions {
