@@ -49,6 +49,7 @@ type world struct {
 	log     *slog.Logger
 	control *controller.Controller
 	stop    func()
+	wrap    func(*mem.Driver) drivers.Driver // edge's driver; nil for none
 }
 
 // senses stand in for health/probe: servers are well unless a test says so.
@@ -176,7 +177,7 @@ func (w *world) open(router topology.Router, site *topology.Site) (drivers.Drive
 		prefixes = append(prefixes, vip.Prefix)
 	}
 	if router.Name == "edge" {
-		return w.edge.Open(prefixes), nil
+		return w.openWith(prefixes), nil
 	}
 	return w.core.Open(prefixes), nil
 }
