@@ -23,6 +23,9 @@ const (
 	lateLimit = time.Second
 	// blindWait is in place of that where the router may not be asked.
 	blindWait = time.Second
+	// maxRefusals is how often a router may refuse to say it before that is taken
+	// for a rule. One that has said it once is asked until it does again.
+	maxRefusals = 3
 )
 
 // An editor makes moves in a session.
@@ -30,7 +33,9 @@ type editor struct {
 	*session
 	context []string // that it has entered in configuration mode
 	do      string   // before a show command in configuration mode
-	blind   error    // why the router does not say what it forwards by; nil if it does
+	sighted bool     // the router has said what it forwards something by
+	refused int      // and how often it has refused to
+	blind   error    // why it is not asked any more; nil while it is
 }
 
 // newEditor returns an editor that has entered nothing yet.
@@ -267,15 +272,15 @@ func (e *editor) forwards(ctx context.Context, m *move) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	via := e.dialect.via(r.text, m.prefix)
-	if all(m.await, func(hop netip.Addr) bool { return slices.Contains(via, hop) }) {
-		return true, nil
-	}
 	if refusal := r.refusal(); refusal != nil && !notThere.MatchString(r.text) {
-		e.blind = refusal
-		return true, nil
+		if e.refused++; e.refused >= maxRefusals && !e.sighted {
+			e.blind = refusal
+		}
+		return e.blind != nil, nil
 	}
-	return false, nil
+	e.sighted = true
+	via := e.dialect.via(r.text, m.prefix)
+	return all(m.await, func(hop netip.Addr) bool { return slices.Contains(via, hop) }), nil
 }
 
 // lookUp asks what the router forwards a prefix by. Releases differ in whether
