@@ -31,7 +31,8 @@ func command(t *testing.T, ns *netns.Namespace, words ...string) (string, int) {
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
-// machine is a network namespace with a LAN.
+// machine is a network namespace with a LAN. Its links get no address by
+// themselves, which would come when it pleases.
 func machine(t *testing.T) *netns.Namespace {
 	t.Helper()
 	ns, err := netns.New("machine")
@@ -39,7 +40,7 @@ func machine(t *testing.T) *netns.Namespace {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ns.Close() })
-	shell(t, ns, "ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up; ip addr add 192.0.2.1/24 dev lan0")
+	shell(t, ns, "sysctl -qw net.ipv6.conf.default.addr_gen_mode=1; ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up; ip addr add 192.0.2.1/24 dev lan0")
 	return ns
 }
 
