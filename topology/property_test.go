@@ -193,7 +193,8 @@ func drawSite(t *rapid.T) *Site {
 	if rapid.Bool().Draw(t, "bgp") {
 		site.Routers = append(site.Routers, Router{Name: "rr", BGP: drawBGP(t)})
 	}
-	if rapid.Bool().Draw(t, "cisco") {
+	viaInet6 := slices.ContainsFunc(site.Servers, func(s Server) bool { return s.ViaInet6 })
+	if !viaInet6 && rapid.Bool().Draw(t, "cisco") {
 		site.Routers = append(site.Routers, Router{Name: "sw", Cisco: drawCisco(t)})
 	}
 	site.Alive = Alive{Interval: drawDuration(t, minInterval, maxInterval), Fall: rapid.IntRange(1, 100).Draw(t, "alive fall")}

@@ -11,6 +11,10 @@ func (r *reader) readRouters(f fields) {
 		if !ok {
 			continue
 		}
+		if i := slices.IndexFunc(r.site.Servers, func(s Server) bool { return s.ViaInet6 }); router.Cisco != nil && i >= 0 {
+			e.key.problem("router %s cannot send IPv4 by IPv6, as server %s wants it (via_inet6)", router.Name, r.site.Servers[i].Name)
+			continue
+		}
 		if router.Linux != nil {
 			if other, taken := tables[router.Linux.Table]; taken {
 				e.key.problem("routers %s and %s both steer table %d of this machine: they would undo each other's work",
