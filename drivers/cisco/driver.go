@@ -135,18 +135,39 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 					return err
 				}
 			}
-			moves := d.plan(batch, have)
-			if slices.ContainsFunc(moves, (*move).busy) {
-				d.saver.touch(time.Now())
-			}
-			if err := e.make(ctx, moves); err != nil {
+			moves, err := d.make(ctx, e, batch, have)
+			done = append(done, moves...)
+			if err != nil {
 				return err
 			}
-			done = append(done, moves...)
 		}
 		return nil
 	})
 	return count(changes, done, todo, err)
+}
+
+// make makes changes that can be made together. It returns the moves that have
+// ended, well or not, in order, and an error if the dialogue is over.
+func (d *Driver) make(ctx context.Context, e *editor, batch []target, have map[netip.Prefix][]line) ([]*move, error) {
+	moves := d.plan(batch, have)
+	if slices.ContainsFunc(moves, (*move).busy) {
+		d.saver.touch(time.Now())
+	}
+	if err := e.make(ctx, moves); err != nil {
+		return nil, err
+	}
+	if !e.gaveUp || len(batch) == 1 {
+		return moves, nil
+	}
+	// One line that is refused keeps all others of a commit from happening.
+	var done []*move
+	for _, t := range batch {
+		one, err := d.make(ctx, e, []target{t}, have)
+		if done = append(done, one...); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // A target is one prefix of a change.

@@ -33,6 +33,7 @@ type editor struct {
 	*session
 	context []string // that it has entered in configuration mode
 	do      string   // before a show command in configuration mode
+	gaveUp  bool     // the last commit was refused: nothing of it has happened
 	sighted bool     // the router has said what it forwards something by
 	refused int      // and how often it has refused to
 	blind   error    // why it is not asked any more; nil while it is
@@ -49,7 +50,7 @@ func (e *editor) make(ctx context.Context, moves []*move) error {
 	if !slices.ContainsFunc(moves, (*move).busy) {
 		return nil
 	}
-	e.context = nil
+	e.context, e.gaveUp = nil, false
 	if err := e.configure(ctx); err != nil {
 		return err
 	}
@@ -173,7 +174,8 @@ func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error
 	if err != nil {
 		return err
 	}
-	refusal = fmt.Errorf("%w: %s", refusal, quote(strings.Join(strings.Fields(why.text), " ")))
+	refusal = fmt.Errorf("%w: %s", refusal, quote(commitFault(why.text)))
+	e.gaveUp = true
 	for _, m := range moves {
 		if m.busy() {
 			m.err, m.added = refusal, nil
@@ -186,6 +188,22 @@ func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error
 	}
 	e.context = nil
 	return nil
+}
+
+// commitFault is the reasons in the answer to "show configuration failed", which
+// stand under the lines they are about.
+func commitFault(answer string) string {
+	var reasons []string
+	for line := range strings.Lines(answer) {
+		if reason, is := strings.CutPrefix(strings.TrimSpace(line), "!!%"); is {
+			reasons = append(reasons, strings.TrimSpace(reason))
+		}
+	}
+	if len(reasons) == 0 {
+		return strings.Join(strings.Fields(answer), " ")
+	}
+	slices.Sort(reasons)
+	return strings.Join(slices.Compact(reasons), "; ")
 }
 
 // awaitFirst waits until the router forwards by all that was added.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,12 @@ func TestADrainOnEveryKindOfRouter(t *testing.T) {
 		"a session that is kept":     {cisco: func(c *topology.Cisco) { c.KeepSession = true }},
 		"a kept one that dies":       {options: faults(iostest.Faults{ExecTimeout: 10 * time.Minute}), cisco: func(c *topology.Cisco) { c.KeepSession = true }},
 		"in a VRF":                   {options: iostest.Options{VRFs: []string{"RED"}}, cisco: func(c *topology.Cisco) { c.VRF = "RED" }},
+		"one session at a time":      {options: faults(iostest.Faults{SessionLimit: 1})},
+		"no date":                    {options: iostest.Options{NoDate: true}},
+		"a distance is a route":      {options: iostest.Options{Distinct: true}},
+		"no needs a next hop":        {options: iostest.Options{NoNeeds: true}},
+		"typos are looked up in DNS": {options: faults(iostest.Faults{Translating: true})},
+		"prompts without a limit":    {options: iostest.Options{Hostname: "core-router-of-the-site-1", PromptLimit: -1}},
 		"floating":                   {cisco: func(c *topology.Cisco) { c.Strategy = topology.StrategyFloating }},
 		"show ip route is forbidden": {options: faults(iostest.Faults{Deny: regexp.MustCompile(`show (ip |ipv6 )?route`)})},
 		"all at once": {options: iostest.Options{
@@ -146,6 +153,42 @@ func TestAFloatingRouteThatCannotTakeOver(t *testing.T) {
 						}
 					}
 				}
+			})
+		})
+	}
+}
+
+// TestACommitThatFailsChangesNothing holds that IOS-XR's reason is told, and that
+// no candidate is left behind.
+func TestACommitThatFailsChangesNothing(t *testing.T) {
+	inWorld(t, setting{options: iostest.Options{Dialect: "iosxr"}}, func(w *world) {
+		w.moved("web1")
+		w.router.Change(func(f *iostest.Faults) { f.CommitError = "the table is full" })
+		n, err := w.move(w.Context(), "web2")
+		if n != 0 || err == nil || !strings.Contains(err.Error(), "the table is full") {
+			t.Errorf("%d moved: %v; want the router's reason", n, err)
+		}
+		w.at("web1")
+		w.router.Change(func(f *iostest.Faults) { f.CommitError = "" })
+		w.moved("web2")
+		w.unbroken()
+	})
+}
+
+// TestARefusedNextHopStopsNoOtherPrefix covers a server address that is the
+// router's own.
+func TestARefusedNextHopStopsNoOtherPrefix(t *testing.T) {
+	for _, dialect := range []string{"ios", "nxos", "eos", "iosxr"} {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			own := []netip.Addr{netip.MustParseAddr("10.0.0.2")}
+			inWorld(t, setting{options: iostest.Options{Dialect: dialect, Own: own}}, func(w *world) {
+				w.moved("web1")
+				n, err := w.move(w.Context(), "web2")
+				if n != 4 || len(refusedOf(err)) != 4 {
+					t.Errorf("%d moved: %v; want IPv6 moved and IPv4 refused\n%s", n, err, w.transcript())
+				}
+				w.unbroken()
 			})
 		})
 	}
