@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/cisco/iostest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
@@ -242,5 +243,31 @@ func TestPlansAreWhatIsTyped(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRoutersTakeTheirFirstConfiguration types what router config prints, and
+// has the driver find its routes.
+func TestRoutersTakeTheirFirstConfiguration(t *testing.T) {
+	for _, dialect := range []string{"ios", "nxos", "eos", "iosxr"} {
+		for _, vrf := range []string{"", "RED"} {
+			t.Run(dialect+vrf, func(t *testing.T) {
+				t.Parallel()
+				s := setting{options: iostest.Options{Dialect: dialect, VRFs: []string{"RED"}}, cisco: func(c *topology.Cisco) { c.VRF, c.Tag = vrf, 77 }}
+				inWorld(t, s, func(w *world) {
+					var changes []steer.Change
+					for _, prefix := range w.prefixes() {
+						changes = append(changes, steer.Change{Op: steer.Add, Prefixes: []netip.Prefix{prefix}, To: w.to(prefix, "web1")})
+					}
+					lines, err := cisco.Config(*w.site.Routers[0].Cisco, w.site, changes)
+					if err != nil {
+						t.Fatal(err)
+					}
+					// Set is in configuration mode already, and leaves it by itself.
+					w.router.Set(slices.DeleteFunc(lines, func(l string) bool { return l == "configure terminal" || l == "commit" || l == "end" })...)
+					w.at("web1")
+				})
+			})
+		}
 	}
 }
