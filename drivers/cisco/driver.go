@@ -122,7 +122,6 @@ func (d *Driver) read(ctx context.Context, s *session) (map[netip.Prefix][]line,
 
 // Apply implements drivers.Driver.
 func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error) {
-	todo := steer.Prefixes(changes)
 	var done []*move
 	err := d.converse(ctx, func(s *session) error {
 		e := newEditor(s)
@@ -143,7 +142,7 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 		}
 		return nil
 	})
-	return count(changes, done, todo, err)
+	return count(changes, done, err)
 }
 
 // make makes changes that can be made together. It returns the moves that have
@@ -208,8 +207,8 @@ func (d *Driver) plan(batch []target, have map[netip.Prefix][]line) []*move {
 	return moves
 }
 
-// count says how many of todo prefixes changed, and names the others.
-func count(changes []steer.Change, done []*move, todo int, stopped error) (int, error) {
+// count says for how many prefixes the changes were made, and names the others.
+func count(changes []steer.Change, done []*move, stopped error) (int, error) {
 	n := 0
 	var errs []error
 	for _, m := range done {
@@ -222,9 +221,12 @@ func count(changes []steer.Change, done []*move, todo int, stopped error) (int, 
 	if stopped == nil {
 		return n, errors.Join(errs...)
 	}
-	for i, t := range slices.Collect(targets(changes)) {
-		if i >= len(done) {
-			errs = append(errs, &drivers.ChangeError{Change: t.change.For(t.prefix), Err: stopped})
+	reached := len(done)
+	for _, change := range changes {
+		skip := min(reached, len(change.Prefixes))
+		reached -= skip
+		if rest := change.Prefixes[skip:]; len(rest) > 0 {
+			errs = append(errs, &drivers.ChangeError{Change: change.For(rest...), Err: stopped})
 		}
 	}
 	return n, errors.Join(errs...)
