@@ -15,9 +15,11 @@ const (
 	// overlap stays short, and a cut leaves few half-moved.
 	batchSize = 50
 	// installLimit bounds the wait for routes that were taken to be in the
-	// forwarding table; installEvery is between two questions.
+	// forwarding table. Between two questions is askAfter, which doubles up to
+	// askLater: a router has other things to do.
 	installLimit = 5 * time.Second
-	installEvery = 20 * time.Millisecond
+	askAfter     = 20 * time.Millisecond
+	askLater     = 320 * time.Millisecond
 	// lateLimit is that of a route that takes over when better ones are removed:
 	// it was there before, and there is nothing else meanwhile.
 	lateLimit = time.Second
@@ -220,7 +222,7 @@ func (e *editor) awaitLast(ctx context.Context, moves []*move) error {
 // await waits until the router forwards by the next hops of all of the moves.
 func (e *editor) await(ctx context.Context, patience time.Duration, left []*move) error {
 	deadline := time.Now().Add(patience)
-	for len(left) > 0 {
+	for wait := askAfter; len(left) > 0; wait = min(2*wait, askLater) {
 		var missing []*move
 		for _, m := range left {
 			done, err := e.forwards(ctx, m)
@@ -240,7 +242,7 @@ func (e *editor) await(ctx context.Context, patience time.Duration, left []*move
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(installEvery):
+		case <-time.After(wait):
 		}
 	}
 	for _, m := range left {

@@ -40,7 +40,7 @@ type setting struct {
 	options iostest.Options
 	cisco   func(*topology.Cisco)
 	mode    topology.Mode
-	vips    int // of each IP version; default 4
+	vips    int // of each IP version; default 2
 }
 
 // inWorld runs a test with the driver open on a router.
@@ -73,7 +73,7 @@ func (w *world) makeSite(s setting) *topology.Site {
 		s.mode = topology.Single
 	}
 	if s.vips == 0 {
-		s.vips = 4
+		s.vips = 2
 	}
 	for i := range s.vips {
 		for _, prefix := range []string{fmt.Sprintf("203.%d.%d.%d/27", i>>11, i>>3&255, i&7*32), fmt.Sprintf("2001:db8:%x::/64", 0x100+i)} {
