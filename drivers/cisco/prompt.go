@@ -8,15 +8,15 @@ import (
 // What a router says when it waits, at the end of what it has said.
 var (
 	// promptLike is a last line that may be a prompt; banners have such lines too.
-	promptLike = regexp.MustCompile(`(?:^|[\r\n])([^\r\n]{0,99}?[>#]) ?$`)
+	promptLike = regexp.MustCompile(`(?:^|[\r\n])([^\r\n]*?[>#]) ?$`)
 	// configPrompt is the prompt of configuration mode, of any name: some routers
 	// shorten the name there, and a prompt that the operator has set is not used.
-	configPrompt = `[^\r\n]{0,80}\(conf[^()\r\n]{0,60}\)# ?`
+	configPrompt = `[^\r\n]*\(conf[^()\r\n]*\)# ?`
 	// logged is lines of the log behind a prompt, which some routers do not bring
 	// out again.
 	logged = `(?:[\r\n]+[^\r\n]*` + syslogLine.String() + `[^\r\n]*)*[\r\n]*`
 
-	passwordLike = regexp.MustCompile(`(?i)(?:^|[\r\n])[^\r\n]{0,60}(?:password|passcode)[^\r\n]{0,20}: ?$`)
+	passwordLike = regexp.MustCompile(`(?i)(?:^|[\r\n])[^\r\n]*(?:password|passcode)[^\r\n]*: ?$`)
 )
 
 // Kinds of what a session waits for: names of groups in its expression.
@@ -30,11 +30,12 @@ const (
 // exec mode is known.
 func waiting(prompt string) *regexp.Regexp {
 	prompt = string([]rune(prompt)) // expressions are UTF-8, and match what is none as U+FFFD
-	return regexp.MustCompile(`(?:^|[\r\n])(?P<` + kindPrompt + `>` + regexp.QuoteMeta(prompt) + ` ?|` + configPrompt + `)` + logged + `$` +
-		`|(?P<` + kindPager + `>--\s?[Mm]ore\s?-- ?)$` +
-		`|(?P<` + kindQuestion + `>[^\r\n]{0,200}(?:` +
+	return regexp.MustCompile(`(?:^|[\r\n])(?:` +
+		`(?P<` + kindPrompt + `>` + regexp.QuoteMeta(prompt) + ` ?|` + configPrompt + `)` + logged +
+		`|[^\r\n]*(?P<` + kindPager + `>--\s?[Mm]ore\s?-- ?)` +
+		`|(?P<` + kindQuestion + `>[^\r\n]*(?:` +
 		`\[confirm\]|\[y(?:es)?/n(?:o)?\]:?|\((?:y|yes)/(?:n|no)(?:/cancel)?\)(?:\??:?|\? ?\[\w+\]:?)|\?? ?\[(?:no|yes|cancel)\]:?|\[startup-config\]\?` +
-		`) ?)$`)
+		`) ?))$`)
 }
 
 // kind says which of them has matched, and its text.
