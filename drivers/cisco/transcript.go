@@ -20,7 +20,9 @@ const (
 // A transcript is what was typed on a router and what it answered, in a file
 // that its owner alone can read. Secrets are not in it.
 type transcript struct {
+	path    string // of the file; "" if none is kept
 	out     io.WriteCloser
+	size    int64 // of the file, in bytes
 	secrets []string
 	err     error // the first failure to write: a full disk must not stop a move
 }
@@ -34,15 +36,28 @@ func openTranscript(directory, name string) (*transcript, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return &transcript{}, fmt.Errorf("keep a transcript: %w", err)
 	}
-	path := filepath.Join(directory, name+".log")
-	if err := rotate(path); err != nil {
+	t := &transcript{path: filepath.Join(directory, name+".log")}
+	if err := t.open(); err != nil {
 		return &transcript{}, fmt.Errorf("keep a transcript: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	return t, nil
+}
+
+// open opens the file, after one that is full has been put aside.
+func (t *transcript) open() error {
+	if err := rotate(t.path); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(t.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return &transcript{}, fmt.Errorf("keep a transcript: %w", err)
+		return err
 	}
-	return &transcript{out: file}, nil
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	t.out, t.size = file, info.Size()
+	return nil
 }
 
 // rotate puts a file that is full aside: path.1 is the latest, and the oldest
@@ -107,15 +122,27 @@ func (t *transcript) write(mark, text string) {
 		return
 	}
 	stamp := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
-	_, t.err = fmt.Fprintf(t.out, "%s %s %s\n", stamp, mark, t.redact(text))
+	n, err := fmt.Fprintf(t.out, "%s %s %s\n", stamp, mark, t.redact(text))
+	t.size, t.err = t.size+int64(n), err
+	if t.err == nil && t.size >= maxTranscript { // a session may be kept for months
+		t.err = t.again()
+	}
+}
+
+// again goes on in a new file.
+func (t *transcript) again() error {
+	err := t.out.Close()
+	t.out = nil
+	return errors.Join(err, t.open())
 }
 
 // close ends the transcript, and returns the first failure to write it.
 func (t *transcript) close() error {
-	if t.out == nil {
-		return nil
+	err := t.err
+	if t.out != nil {
+		err = errors.Join(err, t.out.Close())
 	}
-	if err := errors.Join(t.err, t.out.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("keep a transcript: %w", err)
 	}
 	return nil
