@@ -185,7 +185,7 @@ func (s *session) lost(err error, text string) error {
 	s.script.answered(text)
 	s.script.note("lost: %v", err)
 	if tail := strings.TrimSpace(visibleTail(text)); tail != "" {
-		return fmt.Errorf("%w; the last that came is %q", err, s.script.redact(quote(tail)))
+		return fmt.Errorf("%w; the last that came is %q", err, quote(s.script.redact(discreet(tail))))
 	}
 	return err
 }
@@ -221,7 +221,7 @@ func (s *session) enable(ctx context.Context) error {
 	prompt := lastPrompt(text)
 	if !strings.HasSuffix(prompt, "#") {
 		s.broken = passwordLike.MatchString(text) // it asks again
-		return fmt.Errorf("the router does not take the enable secret: it answers %q", s.script.redact(quote(strings.TrimSpace(text))))
+		return fmt.Errorf("the router does not take the enable secret: it answers %q", quote(s.script.redact(strings.TrimSpace(text))))
 	}
 	s.prompt, s.mode, s.wait = prompt, prompt, waiting(prompt)
 	return nil

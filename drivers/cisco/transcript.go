@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -97,6 +98,19 @@ func (t *transcript) redact(text string) string {
 	return text
 }
 
+// confided is what stands before a secret in a router's configuration, which
+// FRR is asked for as a whole.
+var confided = regexp.MustCompile(`(?i)\b(password|secret|passphrase|community|key|key-string|md5)\s+\S.*`)
+
+// discreet is a line of a router's without the secret that it holds. Complaints
+// hold none.
+func discreet(line string) string {
+	if strings.HasPrefix(strings.TrimSpace(line), "%") {
+		return line
+	}
+	return confided.ReplaceAllString(line, "$1 "+secretShown)
+}
+
 // note writes what happened.
 func (t *transcript) note(format string, args ...any) { t.write("--", fmt.Sprintf(format, args...)) }
 
@@ -112,7 +126,7 @@ func (t *transcript) answered(text string) {
 	}
 	for _, line := range lines {
 		if line = strings.TrimRight(visible(line), " \t"); line != "" {
-			t.write("<<", line)
+			t.write("<<", discreet(line))
 		}
 	}
 }
