@@ -110,7 +110,7 @@ func (l *line) option(words []string) []string {
 		return rest[1:]
 	case word == "permanent":
 		l.permanent = true
-	case word == "track" || word == "multicast" || word == "global" || word == "vrf" || l.iface != "" || !isLetter(word[0]):
+	case isBinding(word) || l.iface != "" || !isLetter(word[0]):
 		// The rest may belong together in a way that we do not know.
 		l.extra = append(l.extra, words...)
 		return nil
@@ -118,6 +118,17 @@ func (l *line) option(words []string) []string {
 		l.iface = word
 	}
 	return rest
+}
+
+// isBinding reports whether a word begins an option that we do not write. Some
+// routers take an interface in its place, so it would look like one.
+func isBinding(word string) bool {
+	switch word {
+	case "track", "multicast", "unicast", "global", "vrf", "nexthop-vrf", "egress-vrf", "metric",
+		"label", "vrflabel", "table", "color", "segments", "onlink", "bfd", "weight":
+		return true
+	}
+	return false
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

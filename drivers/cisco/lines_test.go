@@ -68,14 +68,17 @@ router static
 RED 2001:db8:1::/64 via 2001:db8::11 distance 1 in router static > vrf RED > address-family ipv6 unicast`},
 		"eos": {`
 ip route vrf RED 10.1.1.0/27 10.0.0.1 10 tag 7 name routesteer-web1
-ip route 10.1.1.32/27 Ethernet1 23`, `
+ip route 10.1.1.32/27 Ethernet1 23
+ip route 10.1.1.64/27 10.0.0.1 metric 100`, `
 RED 10.1.1.0/27 via 10.0.0.1 distance 10 tag 7 name routesteer-web1
-10.1.1.32/27 on Ethernet1 distance 23`},
+10.1.1.32/27 on Ethernet1 distance 23
+10.1.1.64/27 via 10.0.0.1 distance 1 and metric 100`},
 		"frr": {`
 frr version 8.4.4
 hostname vm
 ip route 10.1.1.0/27 10.0.0.1 tag 5253 10
 ip route 10.1.1.0/27 10.0.0.2 br0
+ip route 10.1.1.32/27 10.0.0.2 tag 5253 label 100
 !
 vrf RED
  ip route 10.1.2.0/27 10.0.0.1 tag 5253
@@ -84,6 +87,7 @@ exit-vrf
 end`, `
 10.1.1.0/27 via 10.0.0.1 distance 10 tag 5253
 10.1.1.0/27 via 10.0.0.2 on br0 distance 1
+10.1.1.32/27 via 10.0.0.2 distance 1 tag 5253 and label 100
 RED 10.1.2.0/27 via 10.0.0.1 distance 1 tag 5253 in vrf RED`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,6 +157,19 @@ func indented(l line) string {
 		text += strings.Repeat(" ", i) + word + "\n"
 	}
 	return text
+}
+
+// TestARouteThatWaitsIsNotForwardedBy holds for NX-OS, which shows such routes too.
+func TestARouteThatWaitsIsNotForwardedBy(t *testing.T) {
+	const answer = `
+10.1.1.0/27, ubest/mbest: 1/0
+    *via 10.0.0.1, Eth1/1, [110/41], 00:01:00, ospf-1, intra
+     via 10.0.0.2, [200/0], 00:00:05, static
+`
+	via := nxos().via(answer, netip.MustParsePrefix("10.1.1.0/27"))
+	if len(via) != 1 || via[0] != netip.MustParseAddr("10.0.0.1") {
+		t.Errorf("it is forwarded by %v", via)
+	}
 }
 
 // FuzzParseConfig feeds what no router prints: nothing is invented.

@@ -3,6 +3,7 @@ package cisco
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 )
 
 // nxos is Cisco NX-OS. Routes of a VRF are in its own block.
@@ -29,9 +30,21 @@ func nxos() *dialect {
 			}
 			return command
 		},
-		via:   wordsVia,
+		via:   nxosVia,
 		save:  "copy running-config startup-config",
 		saved: regexp.MustCompile(`(?i)copy complete|\[#+\]\s*100%`),
 		named: 50,
 	}
+}
+
+// nxosVia finds the next hops that are in use, which have a star: NX-OS also
+// shows those of routes that wait behind a better one.
+func nxosVia(answer string, prefix netip.Prefix) []netip.Addr {
+	var used strings.Builder
+	for text := range strings.Lines(answer) {
+		if !strings.HasPrefix(strings.TrimSpace(text), "via ") {
+			used.WriteString(text)
+		}
+	}
+	return wordsVia(used.String(), prefix)
 }
