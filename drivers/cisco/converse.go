@@ -143,7 +143,9 @@ func (d *Driver) background() {
 // saveNow has the router save its configuration.
 func (d *Driver) saveNow(ctx context.Context) error {
 	if err := d.ensure(ctx); err != nil {
-		d.saver.failed(err)
+		if ctx.Err() == nil { // else a move is more urgent
+			d.saver.failed(err)
+		}
 		return err
 	}
 	return d.saver.save(ctx, d.session)

@@ -81,6 +81,26 @@ func TestASaveGivesWayToAMove(t *testing.T) {
 	})
 }
 
+// TestASaveThatIsInterruptedIsNoFailure holds that it is made up for after the
+// move, also where it had only begun to log in.
+func TestASaveThatIsInterruptedIsNoFailure(t *testing.T) {
+	s := setting{options: iostest.Options{Dialect: "ios"}, cisco: func(c *topology.Cisco) { c.Save.After = 5 * time.Minute }}
+	inWorld(t, s, func(w *world) {
+		w.moved("web1")
+		w.router.Change(func(f *iostest.Faults) { f.PromptDelay = time.Second })
+		time.Sleep(5*time.Minute + 500*time.Millisecond) // it logs in to save
+		w.at("web1")
+		if problems := w.driver.Info().Problems; len(problems) > 0 {
+			t.Errorf("problems: %q", problems)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(w.router.Startup()) == 0 {
+			t.Errorf("it was not saved\n%s", w.transcript())
+		}
+	})
+}
+
 // TestWhatIsToBeSavedOutlivesTheProcess holds that a restart forgets no save.
 func TestWhatIsToBeSavedOutlivesTheProcess(t *testing.T) {
 	s := setting{options: iostest.Options{Dialect: "ios"}, cisco: func(c *topology.Cisco) { c.Save.After = 5 * time.Minute }}
