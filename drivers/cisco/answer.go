@@ -21,7 +21,7 @@ var (
 	caret = regexp.MustCompile(`^\s*\^\s*$`)
 	// harmless are complaints of what is already as wanted, and of what locks out
 	// others while we configure.
-	harmless = regexp.MustCompile(`(?i)^(%\s*No matching route to delete|%\s*Refusing to remove a non-existent route|Configuration mode locked exclusively\. The lock will be cleared)`)
+	harmless = regexp.MustCompile(`(?i)^(%\s*No configuration changes to commit|%\s*No matching route to delete|%\s*Refusing to remove a non-existent route|Configuration mode locked exclusively\. The lock will be cleared)`)
 	// locked are the words of a router that somebody else configures.
 	locked = regexp.MustCompile(`(?i)configuration mode (is )?locked (exclusively )?by|exclusive configuration mode|configuration (database )?is (currently )?locked`)
 )

@@ -14,6 +14,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		"*Mar  1 00:01:02.003: %SYS-5-CONFIG_I: Configured from console by admin on vty0 (10.0.0.5)\n":              "",
 		"%No matching route to delete\n":                                                                            "",
 		"% Refusing to remove a non-existent route\n":                                                               "",
+		"% No configuration changes to commit.\n":                                                                   "",
 		"Configuration mode locked exclusively. The lock will be cleared once you exit out of configuration mode\n": "",
 		"Static Route to 10.1.2.0/27 not installed currently because dependent config not fully available\n":        "",
 		"                                     ^\n% Invalid input detected at '^' marker.\n":                         "Invalid input",

@@ -125,7 +125,7 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	var done []*move
 	err := d.converse(ctx, func(s *session) error {
 		e := newEditor(s)
-		defer func() { d.noteBlind(e.blind) }()
+		defer d.noteSight(e)
 		var have map[netip.Prefix][]line
 		for batch, again := range batches(changes) {
 			if have == nil || again {
@@ -262,11 +262,14 @@ func (d *Driver) publish() {
 	d.info.Store(&info)
 }
 
-func (d *Driver) noteBlind(why error) {
-	if why == nil {
-		return
+// noteSight notes whether moves are verified, if the editor has found out.
+func (d *Driver) noteSight(e *editor) {
+	switch {
+	case e.blind != nil:
+		d.blind = e.blind.Error()
+	case e.sighted:
+		d.blind = ""
 	}
-	d.blind = why.Error() // while it converses
 }
 
 // Close implements drivers.Driver. It leaves the router in good order.

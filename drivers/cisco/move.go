@@ -180,8 +180,9 @@ func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error
 	e.gaveUp = true
 	for _, m := range moves {
 		if m.busy() {
-			m.err, m.added = refusal, nil
+			m.err = refusal
 		}
+		m.added, m.removed = nil, nil // as far as there is something to undo
 	}
 	for _, word := range e.dialect.abandon {
 		if _, err := e.exec(ctx, word); err != nil {
@@ -392,8 +393,12 @@ func (e *editor) putBack(ctx context.Context, moves []*move) error {
 			continue
 		}
 		for _, l := range slices.Backward(m.removed) {
-			if _, err := e.enter(ctx, command{l.context, l.text}); err != nil {
+			r, err := e.enter(ctx, command{l.context, l.text})
+			if err != nil {
 				return err
+			}
+			if refusal := r.refusal(); refusal != nil {
+				m.err = fmt.Errorf("%w; and %q, which was removed, is not put back: %w", m.err, l.text, refusal)
 			}
 			undone = true
 		}

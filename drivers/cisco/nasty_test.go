@@ -193,3 +193,52 @@ func TestARefusedNextHopStopsNoOtherPrefix(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsNotPutBackIsTold holds that nobody takes a prefix without a route
+// for one that has its old one.
+func TestWhatIsNotPutBackIsTold(t *testing.T) {
+	floating := func(c *topology.Cisco) { c.Strategy = topology.StrategyFloating }
+	inWorld(t, setting{options: iostest.Options{Dialect: "ios"}, cisco: floating, vips: 1}, func(w *world) {
+		w.moved("web1")
+		w.router.Change(func(f *iostest.Faults) {
+			f.Deny = regexp.MustCompile(`^ip`)
+			for _, server := range []string{"web2", "web3", "web4"} {
+				f.Unreachable = append(f.Unreachable, w.hops[server][0], w.hops[server][1])
+			}
+		})
+		if _, err := w.move(w.Context(), "web2"); err == nil || !strings.Contains(err.Error(), "is not put back") {
+			t.Errorf("the error does not tell it: %v", err)
+		}
+	})
+}
+
+// TestSightIsToldAsItIs holds that a warning goes when its cause does.
+func TestSightIsToldAsItIs(t *testing.T) {
+	forbidden := iostest.Faults{Deny: regexp.MustCompile(`show (ip |ipv6 )?route`)}
+	inWorld(t, setting{options: iostest.Options{Dialect: "ios", Faults: forbidden}}, func(w *world) {
+		w.moved("web1")
+		if len(w.driver.Info().Problems) == 0 {
+			t.Error("nothing is said of moves that are not verified")
+		}
+		w.router.Change(func(f *iostest.Faults) { *f = iostest.Faults{} })
+		w.moved("web2")
+		if problems := w.driver.Info().Problems; len(problems) > 0 {
+			t.Errorf("moves are verified, and it says %q", problems)
+		}
+	})
+}
+
+// TestARemovalThatIsNotCommittedIsToldAsSuch holds that nothing is put back that
+// was never removed.
+func TestARemovalThatIsNotCommittedIsToldAsSuch(t *testing.T) {
+	floating := func(c *topology.Cisco) { c.Strategy = topology.StrategyFloating }
+	inWorld(t, setting{options: iostest.Options{Dialect: "iosxr"}, cisco: floating, vips: 1}, func(w *world) {
+		w.moved("web1")
+		w.router.Change(func(f *iostest.Faults) { f.CommitError = "'RSI' detected the 'fatal' condition" })
+		if _, err := w.move(w.Context(), "web2"); err == nil || !strings.Contains(err.Error(), "'RSI' detected") {
+			t.Errorf("the error does not tell why: %v", err)
+		}
+		w.at("web1")
+		w.unbroken()
+	})
+}
