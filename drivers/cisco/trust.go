@@ -68,11 +68,19 @@ func Remember(cfg topology.Cisco, key HostKey) error {
 	if err := os.MkdirAll(filepath.Dir(cfg.KnownHosts), 0o755); err != nil {
 		return fmt.Errorf("store the host key: %w", err)
 	}
+	before, err := os.ReadFile(cfg.KnownHosts)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("store the host key: %w", err)
+	}
+	line := knownhosts.Line([]string{key.Address}, key.key) + "\n"
+	if len(before) > 0 && before[len(before)-1] != '\n' {
+		line = "\n" + line
+	}
 	file, err := os.OpenFile(cfg.KnownHosts, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("store the host key: %w", err)
 	}
-	_, err = file.WriteString(knownhosts.Line([]string{key.Address}, key.key) + "\n")
+	_, err = file.WriteString(line)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("store the host key in %s: %w", cfg.KnownHosts, err)
 	}
