@@ -127,6 +127,14 @@ func TestQuestionsAreKnown(t *testing.T) {
 	}
 }
 
+// TestASequenceWithinASequenceIsNoText holds for one that is cut off by another.
+func TestASequenceWithinASequenceIsNoText(t *testing.T) {
+	var c cleaner
+	if got := string(c.clean([]byte("R1\x1b[0\x1b[K#"))); got != "R1#" {
+		t.Errorf("what is left is %q", got)
+	}
+}
+
 // FuzzCleaner cuts a stream anywhere: the text is the same, without what moves a
 // terminal.
 func FuzzCleaner(f *testing.F) {

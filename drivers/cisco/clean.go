@@ -33,7 +33,10 @@ func (c *cleaner) next(b byte) bool {
 	case inEscape:
 		c.state = afterEscape(b)
 	case inSequence:
-		if b >= 0x40 && b <= 0x7e || b == 0x1b {
+		switch {
+		case b == 0x1b: // another begins
+			c.state = inEscape
+		case b >= 0x40 && b <= 0x7e:
 			c.state = inText
 		}
 	case inString:
