@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if os.Getenv(inside) != "" {
+		parallel()
 		goleak.VerifyTestMain(m)
 		return
 	}
@@ -30,6 +32,14 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(again())
+}
+
+// parallel has more tests run side by side than there are CPUs: they mostly
+// wait. The flag of the command line, which is read later, has the last word.
+func parallel() {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 }
 
 // again runs this program in a new namespace and returns its exit code.

@@ -72,6 +72,9 @@ func kill(cmd *exec.Cmd) {
 // TestACrashOfTheSpeakerMovesNothing kills it with SIGKILL, and starts it again.
 // BIRD and the kernel are watched.
 func TestACrashOfTheSpeakerMovesNothing(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	b := newRouter(t).startBird(birdConfig)
 	directory := t.TempDir()
 	first := spawn(t, directory)
@@ -111,6 +114,9 @@ func read(t *testing.T, path string) []byte {
 
 // TestAtExit: routers keep what was announced, or drop it at once.
 func TestAtExit(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	for _, c := range []struct {
 		atExit topology.AtExit
 		want   []netip.Addr
