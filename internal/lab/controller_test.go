@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/bgp"
 	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/health"
@@ -34,6 +37,8 @@ func runController(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	host := bgp.NewHost(filepath.Dir(*state), log)
+	defer host.Close()
 	c, err := controller.New(controller.Options{
 		Load: func() (*topology.Site, error) {
 			text, err := os.ReadFile(*file)
@@ -45,6 +50,9 @@ func runController(args []string) error {
 		Open: func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
 			if router.Cisco != nil {
 				return cisco.Open(router, site, cisco.Options{Log: log}), nil
+			}
+			if router.BGP != nil {
+				return host.Open(router, slices.Concat(steer.NewCohorts(site).Prefixes()...))
 			}
 			driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
 			if err != nil {

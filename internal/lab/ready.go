@@ -30,6 +30,11 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 				return fmt.Sprintf("%s is wanted at %v and not in sync", vip.Prefix, vip.Wanted)
 			}
 		}
+		for _, router := range s.Routers {
+			if !router.InSync {
+				return fmt.Sprintf("router %s is not in sync: %s", router.Name, router.Error)
+			}
+		}
 		if len(s.VIPs) != len(l.Site.VIPs) {
 			return fmt.Sprintf("it knows %d VIPs of %d", len(s.VIPs), len(l.Site.VIPs))
 		}

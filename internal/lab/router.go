@@ -14,10 +14,13 @@ type RouterKind string
 const (
 	RouterLinux RouterKind = "linux" // its kernel, which the controller steers itself
 	RouterFRR   RouterKind = "frr"   // FRR, which the controller logs in to by SSH
+	RouterBIRD  RouterKind = "bird"  // BIRD, which the controller tells by BGP
 )
 
 // RouterKinds lists all of them.
-func RouterKinds() []RouterKind { return []RouterKind{RouterLinux, RouterFRR} }
+func RouterKinds() []RouterKind {
+	return []RouterKind{RouterLinux, RouterFRR, RouterBIRD}
+}
 
 // A router is what runs on the lab's router beside the controller and holds the
 // routes. Each kind is one type, in a file of its own.
@@ -51,6 +54,8 @@ func newRouter(options Options) (router, error) {
 		return &linuxRouter{}, nil
 	case RouterFRR:
 		return &frrRouter{unpacked: options.Unpacked}, nil
+	case RouterBIRD:
+		return &birdRouter{unpacked: options.Unpacked}, nil
 	default:
 		words := make([]string, len(RouterKinds()))
 		for i, kind := range RouterKinds() {

@@ -30,6 +30,7 @@ func TestTheControllerReadsWhatTheLabWritesOfARouter(t *testing.T) {
 		{&frrRouter{frr: running}, Default, func(r topology.Router) bool {
 			return r.Cisco != nil && r.Cisco.Dialect == topology.FRR && r.Cisco.KnownHosts == running.KnownHosts && !r.Cisco.KeepSession
 		}},
+		{&birdRouter{}, Default, func(r topology.Router) bool { return r.BGP != nil && len(r.BGP.Peers) == 1 }},
 		{&frrRouter{frr: running}, Fast, func(r topology.Router) bool { return r.Cisco != nil && r.Cisco.KeepSession }},
 	} {
 		text, err := site.config(c.profile, "never", c.router.config(c.profile))
@@ -48,7 +49,7 @@ func TestTheControllerReadsWhatTheLabWritesOfARouter(t *testing.T) {
 
 func TestARouterThatIsNotSaysWhatThereIs(t *testing.T) {
 	_, err := Start(t.Context(), Options{Router: "cisco"})
-	wantWords(t, err, "linux, frr")
+	wantWords(t, err, "linux, frr, bird")
 	for _, c := range []struct {
 		options ReportOptions
 		want    string
@@ -139,5 +140,32 @@ func TestTourOfFRR(t *testing.T) {
 	}
 	if !strings.Contains(story.String(), "cannot keep connections") {
 		t.Error("the tour does not say that connections are cut")
+	}
+}
+
+// A drain on BIRD under load loses nothing. BGP tells the controller nothing of
+// the kernel's routes: the report goes by the kernel.
+func TestReportOfBIRD(t *testing.T) {
+	for _, family := range []Family{IPv4, IPv6} {
+		t.Run(string(family), func(t *testing.T) {
+			t.Parallel()
+			options := steered(Options{Base: shortDir(t), Family: family, Router: RouterBIRD, Unpacked: []string{"../../build/hosts/bird2"}})
+			var progress bytes.Buffer
+			rows, err := Report(t.Context(), ReportOptions{Lab: options, Faults: []string{"drain"}, Watch: time.Minute,
+				Load: LoadOptions{Requests: 125, Packets: 4000}}, &progress)
+			t.Log("\n" + progress.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				switch {
+				case !row.Recovered || row.Router != RouterBIRD:
+					t.Errorf("%s, router %s: want recovery, on BIRD", row, row.Router)
+				case row.TooBusy():
+				case row.PacketsLost > 0 || row.FailedRequests > row.CutRequests:
+					t.Errorf("%s: want no loss", row)
+				}
+			}
+		})
 	}
 }
