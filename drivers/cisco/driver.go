@@ -54,6 +54,7 @@ type Driver struct {
 	interrupt atomic.Pointer[context.CancelFunc] // of that
 
 	info atomic.Pointer[drivers.Info]
+	seen map[netip.Prefix][]line // by Routes, for Render alone: a plan is of the last look
 
 	turn    chan struct{} // full while one has its turn with what follows
 	saver   saver
@@ -90,6 +91,7 @@ func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 		if err != nil {
 			return err
 		}
+		d.seen = have
 		for prefix, lines := range have {
 			routes = append(routes, d.author.routes(prefix, lines)...)
 		}
@@ -245,7 +247,7 @@ func targets(changes []steer.Change) iter.Seq[target] {
 }
 
 // Render implements drivers.Renderer.
-func (d *Driver) Render(changes []steer.Change) []string { return d.author.render(changes) }
+func (d *Driver) Render(changes []steer.Change) []string { return d.author.render(changes, d.seen) }
 
 // Info implements drivers.Informer.
 func (d *Driver) Info() drivers.Info { return *d.info.Load() }

@@ -19,6 +19,8 @@ const (
 	settle     = 50 * time.Millisecond // without a byte, and what looks like a prompt is one
 	greetings  = 8                     // attempts to tell the prompt from what looks like it
 	leaveLimit = 3 * time.Second       // to leave a router in good order
+
+	leaveBroken = 500 * time.Millisecond // to leave one that does not answer
 )
 
 // openSession logs in, and makes the screen fit for programs.
@@ -194,6 +196,11 @@ func (s *session) goodbye(ctx context.Context) {
 				return
 			}
 		}
+	}
+	if s.broken { // it may be dead: that has taken long enough
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, leaveBroken)
+		defer cancel()
 	}
 	s.script.typed("exit")
 	if s.term.write(ctx, "exit\n") == nil {

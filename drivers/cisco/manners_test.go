@@ -165,6 +165,27 @@ func TestForeignLines(t *testing.T) {
 	}
 }
 
+// TestAPlanToAdoptIsWhatIsTyped holds that a plan removes the operator's line as
+// it is, and keeps what we would keep of it.
+func TestAPlanToAdoptIsWhatIsTyped(t *testing.T) {
+	s := setting{options: iostest.Options{Dialect: "ios"}, vips: 1, cisco: func(c *topology.Cisco) { c.Adopt = true }}
+	inWorld(t, s, func(w *world) {
+		w.router.Set("ip route 203.0.0.0 255.255.255.224 10.0.0.9 tag 65")
+		if _, err := w.driver.Routes(w.Context()); err != nil {
+			t.Fatal(err)
+		}
+		prefix := w.prefixes()[0]
+		change := steer.Change{Op: steer.Replace, Prefixes: []netip.Prefix{prefix}, To: w.to(prefix, "web2"), Adopt: true}
+		want := []string{
+			"ip route 203.0.0.0 255.255.255.224 10.0.0.2 tag 65 name routesteer-web2",
+			"no ip route 203.0.0.0 255.255.255.224 10.0.0.9 tag 65",
+		}
+		if plan := w.driver.Render([]steer.Change{change}); !slices.Equal(plan, want) {
+			t.Errorf("the plan is %q, want %q", plan, want)
+		}
+	})
+}
+
 // TestWhoIsWho covers host keys and passwords that are not the right ones.
 func TestWhoIsWho(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -146,18 +146,16 @@ type command struct {
 // String writes the command as people read it.
 func (c command) String() string { return strings.Join(append(slices.Clone(c.context), c.text), " / ") }
 
-// render returns the lines that Apply would type for the changes, if the
-// router has what they say it has.
-func (a *author) render(changes []steer.Change) []string {
+// render returns the lines that Apply would type for the changes, if the router
+// has what was seen of it or, where nothing was, what the changes say it has.
+func (a *author) render(changes []steer.Change, seen map[netip.Prefix][]line) []string {
 	var all []string
 	for _, change := range changes {
 		for _, prefix := range change.Prefixes {
-			var have []line
-			if change.Op != steer.Add {
+			have := seen[prefix]
+			if len(have) == 0 && change.Op != steer.Add {
 				have = a.written(prefix, change.From)
 			}
-			change := change
-			change.Adopt = false
 			m := a.plan(change, prefix, have)
 			for _, l := range m.add {
 				all = append(all, command{l.context, a.dialect.write(l)}.String())

@@ -39,6 +39,9 @@ func TestARouterThatRoutesDoNotReachIsOutOfSync(t *testing.T) {
 		if edge.InSync || !strings.Contains(edge.Error, why.Error()) || edge.Retry.IsZero() {
 			t.Errorf("status says %+v", edge)
 		}
+		if w.status().VIPs[0].InSync {
+			t.Error("a VIP is in sync, though its routes do not reach a router")
+		}
 		down.Store(nil)
 		w.later(2 * time.Minute)
 		if edge = w.status().Routers[1]; !edge.InSync || edge.Error != "" {

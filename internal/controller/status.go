@@ -49,7 +49,9 @@ func (v view) status(now time.Time) *api.Status {
 		want := v.want.For(cohort)
 		shown := v.vipStatus(in, entry, cohort, want)
 		for _, r := range v.site.Routers {
-			shown.addRoutes(owner, r.Name, v.routers[r.Name].table.PartsOf(cohort, entry.Prefixes))
+			router := v.routers[r.Name]
+			shown.addRoutes(owner, r.Name, router.table.PartsOf(cohort, entry.Prefixes))
+			shown.InSync = shown.InSync && router.last.info.Down == nil
 		}
 		status.VIPs = append(status.VIPs, shown.VIP)
 		for _, name := range want.Servers {
