@@ -44,7 +44,7 @@ func (c cursor) problem(format string, args ...any) {
 func (c cursor) unshown(format string, args ...any) {
 	if !c.src.full() {
 		c.problem(format, args...)
-		c.src.problems[len(c.src.problems)-1].Source = ""
+		c.src.hidden[c.node.Line] = true
 	}
 }
 

@@ -28,7 +28,7 @@ func Parse(file string, data []byte) (*Site, error) {
 		site = readSite(cursor{src: src}.at(root, ""))
 	}
 	if len(src.problems) > 0 {
-		return nil, src.problems.sorted()
+		return nil, src.found()
 	}
 	site.File = file
 	return site, nil

@@ -162,3 +162,19 @@ func TestLargeSite(t *testing.T) {
 		t.Errorf("got %d VIPs, want %d", got, n)
 	}
 }
+
+// TestASecretIsNotShown holds that a line with one is in no excerpt, whatever
+// else is wrong on it.
+func TestASecretIsNotShown(t *testing.T) {
+	for _, password := range []string{"hunter2", "[hunter2]"} {
+		_, err := Parse("site.yaml", []byte("servers: {web1: 192.0.2.11}\nvips: [203.0.113.32/27]\n"+
+			"routers: {core: {cisco: {address: 192.0.2.1, adress: x, password: "+password+", dialect: asa, tag: 0}}}\n"))
+		problems, _ := err.(Problems)
+		if len(problems) != 4 {
+			t.Fatalf("%d problems, want 4: %v", len(problems), err)
+		}
+		if text := problems.Detail(); strings.Contains(text, "hunter2") {
+			t.Errorf("the password is told:\n%s", text)
+		}
+	}
+}

@@ -26,10 +26,11 @@ type source struct {
 	file     string
 	lines    []string
 	problems Problems
+	hidden   map[int]bool // lines that may hold a secret: not to be shown, whatever else is wrong on them
 }
 
 func newSource(file string, data []byte) *source {
-	return &source{file: file, lines: splitLines(string(data))}
+	return &source{file: file, lines: splitLines(string(data)), hidden: map[int]bool{}}
 }
 
 // splitLines splits as YAML does, so that its line numbers find their text.
@@ -48,6 +49,16 @@ func (s *source) add(line, column int, path, message string) {
 		p.Source = s.lines[line-1]
 	}
 	s.problems = append(s.problems, p)
+}
+
+// found returns the problems by position, without the text of hidden lines.
+func (s *source) found() Problems {
+	for i, p := range s.problems {
+		if s.hidden[p.Line] {
+			s.problems[i].Source = ""
+		}
+	}
+	return s.problems.sorted()
 }
 
 // full says that further problems are not kept.

@@ -130,11 +130,15 @@ func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millis
 // has not confirmed it.
 func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	err := a.print(moved, func(style show.Style) string {
-		if moved.Unchanged {
-			admin, now, _ := a.adminOf(ctx, moved.Server) // said in passing: without it the answer is shorter
-			return show.Already(moved, admin, now) + "\n" + show.Unconfirmed(moved, style)
+		if !moved.Unchanged {
+			return show.Moved(moved, style)
 		}
-		return show.Moved(moved, style)
+		admin, now, err := a.adminOf(ctx, moved.Server)
+		text := show.Already(moved, admin, now) + "\n"
+		if err != nil {
+			text += fmt.Sprintf("by whom and since when is not known: %v\n", err)
+		}
+		return text + show.Unconfirmed(moved, style)
 	})
 	if err != nil || moved.Confirmed {
 		return err

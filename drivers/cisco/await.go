@@ -42,6 +42,8 @@ func (e *editor) awaitLast(ctx context.Context, moves []*move) error {
 func (e *editor) await(ctx context.Context, patience time.Duration, left []*move) error {
 	deadline := time.Now().Add(patience)
 	for wait := askAfter; len(left) > 0; wait = min(2*wait, askLater) {
+		// A slow router may take longer than that for one round: it is asked twice.
+		last := !time.Now().Before(deadline)
 		var missing []*move
 		for _, m := range left {
 			done, err := e.forwards(ctx, m)
@@ -55,7 +57,7 @@ func (e *editor) await(ctx context.Context, patience time.Duration, left []*move
 		if left = missing; len(left) == 0 {
 			return e.trustBlindly(ctx)
 		}
-		if !time.Now().Before(deadline) {
+		if last {
 			break
 		}
 		select {

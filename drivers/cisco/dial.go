@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,13 +104,17 @@ func clientConfig(cfg topology.Cisco) (*ssh.ClientConfig, []string, error) {
 	return config, secrets, nil
 }
 
+// otherSecret is a question whose answer is no password: of an account whose
+// password is to be changed, or of a second factor.
+var otherSecret = regexp.MustCompile(`(?i)\b(new|retype|re-enter|again|verification|one-time|otp|token|code)\b`)
+
 // answer answers the questions of keyboard-interactive authentication: with the
-// password, if the answer is not shown.
+// password, if the answer is not shown and nothing else is asked for.
 func answer(password string) ssh.KeyboardInteractiveChallenge {
 	return func(_, _ string, questions []string, echos []bool) ([]string, error) {
 		answers := make([]string, len(questions))
 		for i, question := range questions {
-			if echos[i] {
+			if echos[i] || otherSecret.MatchString(question) {
 				return nil, fmt.Errorf("the router asks %q, which is no password", quote(question))
 			}
 			answers[i] = password

@@ -1,6 +1,7 @@
 package cisco
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +17,7 @@ type editor struct {
 	*session
 	context []string // that it has entered in configuration mode
 	do      string   // before a show command in configuration mode
-	gaveUp  bool     // the last commit was refused: nothing of it has happened
+	gaveUp  bool     // the commit of what was added was refused: nothing has happened
 	sighted bool     // the router has said what it forwards something by
 	refused int      // and how often it has refused to
 	blind   error    // why it is not asked any more; nil while it is
@@ -51,42 +52,65 @@ func (m *move) busy() bool { return m.err == nil && (len(m.add) > 0 || len(m.rem
 // A typed line is one whose reply may not be whole yet.
 type typedLine struct {
 	move  *move
-	line  line
 	reply *reply
 }
 
-// add types the new lines, and commits them.
-func (e *editor) add(ctx context.Context, moves []*move) error {
+// typeAll types lines of each move that is well so far, up to the first that is
+// refused, and returns when all replies are whole. took notes what was not
+// refused at once.
+func (e *editor) typeAll(ctx context.Context, moves []*move, lines func(*move) []line, text func(line) string, took func(*move, line)) ([]typedLine, error) {
 	var typed []typedLine
 	for _, m := range moves {
 		if m.err != nil {
 			continue
 		}
-		for _, l := range m.add {
-			r, err := e.enter(ctx, command{l.context, e.dialect.write(l)})
+		for _, l := range lines(m) {
+			r, err := e.enter(ctx, command{l.context, text(l)})
 			if err != nil {
-				return err
+				return nil, err
 			}
-			typed = append(typed, typedLine{m, l, r})
+			typed = append(typed, typedLine{m, r})
 			if r.refusal() != nil {
 				break
 			}
-			m.added = append(m.added, l)
+			took(m, l)
 		}
 	}
 	if len(typed) == 0 {
-		return nil
+		return nil, nil
 	}
-	if err := e.sync(ctx); err != nil {
+	return typed, e.sync(ctx)
+}
+
+// add types the new lines, and commits them.
+func (e *editor) add(ctx context.Context, moves []*move) error {
+	typed, err := e.typeAll(ctx, moves, func(m *move) []line { return m.add }, e.dialect.write, func(m *move, l line) { m.added = append(m.added, l) })
+	if err != nil || len(typed) == 0 {
 		return err
 	}
 	for _, t := range typed {
-		if err := t.reply.refusal(); err != nil && t.move.err == nil {
-			t.move.err = err
+		if err := t.reply.refusal(); err != nil {
+			t.move.fail(err)
 		}
 		t.move.remark(t.reply)
 	}
-	return e.commit(ctx, moves)
+	refusal, err := e.commit(ctx)
+	if refusal == nil {
+		return err
+	}
+	e.gaveUp = true
+	for _, m := range moves {
+		m.fail(refusal)
+		m.added = nil
+	}
+	return err
+}
+
+// fail notes why a move did not come to its end, if nothing else did so before.
+func (m *move) fail(why error) {
+	if m.busy() {
+		m.err = why
+	}
 }
 
 // remark keeps what the router said to a line that it took: it may be why the
@@ -127,51 +151,44 @@ func (e *editor) change(ctx context.Context, to []string) (*reply, error) {
 	return nil, nil
 }
 
-// commit makes what was typed take effect, where that needs a word. If the router
-// refuses, nothing of it has happened.
-func (e *editor) commit(ctx context.Context, moves []*move) error {
+// commit makes what was typed take effect, where that needs a word. With a
+// refusal, nothing of it has happened.
+func (e *editor) commit(ctx context.Context) (refusal, err error) {
 	if len(e.dialect.commit) == 0 {
-		return nil
+		return nil, nil
 	}
 	if _, err := e.change(ctx, nil); err != nil {
-		return err
+		return nil, err
 	}
 	for _, word := range e.dialect.commit {
 		r, err := e.exec(ctx, word)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := e.sync(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		if refusal := r.refusal(); refusal != nil {
-			return e.giveUp(ctx, moves, refusal)
+			return e.giveUp(ctx, refusal)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// giveUp drops what is not committed: it failed for all prefixes alike.
-func (e *editor) giveUp(ctx context.Context, moves []*move, refusal error) error {
+// giveUp drops what is not committed, and asks for the reason. Configuration mode
+// is entered anew: the steps that follow are in it.
+func (e *editor) giveUp(ctx context.Context, refusal error) (error, error) {
 	why, err := e.exec(ctx, "show configuration failed")
 	if err != nil {
-		return err
-	}
-	refusal = fmt.Errorf("%w: %s", refusal, quote(commitFault(why.text)))
-	e.gaveUp = true
-	for _, m := range moves {
-		if m.busy() {
-			m.err = refusal
-		}
-		m.added, m.removed = nil, nil // as far as there is something to undo
+		return nil, err
 	}
 	for _, word := range e.dialect.abandon {
 		if _, err := e.exec(ctx, word); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	e.context = nil
-	return nil
+	return fmt.Errorf("%w: %s", refusal, quote(commitFault(why.text))), e.configure(ctx)
 }
 
 // commitFault is the reasons in the answer to "show configuration failed", which
@@ -193,46 +210,60 @@ func commitFault(answer string) string {
 // takeBack undoes what was added for prefixes that did not come so far. It is
 // done in every case: a new next hop that nobody wants is not to be left.
 func (e *editor) takeBack(ctx context.Context, moves []*move) error {
-	undone := false
-	for _, m := range moves {
-		if m.err == nil {
-			continue
-		}
-		for _, c := range m.undo(e.dialect) {
-			r, err := e.enter(ctx, c)
-			if err != nil {
-				return err
-			}
-			if refusal := r.refusal(); refusal != nil {
-				m.err = fmt.Errorf("%w; and what was typed is not taken back: %w", m.err, refusal)
-			}
-			undone = true
-		}
-	}
-	if !undone {
-		return nil
-	}
-	return e.commit(ctx, nil)
+	failed := slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return m.err == nil })
+	return e.restore(ctx, failed, "what was typed is not taken back", func(m *move) []command { return m.undo(e.dialect) })
 }
 
 // remove types the removal of the old lines, exactly as the router printed them,
 // and commits it.
 func (e *editor) remove(ctx context.Context, moves []*move) error {
-	var typed []typedLine
-	for _, m := range moves {
-		if m.err != nil {
-			continue
+	const stands = "the new route stands, and the old one is not removed: %w"
+	typed, err := e.typeAll(ctx, moves, func(m *move) []line { return m.remove }, func(l line) string { return "no " + l.text }, func(m *move, l line) { m.removed = append(m.removed, l) })
+	if err != nil || len(typed) == 0 {
+		return err
+	}
+	for _, t := range typed {
+		if err := t.reply.refusal(); err != nil {
+			t.move.fail(fmt.Errorf(stands, err))
 		}
-		for _, l := range m.remove {
-			r, err := e.enter(ctx, command{l.context, "no " + l.text})
+	}
+	refusal, err := e.commit(ctx)
+	if refusal == nil {
+		return err
+	}
+	for _, m := range moves {
+		if len(m.remove) > 0 {
+			m.fail(fmt.Errorf(stands, refusal))
+		}
+		m.removed = nil
+	}
+	return err
+}
+
+// putBack types again what was removed for routes that were to take over and did
+// not.
+func (e *editor) putBack(ctx context.Context, moves []*move) error {
+	failed := slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return m.err == nil || !m.late })
+	return e.restore(ctx, failed, "what was removed is not put back", func(m *move) []command {
+		var all []command
+		for _, l := range slices.Backward(m.removed) {
+			all = append(all, command{l.context, l.text})
+		}
+		return all
+	})
+}
+
+// restore types what makes up for moves that failed, and says of which it did
+// not.
+func (e *editor) restore(ctx context.Context, failed []*move, otherwise string, commands func(*move) []command) error {
+	var typed []typedLine
+	for _, m := range failed {
+		for _, c := range commands(m) {
+			r, err := e.enter(ctx, c)
 			if err != nil {
 				return err
 			}
-			typed = append(typed, typedLine{m, l, r})
-			if r.refusal() != nil {
-				break
-			}
-			m.removed = append(m.removed, l)
+			typed = append(typed, typedLine{m, r})
 		}
 	}
 	if len(typed) == 0 {
@@ -241,38 +272,11 @@ func (e *editor) remove(ctx context.Context, moves []*move) error {
 	if err := e.sync(ctx); err != nil {
 		return err
 	}
+	refusal, err := e.commit(ctx)
 	for _, t := range typed {
-		if err := t.reply.refusal(); err != nil && t.move.err == nil {
-			t.move.err = fmt.Errorf("the new route stands, and the old one is not removed: %w", err)
+		if why := cmp.Or(t.reply.refusal(), refusal); why != nil {
+			t.move.err = fmt.Errorf("%w; and %s: %w", t.move.err, otherwise, why)
 		}
 	}
-	return e.commit(ctx, moves)
-}
-
-// putBack types again what was removed for routes that were to take over and did
-// not.
-func (e *editor) putBack(ctx context.Context, moves []*move) error {
-	undone := false
-	for _, m := range moves {
-		if m.err == nil || !m.late {
-			continue
-		}
-		for _, l := range slices.Backward(m.removed) {
-			r, err := e.enter(ctx, command{l.context, l.text})
-			if err != nil {
-				return err
-			}
-			if refusal := r.refusal(); refusal != nil {
-				m.err = fmt.Errorf("%w; and %q, which was removed, is not put back: %w", m.err, l.text, refusal)
-			}
-			undone = true
-		}
-	}
-	if !undone {
-		return nil
-	}
-	if err := e.sync(ctx); err != nil {
-		return err
-	}
-	return e.commit(ctx, nil)
+	return err
 }
