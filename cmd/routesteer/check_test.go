@@ -10,16 +10,13 @@ import (
 
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 )
 
 // behind puts a server behind a link of its own.
 func behind(t *testing.T, router *netns.Namespace, name, network, loopback string) {
 	t.Helper()
-	ns, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
+	ns := netnstest.New(t, name)
 	shell(t, router, fmt.Sprintf("ip link add %[1]s type veth peer name eth0 netns /proc/%[2]d/fd/%[3]d; ip link set %[1]s up; ip addr add %[4]s.1/24 dev %[1]s",
 		name, os.Getpid(), ns.Fd(), network))
 	shell(t, ns, fmt.Sprintf("ip link set lo up; ip link set eth0 up; ip addr add %[1]s.11/24 dev eth0; ip route add default via %[1]s.1; %s", network, loopback))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 )
 
 // command runs this program in a network namespace, as an operator would, and
@@ -35,11 +36,7 @@ func command(t *testing.T, ns *netns.Namespace, words ...string) (string, int) {
 // themselves, which would come when it pleases.
 func machine(t *testing.T) *netns.Namespace {
 	t.Helper()
-	ns, err := netns.New("machine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
+	ns := netnstest.New(t, "machine")
 	shell(t, ns, "sysctl -qw net.ipv6.conf.default.addr_gen_mode=1; ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up; ip addr add 192.0.2.1/24 dev lan0")
 	return ns
 }

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 )
 
 // A host is a machine on one of the router's networks.
@@ -26,15 +28,7 @@ type host struct {
 // lan0 if port says so.
 func (r *router) attach(t *testing.T, name string, port bool, addresses ...string) *host {
 	t.Helper()
-	n, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := netnstest.New(t, name)
 	h := &host{t, n}
 	h.ip("link add eth0 type veth peer name %s netns /proc/%d/fd/%d", name, os.Getpid(), r.kernel.Fd())
 	if port {

@@ -19,6 +19,7 @@ import (
 
 	frrd "github.com/routesteer/routesteer/internal/frr" // this package has a func frr
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -39,7 +40,7 @@ type frrRouter struct {
 
 func newFRR(t testing.TB) *frrRouter {
 	t.Helper()
-	r := &frrRouter{kernel: newNamespace(t, "router"), wires: newNamespace(t, "wires")}
+	r := &frrRouter{kernel: netnstest.New(t, "router"), wires: netnstest.New(t, "wires")}
 	wire := netlink.NewLinkAttrs()
 	wire.Name = "lan"
 	err := r.kernel.Do(func() error {
@@ -71,20 +72,6 @@ func newFRR(t testing.TB) *frrRouter {
 		}
 	})
 	return r
-}
-
-func newNamespace(t testing.TB, name string) *netns.Namespace {
-	t.Helper()
-	ns, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ns.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return ns
 }
 
 // addAddress gives a link an address that works at once.

@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/netns"
-	"github.com/routesteer/routesteer/topology"
 	"go.uber.org/goleak"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
+	"github.com/routesteer/routesteer/topology"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +36,7 @@ type router struct {
 
 func newRouter(t testing.TB) *router {
 	t.Helper()
-	r := &router{t: t, kernel: newNamespace(t, "router"), wires: newNamespace(t, "wires")}
+	r := &router{t: t, kernel: netnstest.New(t, "router"), wires: netnstest.New(t, "wires")}
 	for i, addresses := range [][]string{{"192.0.2.1/24", "2001:db8:1::1/64"}, {"198.51.100.1/24", "2001:db8:2::1/64"}} {
 		lan := fmt.Sprintf("lan%d", i)
 		r.ip("link add %s type veth peer name %s netns %s", lan, lan, r.wiresPath())
@@ -49,20 +51,6 @@ func newRouter(t testing.TB) *router {
 		}
 	}
 	return r
-}
-
-func newNamespace(t testing.TB, name string) *netns.Namespace {
-	t.Helper()
-	n, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
 }
 
 // wiresPath names the second namespace for a child of this process.

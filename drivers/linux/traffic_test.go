@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/netns"
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
+	"github.com/routesteer/routesteer/steer"
 )
 
 const (
@@ -34,7 +36,7 @@ type stream struct {
 // prefixes, and adds a client to the router. The kernel counts what arrives.
 func (r *router) serve(prefixes []netip.Prefix) (client *netns.Namespace) {
 	r.t.Helper()
-	client = newNamespace(r.t, "client")
+	client = netnstest.New(r.t, "client")
 	r.ip("link add client type veth peer name router netns /proc/%d/fd/%d", os.Getpid(), client.Fd())
 	for _, command := range []string{"link set client up", "address add 10.255.0.1/24 dev client", "address add fd00:c::1/64 dev client nodad"} {
 		r.ip("%s", command)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -71,12 +72,12 @@ type lan struct {
 }
 
 func newLAN(t testing.TB, servers int) *lan {
-	l := &lan{t: t, router: namespace(t, "router"), sw: namespace(t, "switch")}
+	l := &lan{t: t, router: netnstest.New(t, "router"), sw: netnstest.New(t, "switch")}
 	l.run(l.sw, "ip link add br0 type bridge; ip link set br0 up")
 	l.plug(l.router, "lan0", "router", 1)
 	for i := range servers {
 		name := fmt.Sprintf("web%d", i+1)
-		server := namespace(t, name)
+		server := netnstest.New(t, name)
 		l.servers = append(l.servers, server)
 		l.plug(server, "eth0", name, 11+i)
 		l.run(server, "ip addr add 203.0.113.33/32 dev lo; ip addr add 2001:db8:f::1/128 dev lo nodad")
@@ -84,20 +85,6 @@ func newLAN(t testing.TB, servers int) *lan {
 	// Table main says web1, whatever the checks want.
 	l.run(l.router, "ip route add 203.0.113.32/27 via 192.0.2.11; ip route add 2001:db8:f::/64 via fd00:2::11")
 	return l
-}
-
-func namespace(t testing.TB, name string) *netns.Namespace {
-	t.Helper()
-	n, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
 }
 
 // plug connects a namespace to the switch, by a port of that name.

@@ -20,6 +20,7 @@ import (
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -213,12 +214,8 @@ func benchmarkSite(form string, n int) string {
 // newRouterNamespace makes a namespace with a LAN.
 func newRouterNamespace(b *testing.B) *netns.Namespace {
 	b.Helper()
-	ns, err := netns.New("router")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = ns.Close() })
-	err = ns.Do(func() error {
+	ns := netnstest.New(b, "router")
+	err := ns.Do(func() error {
 		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "lan"}, PeerName: "port"}
 		if err := netlink.LinkAdd(pair); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -55,7 +56,7 @@ func newMachine(t *testing.T) *machine {
 // newMachineOf is one whose controller has brought about just these routes.
 func newMachineOf(t *testing.T, text, routes string) *machine {
 	t.Helper()
-	m := &machine{t: t, site: text, ns: newNamespace(t, "router"), peer: newNamespace(t, "peer"), senses: &senses{ill: map[health.Target]string{}}}
+	m := &machine{t: t, site: text, ns: netnstest.New(t, "router"), peer: netnstest.New(t, "peer"), senses: &senses{ill: map[health.Target]string{}}}
 	m.plug()
 	site, err := topology.Parse("site.yaml", []byte(text))
 	if err != nil {
@@ -71,20 +72,6 @@ func newMachineOf(t *testing.T, text, routes string) *machine {
 	m.senses.tell()
 	m.await("at the start", routes)
 	return m
-}
-
-func newNamespace(t *testing.T, name string) *netns.Namespace {
-	t.Helper()
-	ns, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ns.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return ns
 }
 
 func (m *machine) open(site *topology.Site) *linux.Driver {

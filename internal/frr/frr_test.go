@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 )
 
 // unpacked is where scripts/test-tools puts packages that would change this
@@ -55,16 +56,8 @@ func routerUntilKilled(dir string) error {
 // namespace makes one that forwards, with a network 192.0.2.0/24.
 func namespace(t *testing.T, name string) *netns.Namespace {
 	t.Helper()
-	ns, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ns.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	err = ns.Do(func() error {
+	ns := netnstest.New(t, name)
+	err := ns.Do(func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = "lan"
 		lan := &netlink.Bridge{LinkAttrs: attrs}

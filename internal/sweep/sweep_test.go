@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
 	"github.com/routesteer/routesteer/internal/sweep"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -72,11 +73,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	ns, err := netns.New("machine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
+	ns := netnstest.New(t, "machine")
 	m := &machine{t, ns}
 	m.sh(`ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up
 		ip addr add 192.0.2.1/24 dev lan0; ip addr add fd00:2::1/64 dev lan0 nodad`)

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/netns"
-	"github.com/routesteer/routesteer/steer"
 	"go.uber.org/goleak"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/internal/netns/netnstest"
+	"github.com/routesteer/routesteer/steer"
 )
 
 func TestMain(m *testing.M) {
@@ -98,15 +100,7 @@ func newWorld(t testing.TB) *world {
 
 func namespace(t testing.TB, name string) *netns.Namespace {
 	t.Helper()
-	n, err := netns.New(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	n := netnstest.New(t, name)
 	// Addresses are not looked for elsewhere first, which takes a second or two.
 	if err := n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0) }); err != nil {
 		t.Fatal(err)
