@@ -236,15 +236,22 @@ func (r *router) removals(p netip.Prefix) func() []string {
 	}
 }
 
-// soon waits until a condition holds that the router brings about.
+// longest is how long a test waits for what must come.
+const longest = 30 * time.Second
+
+// soon waits until a condition holds that the router brings about. Another
+// program sends no news: it is asked again and again.
 func (r *router) soon(what string, holds func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(longest)
 	for !holds() {
-		if time.Now().After(deadline) {
+		select {
+		case <-again.C:
+		case <-late:
 			r.t.Fatalf("it did not come about that %s\n%s", what, r.logs())
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 

@@ -81,16 +81,20 @@ func only(prefixes ...netip.Prefix) []netip.Prefix { return prefixes }
 // informed waits until what the driver tells is as wanted.
 func (m *mouth) informed(what string, holds func(drivers.Info) bool) drivers.Info {
 	m.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	// Changed tells of sessions that come and go, and not of each word about them.
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(longest)
 	for {
 		info := m.driver.Info()
 		if holds(info) {
 			return info
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-again.C:
+		case <-late:
 			m.Fatalf("it is not told that %s: %+v", what, info)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

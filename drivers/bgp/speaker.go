@@ -30,6 +30,7 @@ type speaker struct {
 	served   chan struct{} // closed when the server's loop has ended
 	sessions *sessions
 	unwatch  context.CancelFunc
+	log      *slog.Logger
 
 	book    map[netip.Prefix][]slot // what is in the server's table
 	sent    <-chan struct{}         // closed when what was announced last has been sent; nil for nothing
@@ -43,11 +44,11 @@ func startSpeaker(settings *settings, memory *memory, prefixes []netip.Prefix, l
 	sessions := newSessions(settings, log)
 	logger, level := sessions.logger()
 	s := &speaker{
-		settings: settings, memory: memory, sessions: sessions,
+		settings: settings, memory: memory, sessions: sessions, log: log,
 		server: server.NewBgpServer(server.LoggerOption(logger, level)),
 		served: make(chan struct{}), book: map[netip.Prefix][]slot{},
 	}
-	s.connect = sync.OnceFunc(func() { s.addPeers(log) })
+	s.connect = sync.OnceFunc(s.addPeers)
 	go func() {
 		defer close(s.served)
 		s.server.Serve()
@@ -97,11 +98,11 @@ func (s *speaker) settle(prefixes int) {
 }
 
 // addPeers begins all sessions.
-func (s *speaker) addPeers(log *slog.Logger) {
+func (s *speaker) addPeers() {
 	for i, peer := range s.settings.peers {
 		request := &api.AddPeerRequest{Peer: s.settings.peer(i)}
 		if err := s.server.AddPeer(context.Background(), request); err != nil {
-			log.Error("cannot begin a BGP session", "peer", peer.Address.String(), "err", err)
+			s.log.Error("cannot begin a BGP session", "peer", peer.Address.String(), "err", err)
 			s.sessions.fail(peer.Address, err.Error())
 		}
 	}
@@ -138,8 +139,9 @@ func (s *speaker) stop(how topology.AtExit) {
 	if !keep {
 		s.memory.forget()
 	}
-	// It fails only if it was never started, and then there is nothing to stop.
-	_ = s.server.StopBgp(context.Background(), &api.StopBgpRequest{AllowGracefulRestart: keep})
+	if err := s.server.StopBgp(context.Background(), &api.StopBgpRequest{AllowGracefulRestart: keep}); err != nil {
+		s.log.Warn("the BGP speaker did not stop in good order", "err", err)
+	}
 	s.server.Stop() // which ends BFD, too
 	<-s.served
 	s.unwatch()

@@ -244,14 +244,18 @@ func (c *contest) daemon(b *testing.B, name string, args ...string) {
 // appears waits for a file that a daemon makes when it is ready.
 func appears(b *testing.B, path string) {
 	b.Helper()
-	for late := time.Now().Add(20 * time.Second); ; {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(20 * time.Second)
+	for {
 		if _, err := os.Stat(path); err == nil {
 			return
 		}
-		if time.Now().After(late) {
+		select {
+		case <-again.C:
+		case <-late:
 			b.Fatalf("%s does not appear", path)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
