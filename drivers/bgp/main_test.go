@@ -24,7 +24,10 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(inside) != "" {
 		parallel()
-		goleak.VerifyTestMain(m)
+		// GoBGP v4.8.0 leaves this goroutine behind when a peer ends with messages
+		// queued: cleanInfiniteChannel drains only what the goroutine offers at that
+		// instant. It holds nothing but that peer's last messages.
+		goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/eapache/channels.(*InfiniteChannel).infiniteBuffer"))
 		return
 	}
 	if err := netns.Enter(); err != nil {
