@@ -17,6 +17,8 @@ type Board struct {
 	lost    map[netip.Addr]bool
 	back    map[netip.Addr]time.Time // when a lost or silent address was last found well
 
+	witnesses map[netip.Addr]Heard // the last answer of each
+
 	// siblings are the other addresses of a server and family, for servers that
 	// have several.
 	siblings map[netip.Addr][]netip.Addr
@@ -68,12 +70,14 @@ func NewBoard(site *topology.Site) *Board {
 // Clone returns a copy that stays as the Board is now.
 func (b *Board) Clone() *Board {
 	clone := &Board{
-		site:     b.site,
-		targets:  make(map[Target]*entry, len(b.targets)),
-		echoes:   maps.Clone(b.echoes),
-		lost:     maps.Clone(b.lost),
-		back:     maps.Clone(b.back),
-		siblings: b.siblings, // never changed
+		site:    b.site,
+		targets: make(map[Target]*entry, len(b.targets)),
+		echoes:  maps.Clone(b.echoes),
+		lost:    maps.Clone(b.lost),
+		back:    maps.Clone(b.back),
+
+		witnesses: maps.Clone(b.witnesses),
+		siblings:  b.siblings, // never changed
 	}
 	entries := make([]entry, 0, len(b.targets))
 	for target, e := range b.targets {
@@ -102,6 +106,9 @@ func (b *Board) Observe(news News) []Flip {
 		return b.loss(news)
 	case Found:
 		b.found(news)
+		return nil
+	case Heard:
+		b.heard(news)
 		return nil
 	default:
 		panic(fmt.Sprintf("health: no such news: %T", news))

@@ -42,7 +42,7 @@ func (v Verdict) String() string {
 	}
 }
 
-// News is what the senses report: a Result, a Loss or a Found. One channel
+// News is what the senses report: a Result, a Loss, a Found or a Heard. One channel
 // carries all of it, so that its order is kept.
 type News interface{ news() }
 

@@ -20,6 +20,8 @@ func (b *Board) SetSite(site *topology.Site) {
 		lost:    map[netip.Addr]bool{},
 		back:    map[netip.Addr]time.Time{},
 
+		witnesses: map[netip.Addr]Heard{},
+
 		siblings: map[netip.Addr][]netip.Addr{},
 	}
 	moved := readdressed(old.site, site)
@@ -35,6 +37,11 @@ func (b *Board) SetSite(site *topology.Site) {
 				continue
 			}
 			b.targets[target] = newEntry(check)
+		}
+	}
+	for _, address := range site.Policy.Witness {
+		if heard, known := old.witnesses[address]; known {
+			b.witnesses[address] = heard
 		}
 	}
 	for _, server := range site.Servers {

@@ -12,6 +12,7 @@ import (
 type Assignment struct {
 	cohorts *Cohorts
 	wants   []Want // of each of cohorts.all
+	frozen  string // why failure-driven moves are withheld on the whole site, or ""
 }
 
 // Assign makes an Assignment that wants of each cohort what want says.
@@ -55,10 +56,18 @@ func (a Assignment) For(cohort *Cohort) Want {
 	return before.winner()
 }
 
+// Frozen says why failure-driven moves are withheld on the whole site, or "".
+func (a Assignment) Frozen() string { return a.frozen }
+
+// Doubted reports whether a move waits for a witness.
+func (a Assignment) Doubted() bool {
+	return slices.ContainsFunc(a.wants, func(want Want) bool { return want.Cause == Unproven })
+}
+
 // Even returns the Assignment with all next hops of a route sharing its flows
 // alike, for routers that know no weights.
 func (a Assignment) Even() Assignment {
-	even := Assignment{cohorts: a.cohorts, wants: slices.Clone(a.wants)}
+	even := Assignment{cohorts: a.cohorts, wants: slices.Clone(a.wants), frozen: a.frozen}
 	for i := range even.wants {
 		hops := slices.Clone(even.wants[i].NextHops)
 		for j := range hops {

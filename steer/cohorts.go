@@ -19,12 +19,14 @@ const shards = 64
 // what is known of them from the site alone. They are never changed.
 type Cohorts struct {
 	site *topology.Site
-	all  []*Cohort   // sorted by first prefix
-	of   []int32     // of each of site.VIPs, the index in all
-	by   [][]*Cohort // of each of site.Servers, those with it in a tier
+	idle map[topology.ServerName]bool // servers of weight 0; nil for none
+	all  []*Cohort                    // sorted by first prefix
+	of   []int32                      // of each of site.VIPs, the index in all
+	by   [][]*Cohort                  // of each of site.Servers, those with it in a tier
 
-	single int // VIPs in single mode
-	seats  int // places on a sheet
+	apart  []netip.Prefix // of whom something is asked that is asked of no other
+	single int            // VIPs in single mode
+	seats  int            // places on a sheet
 }
 
 // A Cohort is VIPs of one family that always move together: their verdicts,
@@ -42,14 +44,34 @@ type Cohort struct {
 	seed         uint64              // what its order of servers is made of
 }
 
-// NewCohorts sorts the site's VIPs into cohorts. It takes time in proportion to
-// the number of VIPs, and is called once for each site.
-func NewCohorts(site *topology.Site) *Cohorts {
+// NewCohorts sorts the site's VIPs into cohorts. Entries of which apart has the
+// first prefix are of a cohort of their own; apart from that nothing changes. It
+// takes time in proportion to the number of VIPs, and is called once for each
+// site and Will.Apart.
+func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
+	c := sortCohorts(site, nil)
+	c.settleHomes()
+	if len(apart) == 0 {
+		return c
+	}
+	divided := sortCohorts(site, apart)
+	divided.apart = apart
+	for _, cohort := range divided.all {
+		cohort.home = c.Of(cohort.Prefix).home // who is set apart belongs where it did, and so do the others
+	}
+	return divided
+}
+
+func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	c := &Cohorts{site: site, of: make([]int32, len(site.VIPs))}
+	c.findIdle()
 	known := map[string]*Cohort{}
 	place := map[netip.Prefix]int32{} // of each entry
 	for _, entry := range site.Entries() {
 		key, seed := identity(site, entry.VIP)
+		if _, alone := slices.BinarySearchFunc(apart, entry.VIP.Prefix, ComparePrefix); alone {
+			key = entry.VIP.Prefix.String()
+		}
 		cohort := known[key]
 		if cohort == nil {
 			cohort = &Cohort{VIP: entry.VIP, index: len(c.all), seed: seed}
@@ -71,8 +93,27 @@ func NewCohorts(site *topology.Site) *Cohorts {
 		}
 	}
 	c.findServers()
-	c.settleHomes()
 	return c
+}
+
+// findIdle notes the servers to which no traffic is to go.
+func (c *Cohorts) findIdle() {
+	for _, server := range c.site.Servers {
+		if server.Weight > 0 {
+			continue
+		}
+		if c.idle == nil {
+			c.idle = map[topology.ServerName]bool{}
+		}
+		c.idle[server.Name] = true
+	}
+}
+
+// idles reports whether the file gives the server no share of the cohort's
+// traffic.
+func (c *Cohorts) idles(name topology.ServerName, vip *Cohort) bool {
+	weight, given := vip.Weights[name]
+	return given && weight == 0 || !given && c.idle[name]
 }
 
 // findServers notes which cohorts each server may carry.
@@ -110,7 +151,7 @@ func (c *Cohort) gather() {
 // order of servers.
 func identity(site *topology.Site, vip topology.VIP) (string, uint64) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%t %s %v %s %s", vip.Prefix.Addr().Is4(), vip.Mode, vip.Failback, vip.OnAllDown, vip.Check)
+	fmt.Fprintf(&b, "%t %s %v %s %s %v", vip.Prefix.Addr().Is4(), vip.Mode, vip.Failback, vip.OnAllDown, vip.Check, vip.Weights)
 	choice := false
 	for _, tier := range vip.Tiers {
 		fmt.Fprintf(&b, " %s %s", tier.Name, tier.Servers)
@@ -135,6 +176,12 @@ func (c *Cohorts) All() []*Cohort {
 	return c.all
 }
 
+// Site returns the site that they are of.
+func (c *Cohorts) Site() *topology.Site { return c.site }
+
+// Apart returns the VIPs that were set apart. Nobody changes them.
+func (c *Cohorts) Apart() []netip.Prefix { return c.apart }
+
 // Prefixes returns the prefixes of each cohort, as drivers want to be told them.
 // Nobody changes them.
 func (c *Cohorts) Prefixes() [][]netip.Prefix {
@@ -157,6 +204,20 @@ func (c *Cohorts) Of(prefix netip.Prefix) *Cohort {
 	return c.all[c.of[i]]
 }
 
+// able are the servers of the cohort's first tier that have a share of its traffic;
+// all of them if none has.
+func (c *Cohorts) able(vip *Cohort) []topology.ServerName {
+	first := vip.Tiers[0].Servers
+	if c.idle == nil && vip.Weights == nil {
+		return first
+	}
+	able := slices.DeleteFunc(slices.Clone(first), func(name topology.ServerName) bool { return c.idles(name, vip) })
+	if len(able) == 0 {
+		return first
+	}
+	return able
+}
+
 // settleHomes gives each cohort in single mode the server of its first tier
 // that it belongs to when all are well.
 func (c *Cohorts) settleHomes() {
@@ -164,8 +225,9 @@ func (c *Cohorts) settleHomes() {
 	// Those without a choice first: they are the load the others are spread over.
 	for _, choice := range []bool{false, true} {
 		for _, cohort := range c.all {
-			if cohort.Mode == topology.Single && (len(cohort.Tiers[0].Servers) > 1) == choice {
-				cohort.home = l.peek(cohort, cohort.Tiers[0].Servers)
+			able := c.able(cohort)
+			if cohort.Mode == topology.Single && (len(able) > 1) == choice {
+				cohort.home = l.peek(cohort, able)
 				l.count[cohort.home] += len(cohort.Prefixes)
 			}
 		}

@@ -1,6 +1,7 @@
 package steer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,7 +19,8 @@ type decision struct {
 	want     Assignment
 	load     *load
 	gone     []netip.Addr // addresses of the site that are lost, sorted
-	frozen   string       // why failure-driven moves are withheld, or ""
+
+	many, together string // why failure-driven moves are withheld, or ""
 }
 
 func newDecision(in Input) *decision {
@@ -29,8 +31,9 @@ func newDecision(in Input) *decision {
 		want:     Assignment{cohorts: in.Cohorts, wants: make([]Want, len(in.Cohorts.all))},
 		load:     newLoad(in),
 		gone:     in.gone(),
-		frozen:   in.Frozen(),
 	}
+	d.many, d.together = in.frozen()
+	d.want.frozen = cmp.Or(d.many, d.together)
 	if in.Previous.cohorts != in.Cohorts {
 		d.previous = Assign(in.Cohorts, in.Previous.For).wants
 	}
@@ -41,7 +44,7 @@ func newDecision(in Input) *decision {
 func (d *decision) set(vip *Cohort, want Want) {
 	previous := d.previous[vip.index]
 	slices.Sort(want.Servers)
-	reach := d.reach(want.Servers, vip.Prefix.Addr(), vip.Failback, previous.NextHops)
+	reach := d.reach(want.Servers, vip, previous.NextHops)
 	want.NextHops, want.Path, want.Next = reach.hops, reach.why(), earlier(want.Next, reach.due)
 	want.had = d.had(vip, previous, want.Servers)
 	want.Keep, want.Gone = d.keep(vip, want.had, previous.Keep), d.gone
@@ -80,15 +83,19 @@ func (d *decision) anyUnknown(vip *Cohort, servers []topology.ServerName) bool {
 // stay decides for a VIP whose traffic need not be spread anew, and reports
 // whether that is so.
 func (d *decision) stay(vip *Cohort) (Want, bool) {
+	if want, holds := d.pinned(vip); holds {
+		return want, true
+	}
 	current := d.previous[vip.index].Servers
 	holding := d.holding(current, vip)
 	if len(holding) > 0 {
 		return d.keepHolding(vip, current, holding)
 	}
 	tier, eligible := d.bestTier(vip)
+	if want, withheld := d.withheld(current, vip); withheld {
+		return want, true
+	}
 	switch {
-	case d.withheld(current, vip):
-		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
 	case tier < 0:
 		return d.nobody(vip, current), true
 	case d.comingBack(vip, current, eligible):
@@ -119,7 +126,7 @@ func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerNa
 	return slices.ContainsFunc(current, func(name topology.ServerName) bool {
 		state := d.state(name, vip)
 		passing := state.Verdict == health.Down && state.Streak > 0
-		return !d.Drained[name] && vip.has(name) && (passing || state.LastCheck.Before(first))
+		return d.Off(name, vip) == "" && vip.has(name) && (passing || state.LastCheck.Before(first))
 	})
 }
 
@@ -152,11 +159,13 @@ func (d *decision) holding(servers []topology.ServerName, vip *Cohort) []topolog
 // stays, but for what the failback policy and lost companions change.
 func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerName) (Want, bool) {
 	back, later := d.failback(vip, holding)
-	switch {
-	case len(back) > 0:
+	if len(back) > 0 {
 		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}, true
-	case len(holding) < len(current) && d.withheld(d.lost(current, vip), vip):
-		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + d.frozen, Frozen: true}, true
+	}
+	if want, withheld := d.withheld(current, vip); withheld && len(holding) < len(current) {
+		return want, true
+	}
+	switch {
 	case len(holding) < len(current) && vip.Mode == topology.ECMP:
 		return Want{Servers: holding, Cause: d.causeOf(current, vip), Why: d.lossOf(current, vip), Next: later.due}, true
 	case later.why != "":
@@ -184,9 +193,9 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 		case ok && !due.After(d.Now):
 			ripe = append(ripe, name)
 		case ok && (waiting.due.IsZero() || due.Before(waiting.due)):
-			waiting = wait{fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s", name, vip.Failback.After), due}
+			waiting = wait{d.waitingFor(vip, name), due}
 		case !ok && vip.Failback.Mode == topology.FailbackManual && waiting.why == "":
-			waiting.why = fmt.Sprintf("%s is back; failback is manual", name)
+			waiting.why = fmt.Sprintf("%s is back; failback is manual (routesteer failback %s)", name, vip.Prefix)
 		}
 	}
 	if len(ripe) == 0 {
@@ -196,6 +205,15 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 		return append(slices.Clone(holding), ripe...), waiting
 	}
 	return ripe, waiting
+}
+
+// waitingFor says what the failback to the server waits for.
+func (d *decision) waitingFor(vip *Cohort, name topology.ServerName) string {
+	ripe := d.state(name, vip).Since.Add(vip.Failback.After)
+	if !ripe.After(d.Now) {
+		return fmt.Sprintf("%s is back, and gets its traffic between %s", name, vip.Failback.Between)
+	}
+	return fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s%s", name, vip.Failback.After, vip.Failback.Between.Clause())
 }
 
 // better returns the eligible servers that traffic would rather be with than
@@ -228,34 +246,23 @@ func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology
 // move for it but those of the new share, and no operator is asked.
 func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.Time, bool) {
 	byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
-	if byHand && (joins || d.Recalled[name]) {
+	if d.Hurried.has(name, vip) || byHand && (joins || d.Recalled.has(name, vip)) {
 		return d.Now, true
 	}
 	switch vip.Failback.Mode {
 	case topology.FailbackImmediate:
 		return d.Now, true
 	case topology.FailbackAfter:
-		return d.state(name, vip).Since.Add(vip.Failback.After), true
+		ripe := d.state(name, vip).Since.Add(vip.Failback.After)
+		if joins || d.Recalled.has(name, vip) {
+			return ripe, true
+		}
+		return vip.Failback.Between.Next(later(ripe, d.Now)), true
 	case topology.FailbackManual, topology.FailbackNever:
 		return time.Time{}, false
 	default:
 		panic("steer: no such failback mode: " + string(vip.Failback.Mode))
 	}
-}
-
-// withheld reports whether leaving these servers is driven by failures that
-// are too many to believe. An operator's drain is always obeyed.
-func (d *decision) withheld(servers []topology.ServerName, vip *Cohort) bool {
-	if d.frozen == "" || len(servers) == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(servers, func(name topology.ServerName) bool {
-		return d.Drained[name] || !vip.has(name)
-	})
-}
-
-func (d *decision) lost(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
-	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return d.holds(name, vip) })
 }
 
 // undecided reports whether checks that would name a better or equal server
@@ -264,7 +271,7 @@ func (d *decision) lost(servers []topology.ServerName, vip *Cohort) []topology.S
 func (d *decision) undecided(vip *Cohort, tier int) bool {
 	for _, better := range vip.Tiers[:tier+1] {
 		for _, name := range better.Servers {
-			if !d.Drained[name] && d.verdict(name, vip) == health.Unknown {
+			if d.Off(name, vip) == "" && d.verdict(name, vip) == health.Unknown {
 				return true
 			}
 		}
@@ -275,14 +282,36 @@ func (d *decision) undecided(vip *Cohort, tier int) bool {
 // nobody decides for a VIP without any eligible server.
 func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 	for _, name := range vip.Servers() {
-		if d.verdict(name, vip) == health.Unknown && !d.Drained[name] {
+		if d.verdict(name, vip) == health.Unknown && d.Off(name, vip) == "" {
 			return Want{Servers: d.known(current, vip), Cause: Unclaimed, Why: "no server is known to be up yet"}
 		}
 	}
-	if vip.OnAllDown == topology.Withdraw {
-		return Want{Withdraw: true, Cause: Withdrawn, Why: "no server is eligible (" + d.allDown(vip) + "): withdrawn"}
+	why := "no server is eligible (" + d.allDown(vip) + "): "
+	switch vip.OnAllDown {
+	case topology.Withdraw:
+		return Want{Withdraw: true, Cause: Withdrawn, Why: why + "withdrawn"}
+	case topology.FirstTier:
+		return Want{Servers: d.firstTier(vip), Cause: KeptDown, Why: why + "sent to the first tier"}
+	default:
+		return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: why + "left as it is"}
 	}
-	return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: "no server is eligible (" + d.allDown(vip) + "): left as it is"}
+}
+
+// firstTier is where a VIP goes that no server is eligible for: the servers of its
+// first tier that nobody took out of service, or all of them.
+func (d *decision) firstTier(vip *Cohort) []topology.ServerName {
+	first := vip.Tiers[0].Servers
+	wanted := slices.DeleteFunc(slices.Clone(first), func(name topology.ServerName) bool { return d.Off(name, vip) != "" })
+	if len(wanted) == 0 {
+		wanted = slices.Clone(first)
+	}
+	if vip.Mode == topology.ECMP {
+		return wanted
+	}
+	if slices.Contains(wanted, vip.home) {
+		return []topology.ServerName{vip.home}
+	}
+	return []topology.ServerName{d.load.peek(vip, wanted)}
 }
 
 // known returns those of the servers that the VIP still has.
@@ -312,7 +341,9 @@ func (d *decision) moved(vip *Cohort, from, to []topology.ServerName, tier int) 
 }
 
 func (d *decision) causeOf(from []topology.ServerName, vip *Cohort) Cause {
-	if slices.ContainsFunc(from, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Down && !d.Drained[name] }) {
+	if slices.ContainsFunc(from, func(name topology.ServerName) bool {
+		return d.verdict(name, vip) == health.Down && d.Off(name, vip) == ""
+	}) {
 		return Failover
 	}
 	return Drained
@@ -333,14 +364,14 @@ func (d *decision) lossOf(servers []topology.ServerName, vip *Cohort) string {
 	return text
 }
 
-func (d *decision) plight(name topology.ServerName, vip *Cohort) string {
+func (in *Input) plight(name topology.ServerName, vip *Cohort) string {
 	switch {
 	case !vip.has(name):
 		return string(name) + " no longer serves it"
-	case d.Drained[name]:
-		return string(name) + " is drained"
+	case in.Off(name, vip) != "":
+		return string(name) + " is " + in.Off(name, vip)
 	default:
-		return string(name) + " is down: " + d.state(name, vip).Why
+		return string(name) + " is down: " + in.state(name, vip).Why
 	}
 }
 
@@ -374,8 +405,4 @@ func names(servers []topology.ServerName) string {
 		words[i] = string(name)
 	}
 	return strings.Join(words, ", ")
-}
-
-func frozenWhy(lost, drained, most, all int) string {
-	return fmt.Sprintf("moves for failures are frozen: %d of %d servers down and %d drained, more than max_unavailable (%d)", lost, all, drained, most)
 }

@@ -23,16 +23,16 @@ func (r reach) why() string { return strings.Join(r.words, "; ") }
 // server that was reached by one keeps it while it is well: what is lost is left
 // at once, and better addresses get their traffic back by the failback policy, so
 // that a network card that flaps does not make the next hop flap.
-func (in *Input) reach(names []topology.ServerName, family netip.Addr, failback topology.Failback, previous []NextHop) reach {
+func (in *Input) reach(names []topology.ServerName, vip *Cohort, previous []NextHop) reach {
 	var r reach
 	for _, name := range names {
 		server, _ := in.Site.Server(name)
-		addresses := server.AddressesFor(family)
+		addresses := server.AddressesFor(vip.Prefix.Addr())
 		if len(addresses) == 0 {
 			continue
 		}
-		at, waiting := in.pick(addresses, failback, in.Recalled[name], previous)
-		r.hops = append(r.hops, NextHop{Address: addresses[at], Weight: server.Weight})
+		at, waiting := in.pick(addresses, vip.Failback, in.Recalled.has(name, vip) || in.Hurried.has(name, vip), previous)
+		r.hops = append(r.hops, NextHop{Address: addresses[at], Weight: max(1, vip.WeightOf(server))})
 		r.due = earlier(r.due, waiting.due)
 		if at > 0 {
 			r.words = append(r.words, fmt.Sprintf("%s is reached by %s: %s", name, addresses[at], waiting.why))

@@ -40,6 +40,10 @@ func drawSite(t *rapid.T) *topology.Site {
 			s.VIPs = append(s.VIPs, vip)
 		}
 	}
+	s.Policy.Correlated = rapid.SampledFrom([]topology.Correlated{topology.Act, topology.Freeze}).Draw(t, "correlated")
+	if rapid.IntRange(0, 3).Draw(t, "witnessed") == 0 {
+		s.Policy.Witness = []netip.Addr{netip.MustParseAddr("192.0.2.254")}
+	}
 	s.Policy.MaxUnavailable.Count = rapid.SampledFrom([]int{0, 0, 1, 2, 4}).Draw(t, "max_unavailable")
 	return s
 }
@@ -54,7 +58,7 @@ func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 		Prefix: numbered(i, 0), Entry: numbered(i, 0), Judge: numbered(i, 0),
 		Check:     rapid.SampledFrom([]topology.CheckName{"vip", "address"}).Draw(t, "check"),
 		Mode:      rapid.SampledFrom([]topology.Mode{topology.Single, topology.ECMP}).Draw(t, "mode"),
-		OnAllDown: rapid.SampledFrom([]topology.OnAllDown{topology.Keep, topology.Withdraw}).Draw(t, "on_all_down"),
+		OnAllDown: rapid.SampledFrom([]topology.OnAllDown{topology.Keep, topology.Withdraw, topology.FirstTier}).Draw(t, "on_all_down"),
 		Failback: topology.Failback{
 			Mode:  rapid.SampledFrom([]topology.FailbackMode{topology.FailbackAfter, topology.FailbackImmediate, topology.FailbackManual, topology.FailbackNever}).Draw(t, "failback"),
 			After: time.Minute,
@@ -71,6 +75,10 @@ func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 			vip.Tiers = append(vip.Tiers, topology.Tier{Name: fmt.Sprintf("tier%d", i), Servers: servers})
 		}
 	}
+	if rapid.IntRange(0, 3).Draw(t, "weighted") == 0 {
+		name := rapid.SampledFrom(s.Servers).Draw(t, "weighted server").Name
+		vip.Weights = map[topology.ServerName]int{name: rapid.IntRange(0, 3).Draw(t, "weight here")}
+	}
 	if len(vip.Tiers) == 0 {
 		vip.Tiers = []topology.Tier{{Name: "primary", Servers: []topology.ServerName{s.Servers[0].Name}}}
 	}
@@ -80,14 +88,17 @@ func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 // drawInput draws what is known at some moment, and what was wanted before.
 func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 	b := beliefs{states: map[health.Target]health.State{}, lost: map[netip.Addr]bool{}}
-	in := steer.Input{Site: s, Health: b, Drained: map[topology.ServerName]bool{}, Cohorts: steer.NewCohorts(s), Now: noon}
-	for _, server := range s.Servers {
-		in.Drained[server.Name] = rapid.IntRange(0, 4).Draw(t, "drained") == 0
+	in := steer.Input{Site: s, Health: b, Will: drawWill(t, s), Now: noon}
+	in.Cohorts = steer.NewCohorts(s, in.Apart()...)
+	in.Witness.Heard = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "heard")) * time.Second)
+	if rapid.Bool().Draw(t, "was silent") {
+		in.Witness.Since = in.Witness.Heard
 	}
 	in.Previous = steer.Assign(in.Cohorts, func(vip *steer.Cohort) steer.Want {
 		all := vip.Servers()
 		for _, name := range all {
 			state := health.State{Verdict: rapid.SampledFrom([]health.Verdict{health.Up, health.Up, health.Down, health.Unknown}).Draw(t, "verdict")}
+			state.LastCheck = noon.Add(-time.Duration(rapid.IntRange(0, 5).Draw(t, "checked")) * time.Second)
 			if state.Verdict != health.Unknown {
 				state.Since = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "since")) * time.Second)
 			}
@@ -100,6 +111,36 @@ func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 		return steer.Want{}
 	})
 	return in
+}
+
+// drawWill draws what people ask for: some servers drained, a VIP pinned, a server
+// off a VIP.
+func drawWill(t *rapid.T, s *topology.Site) steer.Will {
+	will := steer.Will{Drained: map[topology.ServerName]string{}, Off: map[steer.Place]string{}, Pins: map[netip.Prefix]steer.Pin{}}
+	for _, server := range s.Servers {
+		if rapid.IntRange(0, 4).Draw(t, "drained") == 0 {
+			will.Drained[server.Name] = "drained"
+		}
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "places") {
+		vip := rapid.SampledFrom(s.VIPs).Draw(t, "of")
+		name := rapid.SampledFrom(vip.Servers()).Draw(t, "at")
+		if rapid.Bool().Draw(t, "pin") {
+			will.Pins[vip.Entry] = steer.Pin{Server: name, Force: rapid.Bool().Draw(t, "force")}
+		} else {
+			will.Off[steer.Place{Server: name, VIP: vip.Entry}] = "drained of it"
+		}
+	}
+	if rapid.Bool().Draw(t, "resumed") {
+		will.Resumed = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "when")) * time.Second)
+	}
+	return will
+}
+
+// forced reports whether an operator wants the VIP there, whatever speaks against it.
+func forced(in steer.Input, vip *steer.Cohort, name topology.ServerName) bool {
+	pin, pinned := in.Pins[vip.Prefix]
+	return pinned && pin.Force && pin.Server == name
 }
 
 func verdict(in steer.Input, name topology.ServerName, vip *steer.Cohort) health.Verdict {
@@ -145,7 +186,8 @@ func TestTrafficGoesOnlyToWhoIsEligibleOrHasIt(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
 		for _, vip := range in.Cohorts.All() {
 			for _, name := range want.Of(vip.Prefix).Servers {
-				if !in.Eligible(name, vip) && !slices.Contains(in.Previous.Of(vip.Prefix).Servers, name) {
+				lastResort := vip.OnAllDown == topology.FirstTier && !anyEligible(in, vip)
+				if !in.Eligible(name, vip) && !slices.Contains(in.Previous.Of(vip.Prefix).Servers, name) && !forced(in, vip, name) && !lastResort {
 					t.Fatalf("%s goes to %s, which is %s and did not have it", vip.Prefix, name, verdict(in, name, vip))
 				}
 			}
@@ -157,12 +199,12 @@ func TestALostServerIsLeftWhenSomebodyIsEligible(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
 		for _, vip := range in.Cohorts.All() {
 			w := want.Of(vip.Prefix)
-			if w.Frozen || !anyEligible(in, vip) {
+			if w.Frozen || w.Cause == steer.Unproven || !anyEligible(in, vip) {
 				continue
 			}
 			for _, name := range w.Servers {
-				if verdict(in, name, vip) == health.Down || in.Drained[name] {
-					t.Fatalf("%s stays with %s (%s, drained %t) though others are eligible: %s", vip.Prefix, name, verdict(in, name, vip), in.Drained[name], w.Why)
+				if (verdict(in, name, vip) == health.Down || in.Off(name, vip) != "") && !forced(in, vip, name) {
+					t.Fatalf("%s stays with %s (%s, %s) though others are eligible: %s", vip.Prefix, name, verdict(in, name, vip), in.Off(name, vip), w.Why)
 				}
 			}
 		}
@@ -180,7 +222,7 @@ func TestNobodyLosesItsRouteUnlessTheFileSaysWithdraw(t *testing.T) {
 				t.Fatalf("%s lost its route: %+v", vip.Prefix, w)
 			}
 			for _, name := range vip.Servers() {
-				if verdict(in, name, vip) == health.Unknown && !in.Drained[name] {
+				if verdict(in, name, vip) == health.Unknown && in.Off(name, vip) == "" {
 					t.Fatalf("%s was withdrawn although nothing is known of %s", vip.Prefix, name)
 				}
 			}
@@ -192,7 +234,7 @@ func TestTrafficLeavesAHealthyServerOnlyByFailback(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
 		for _, vip := range in.Cohorts.All() {
 			was, w := in.Previous.Of(vip.Prefix).Servers, want.Of(vip.Prefix)
-			if len(was) != 1 || in.Drained[was[0]] || verdict(in, was[0], vip) == health.Down || slices.Contains(w.Servers, was[0]) {
+			if _, pinned := in.Pins[vip.Prefix]; pinned || len(was) != 1 || in.Off(was[0], vip) != "" || verdict(in, was[0], vip) == health.Down || slices.Contains(w.Servers, was[0]) {
 				continue
 			}
 			if vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever {
@@ -211,12 +253,16 @@ func TestTrafficLeavesAHealthyServerOnlyByFailback(t *testing.T) {
 func TestUnknownMovesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawInput(t, drawSite(t))
-		in.Health, in.Drained = beliefs{}, nil
+		in.Health, in.Will = beliefs{}, steer.Will{}
+		in.Cohorts = steer.NewCohorts(in.Site)
 		want := steer.Desired(in)
 		for _, vip := range in.Cohorts.All() {
-			was := in.Previous.Of(vip.Prefix).Servers
+			was := in.Previous.For(vip).Servers
 			if vip.Mode == topology.Single && len(was) > 1 {
 				continue // routes that we did not make: one of the servers is kept
+			}
+			if !slices.ContainsFunc(vip.Servers(), func(name topology.ServerName) bool { return in.Off(name, vip) == "" }) {
+				continue // that it has no server is known
 			}
 			for _, name := range want.Of(vip.Prefix).Servers {
 				if !slices.Contains(was, name) {
@@ -262,7 +308,7 @@ func TestAChangeOfSiteMovesNothingElse(t *testing.T) {
 		added.Prefix, added.Entry = numbered(200, 0), numbered(200, 0)
 		gone := rapid.SampledFrom(site.VIPs).Draw(t, "gone").Entry
 		site.VIPs = slices.DeleteFunc(append(slices.Clone(site.VIPs), added), func(vip topology.VIP) bool { return vip.Entry == gone })
-		cohorts := steer.NewCohorts(&site)
+		cohorts := steer.NewCohorts(&site, in.Apart()...)
 		for _, vip := range site.VIPs {
 			was := before.Of(vip.Prefix).Servers
 			if now := before.For(cohorts.Of(vip.Prefix)).Servers; vip.Entry != added.Entry && !slices.Equal(was, now) {

@@ -48,6 +48,14 @@ func (l *load) add(servers []topology.ServerName, vips int) {
 	}
 }
 
+// of is the server's weight for a cohort: its own, or what the VIP gives it.
+func (l *load) of(vip *Cohort, name topology.ServerName) int {
+	if weight, given := vip.Weights[name]; given {
+		return weight
+	}
+	return l.weight[name]
+}
+
 // limit is the most VIPs that a server has while it takes more and another has
 // room. It ends up with one cohort more than that at most.
 func (l *load) limit(name topology.ServerName) int {
@@ -61,7 +69,7 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 	if len(candidates) == 1 {
 		return candidates[0]
 	}
-	ordered := l.order(vip.seed, candidates)
+	ordered := l.order(vip, candidates)
 	for _, name := range ordered {
 		if l.count[name] <= l.limit(name) {
 			return name
@@ -69,20 +77,20 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 	}
 	n := len(vip.Prefixes)
 	return slices.MinFunc(ordered, func(a, b topology.ServerName) int {
-		return cmp.Compare((l.count[a]+n)*l.weight[b], (l.count[b]+n)*l.weight[a])
+		return cmp.Compare((l.count[a]+n)*l.of(vip, b), (l.count[b]+n)*l.of(vip, a))
 	})
 }
 
 // order sorts servers by the cohort's preference: weighted rendezvous hashing,
 // so that a server that leaves changes no other cohort's choice.
-func (l *load) order(seed uint64, servers []topology.ServerName) []topology.ServerName {
+func (l *load) order(vip *Cohort, servers []topology.ServerName) []topology.ServerName {
 	type scored struct {
 		name  topology.ServerName
 		score float64
 	}
 	all := make([]scored, len(servers))
 	for i, name := range servers {
-		all[i] = scored{name, score(seed, name, l.weight[name])}
+		all[i] = scored{name, score(vip.seed, name, l.of(vip, name))}
 	}
 	slices.SortFunc(all, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))

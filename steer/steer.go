@@ -26,15 +26,12 @@ import (
 // An Input is all that Desired looks at. It changes none of it.
 type Input struct {
 	Site     *topology.Site
-	Cohorts  *Cohorts // of Site; nil has them made anew, at a cost in proportion to the number of VIPs
+	Cohorts  *Cohorts // of Site and Will.Apart; nil has them made anew, at a cost in proportion to the number of VIPs
 	Health   Health
-	Drained  map[topology.ServerName]bool // taken out of service by an operator
-	Previous Assignment                   // the last one, or what Adopt found; zero at the very first
+	Will     // of operators and of the file
+	Witness  Witness
+	Previous Assignment // the last one, or what Adopt found; zero at the very first
 	Now      time.Time
-
-	// Recalled servers were put back in service by an operator just now: their
-	// traffic returns if they are well, though failback be manual or never.
-	Recalled map[topology.ServerName]bool
 
 	sheet sheet // of the decision that is being made
 }
@@ -93,11 +90,13 @@ const (
 	Settled   Cause = "settled"   // the best there is
 	Failover  Cause = "failover"  // the former server is lost
 	Drained   Cause = "drained"   // the former server is drained
+	Pinned    Cause = "pinned"    // an operator wants it there
 	Returned  Cause = "failback"  // a better server is back
 	Waiting   Cause = "waiting"   // a better server is back; the policy holds traffic here for now
 	KeptDown  Cause = "kept"      // nobody is eligible: left where it is
 	Withdrawn Cause = "withdrawn" // nobody is eligible: removed
-	Frozen    Cause = "frozen"    // too many servers are unavailable to believe it
+	Frozen    Cause = "frozen"    // too much is lost at once to believe it
+	Unproven  Cause = "unproven"  // a witness is being asked whether the loss is ours
 )
 
 // Desired decides where every VIP's traffic should go.
@@ -108,7 +107,7 @@ const (
 // proportion to weight, and only they move.
 func Desired(in Input) Assignment {
 	if in.Cohorts == nil {
-		in.Cohorts = NewCohorts(in.Site)
+		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
 	}
 	d := newDecision(in)
 	// First all that stay where they are: they are the load that the others are
@@ -127,55 +126,6 @@ func Desired(in Input) Assignment {
 	return d.want
 }
 
-// Frozen says why failure-driven moves are withheld, or "".
-func (in *Input) Frozen() string {
-	limit := in.Site.Policy.MaxUnavailable
-	if limit == (topology.Share{}) {
-		return ""
-	}
-	most := limit.Count
-	if limit.Percent > 0 {
-		most = len(in.Site.Servers) * limit.Percent / 100
-	}
-	lost, drained := in.unavailable()
-	if lost+drained <= most {
-		return ""
-	}
-	return frozenWhy(lost, drained, most, len(in.Site.Servers))
-}
-
-// unavailable counts the servers that are down for every VIP they may carry,
-// and those that are drained.
-func (in *Input) unavailable() (lost, drained int) {
-	down := map[topology.ServerName]bool{}
-	for _, vip := range in.cohorts() {
-		for _, tier := range vip.Tiers {
-			for _, name := range tier.Servers {
-				isDown := in.verdict(name, vip) == health.Down
-				if was, seen := down[name]; !seen || was {
-					down[name] = isDown
-				}
-			}
-		}
-	}
-	for _, server := range in.Site.Servers {
-		switch {
-		case in.Drained[server.Name]:
-			drained++
-		case down[server.Name]:
-			lost++
-		}
-	}
-	return lost, drained
-}
-
-func (in *Input) cohorts() []*Cohort {
-	if in.Cohorts == nil {
-		return NewCohorts(in.Site).all
-	}
-	return in.Cohorts.all
-}
-
 func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
 	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
 }
@@ -186,13 +136,13 @@ func (in *Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
 
 // Eligible reports whether new traffic of the cohort may go to the server.
 func (in *Input) Eligible(name topology.ServerName, vip *Cohort) bool {
-	return !in.Drained[name] && in.verdict(name, vip) == health.Up
+	return in.verdict(name, vip) == health.Up && in.Off(name, vip) == ""
 }
 
 // holds reports whether traffic that is at the server may stay: nothing is
 // known against it.
 func (in *Input) holds(name topology.ServerName, vip *Cohort) bool {
-	return !in.Drained[name] && in.verdict(name, vip) != health.Down && vip.has(name)
+	return vip.has(name) && in.verdict(name, vip) != health.Down && in.Off(name, vip) == ""
 }
 
 // bestTier returns the index of the best tier with an eligible server, and

@@ -56,10 +56,10 @@ routers: {edge: {linux: {}}}
 
 // believe reads "web1 down 5s, web2 drained, web3 unknown"; the others are up
 // for an hour. "5s" is for how long.
-func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology.ServerName]bool) {
+func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology.ServerName]string) {
 	t.Helper()
 	b := beliefs{states: map[health.Target]health.State{}, lost: map[netip.Addr]bool{}}
-	drained := map[topology.ServerName]bool{}
+	drained := map[topology.ServerName]string{}
 	set := func(name topology.ServerName, state health.State) {
 		for _, vip := range s.VIPs {
 			b.states[health.Target{Server: name, VIP: vip.Judge}] = state
@@ -89,7 +89,7 @@ func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology
 		case "unknown":
 			set(name, health.State{})
 		case "drained":
-			drained[name] = true
+			drained[name] = "drained"
 		default:
 			t.Fatalf("what is %q?", phrase)
 		}
@@ -194,7 +194,7 @@ func TestDesired(t *testing.T) {
 203.0.113.96/27 web3: web3 is primary
 203.0.113.128/27 web4: web4 is primary`},
 		{"failback manual: traffic stays and says so", with(article, "{failback: manual}"), "", "web3 web2 web3 web4", `
-203.0.113.32/27 web3: web1 is back; failback is manual
+203.0.113.32/27 web3: web1 is back; failback is manual (routesteer failback 203.0.113.32/27)
 203.0.113.64/27 web2: web2 is primary
 203.0.113.96/27 web3: web3 is primary
 203.0.113.128/27 web4: web4 is primary`},
@@ -225,7 +225,7 @@ func TestDesired(t *testing.T) {
 		{"ecmp: a member joins again, though failback is manual", with(pool, "{failback: manual}"), "", "web2", `
 203.0.113.96/32 web1,web2: web1 back in service (primary)`},
 		{"ecmp: a tier that is back waits for an operator with failback manual", with(pool, "{failback: manual}"), "", "web3", `
-203.0.113.96/32 web3: web1 is back; failback is manual`},
+203.0.113.96/32 web3: web1 is back; failback is manual (routesteer failback 203.0.113.96/32)`},
 		{"ecmp: a lost member leaves, the others stay", pool, "web1 down", "web1,web2", `
 203.0.113.96/32 web2: web1 is down: connection refused`},
 		{"ecmp: a member that is back waits, then joins", pool, "web1 up 59s", "web2", `
@@ -241,7 +241,7 @@ func TestDesired(t *testing.T) {
 			s := site(t, situation.site)
 			believed, drained := believe(t, s, situation.servers)
 			got := describe(s, steer.Desired(steer.Input{
-				Site: s, Health: believed, Drained: drained, Previous: routed(s, situation.before), Now: noon,
+				Site: s, Health: believed, Will: steer.Will{Drained: drained}, Previous: routed(s, situation.before), Now: noon,
 			}))
 			if want := strings.TrimSpace(situation.want); got != want {
 				t.Errorf("servers: %s\nbefore:  %s\ngot:\n%s\nwant:\n%s", situation.servers, situation.before, got, want)
@@ -265,7 +265,7 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 	for _, policy := range []string{"manual", "never"} {
 		s := site(t, article+"policy: {failback: "+policy+"}\n")
 		believed, _ := believe(t, s, "web3 down")
-		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Recalled: map[topology.ServerName]bool{"web1": true, "web3": true}}
+		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Will: steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{"web1": true, "web3": true}}}}
 		got := steer.Desired(in)
 		if a, b := got.Of(s.VIPs[0].Prefix).Servers, got.Of(s.VIPs[2].Prefix).Servers; !slices.Equal(a, []topology.ServerName{"web1"}) || !slices.Equal(b, []topology.ServerName{"web2"}) {
 			t.Errorf("failback %s: VIPs of web1 and web3 are with %v and %v, want web1 (well) and web2 (web3 is down)", policy, a, b)

@@ -58,7 +58,7 @@ func defaultFailback() Failback {
 }
 
 func defaultPolicy() Policy {
-	return Policy{Failback: defaultFailback(), OnAllDown: Keep, Drain: defaultDrain()}
+	return Policy{Failback: defaultFailback(), OnAllDown: Keep, Drain: defaultDrain(), Correlated: Freeze, DrainReminder: 24 * time.Hour}
 }
 
 func defaultDrain() Drain {

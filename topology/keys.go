@@ -7,26 +7,28 @@ import "slices"
 type object string
 
 const (
-	siteObject     object = "site"
-	serverObject   object = "server"
-	checkObject    object = "check"
-	httpObject     object = "http"
-	httpsObject    object = "https"
-	tcpObject      object = "tcp"
-	icmpObject     object = "icmp"
-	aliveObject    object = "alive"
-	vipObject      object = "vip"
-	failbackObject object = "failback"
-	routerObject   object = "router"
-	linuxObject    object = "linux"
-	ciscoObject    object = "cisco"
-	bgpObject      object = "bgp"
-	peerObject     object = "peer"
-	restartObject  object = "graceful_restart"
-	bfdObject      object = "bfd"
-	secretObject   object = "secret"
-	policyObject   object = "policy"
-	pathsObject    object = "paths"
+	siteObject        object = "site"
+	serverObject      object = "server"
+	checkObject       object = "check"
+	httpObject        object = "http"
+	httpsObject       object = "https"
+	tcpObject         object = "tcp"
+	icmpObject        object = "icmp"
+	aliveObject       object = "alive"
+	vipObject         object = "vip"
+	failbackObject    object = "failback"
+	routerObject      object = "router"
+	linuxObject       object = "linux"
+	ciscoObject       object = "cisco"
+	bgpObject         object = "bgp"
+	peerObject        object = "peer"
+	restartObject     object = "graceful_restart"
+	bfdObject         object = "bfd"
+	secretObject      object = "secret"
+	policyObject      object = "policy"
+	maintenanceObject object = "maintenance"
+	limitObject       object = "change_limit"
+	pathsObject       object = "paths"
 )
 
 // keys returns the keys an object may have: the whole grammar of the file in
@@ -34,7 +36,7 @@ const (
 func (o object) keys() []string {
 	switch o {
 	case siteObject:
-		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "paths"}
+		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "maintenance", "paths"}
 	case serverObject:
 		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
@@ -50,11 +52,11 @@ func (o object) keys() []string {
 	case aliveObject:
 		return []string{"interval", "fall"}
 	case vipObject:
-		return slices.Concat([]string{"name", "prefix", "prefixes", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames())
+		return slices.Concat([]string{"name", "prefix", "prefixes", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames(), []string{"disabled", "weights"})
 	case failbackObject:
-		return []string{"after"}
+		return []string{"after", "between", "time_zone"}
 	case routerObject:
-		return []string{"linux", "cisco", "bgp"}
+		return append(drivers(), "change_limit")
 	case linuxObject:
 		return []string{"table", "metric", "protocol", "adopt", "flow_limit", "resilient"}
 	case ciscoObject:
@@ -79,7 +81,14 @@ func (o object) keys() []string {
 	case secretObject:
 		return []string{"file", "env", "credential"}
 	case policyObject:
-		return []string{"failback", "on_all_down", "max_unavailable", "drain_timeout", "drain_idle", "drain_udp"}
+		return []string{
+			"failback", "on_all_down", "max_unavailable", "correlated", "witness",
+			"drain_timeout", "drain_idle", "drain_udp", "drain_reminder",
+		}
+	case maintenanceObject:
+		return []string{"servers", "at", "for", "time_zone", "reason"}
+	case limitObject:
+		return []string{"changes", "per"}
 	case pathsObject:
 		return []string{"mark", "table", "priority"}
 	default:
@@ -109,14 +118,21 @@ func (o object) choice() string {
 
 // available returns the keys that planned ones will join.
 func (o object) available() []string {
-	if o == checkObject {
+	switch o {
+	case checkObject:
 		return checkKinds()
+	case routerObject:
+		return drivers()
+	default:
+		return o.keys()
 	}
-	return o.keys()
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
 func checkKinds() []string { return []string{"http", "https", "tcp", "icmp"} }
+
+// drivers are the keys of a router that say how it is driven; one is needed.
+func drivers() []string { return []string{"linux", "cisco", "bgp"} }
 
 // tierNames are a VIP's tiers, in order of preference.
 func tierNames() []string { return []string{"primary", "backup", "backup2", "backup3"} }

@@ -41,6 +41,7 @@ type reader struct {
 	servers map[ServerName]int // index in site.Servers, or badPlace
 	checks  map[CheckName]bool // defined, well or badly
 	spots   []spot             // every server address
+	witness []cursor           // every witness address
 	drafts  []draft            // every VIP, in file order
 	pairs   int                // servers in tiers so far
 
@@ -67,8 +68,10 @@ func readSite(c cursor) *Site {
 	r.readServers(f)
 	r.readChecks(f)
 	set(f, "alive", &r.site.Alive, readAlive)
-	set(f, "policy", &r.site.Policy, readPolicy)
+	set(f, "policy", &r.site.Policy, r.readPolicy)
 	r.readVIPs(f)
+	r.witnessesApart()
+	r.readMaintenance(f)
 	r.readRouters(f)
 	r.readPaths(f)
 	r.site.sort()

@@ -48,7 +48,7 @@ func TestShortestFile(t *testing.T) {
 		}},
 		Routers: []Router{{Name: "edge", Linux: &Linux{Table: 254, Protocol: 82, FlowLimit: 262144}}},
 		Alive:   Alive{Interval: 200 * time.Millisecond, Fall: 3},
-		Policy:  Policy{Failback: Failback{Mode: FailbackAfter, After: time.Minute}, OnAllDown: Keep, Drain: Drain{Timeout: 10 * time.Minute, Idle: time.Minute, UDP: UDPNew}},
+		Policy:  Policy{Failback: Failback{Mode: FailbackAfter, After: time.Minute}, OnAllDown: Keep, Drain: Drain{Timeout: 10 * time.Minute, Idle: time.Minute, UDP: UDPNew}, Correlated: Freeze, DrainReminder: 24 * time.Hour},
 		Paths:   Paths{Mark: 0x52530000, Table: 52000, Priority: 5200},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -180,7 +180,7 @@ vips:
   - {prefix: 203.0.113.1, failback: immediate}
   - {prefix: 203.0.113.0, failback: {}}
 `))
-	want := []Failback{{FailbackAfter, time.Minute}, {FailbackImmediate, 0}, {FailbackAfter, 5 * time.Second}, {FailbackNever, 0}}
+	want := []Failback{{Mode: FailbackAfter, After: time.Minute}, {Mode: FailbackImmediate}, {Mode: FailbackAfter, After: 5 * time.Second}, {Mode: FailbackNever}}
 	for i, vip := range site.VIPs {
 		if vip.Failback != want[i] {
 			t.Errorf("%s: failback %v, want %v", vip.Prefix, vip.Failback, want[i])

@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,14 +16,17 @@ const maxDrain = 24 * time.Hour
 const maxFailback = 24 * time.Hour
 
 // readPolicy reads the section policy.
-func readPolicy(c cursor) (Policy, bool) {
+func (r *reader) readPolicy(c cursor) (Policy, bool) {
 	policy := defaultPolicy()
 	f, ok := c.fields(policyObject, "a mapping with failback, on_all_down, max_unavailable, drain_timeout, …")
 	if !ok {
 		return policy, false
 	}
 	ok = set(f, "failback", &policy.Failback, readFailback)
-	ok = setChoice(f, "on_all_down", &policy.OnAllDown, Keep, Withdraw) && ok
+	ok = setChoice(f, "on_all_down", &policy.OnAllDown, Keep, Withdraw, FirstTier) && ok
+	ok = setChoice(f, "correlated", &policy.Correlated, Freeze, Act) && ok
+	ok = set(f, "witness", &policy.Witness, r.readWitness) && ok
+	ok = set(f, "drain_reminder", &policy.DrainReminder, readReminder) && ok
 	ok = set(f, "max_unavailable", &policy.MaxUnavailable, readShare) && ok
 	return policy, readDrain(f, &policy.Drain) && ok
 }
@@ -47,11 +52,70 @@ func readFailback(c cursor) (Failback, bool) {
 		mode, ok := choice(c, FailbackImmediate, FailbackManual, FailbackNever)
 		return Failback{Mode: mode}, ok
 	}
-	f, ok := c.fields(failbackObject, "{after: 60s}, or one of immediate, manual, never")
+	f, ok := c.fields(failbackObject, "{after: 60s}, {after: 60s, between: 02:00-04:00}, or one of immediate, manual, never")
 	if !ok {
 		return failback, false
 	}
-	return failback, setDuration(f, "after", &failback.After, time.Millisecond, maxFailback)
+	ok = setDuration(f, "after", &failback.After, time.Millisecond, maxFailback)
+	ok = set(f, "between", &failback.Between, readDaily) && ok
+	zone, given := f.get("time_zone")
+	_, daily := f.get("between")
+	switch {
+	case !given:
+	case !daily:
+		zone.problem("time_zone without between says nothing: write between: 02:00-04:00 besides")
+		ok = false
+	default:
+		ok = set(f, "time_zone", &failback.Between.Zone, readZone) && ok
+	}
+	return failback, ok
+}
+
+// maxWitnesses bounds the addresses that are asked whether we are cut off.
+const maxWitnesses = 16
+
+// readWitness reads the addresses of witnesses.
+func (r *reader) readWitness(c cursor) ([]netip.Addr, bool) {
+	items, ok := c.words("an address, or a list of addresses such as [192.0.2.1, 192.0.2.254]")
+	var all []netip.Addr
+	for _, item := range items {
+		address, good := item.nextHop()
+		switch {
+		case !good:
+			ok = false
+		case slices.Contains(all, address):
+			item.problem("%s is given twice", address)
+			ok = false
+		default:
+			all = append(all, address)
+			r.witness = append(r.witness, item)
+		}
+	}
+	if len(all) > maxWitnesses {
+		c.problem("%d witnesses are more than %d", len(all), maxWitnesses)
+		ok = false
+	}
+	return all, ok
+}
+
+// witnessesApart notes witnesses that could only say of a server what its own
+// silence says.
+func (r *reader) witnessesApart() {
+	for i, address := range r.site.Policy.Witness {
+		for _, s := range r.spots {
+			if s.addr == address {
+				r.witness[i].problem("%s is the address of server %s: a witness has to answer when the servers do not, as a router or a resolver does", address, s.server)
+			}
+		}
+	}
+}
+
+// readReminder reads a duration, or never.
+func readReminder(c cursor) (time.Duration, bool) {
+	if c.isWord() && c.node.Value == "never" {
+		return 0, true
+	}
+	return c.duration(time.Minute, 365*24*time.Hour)
 }
 
 // readShare reads a count of servers, or 50%.

@@ -206,6 +206,17 @@ func drawSite(t *rapid.T) *Site {
 	site.Policy.Drain.Timeout = rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Minute, 24 * time.Hour}).Draw(t, "drain timeout")
 	site.Policy.Drain.Idle = min(site.Policy.Drain.Timeout, rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "drain idle"))
 	site.Policy.Drain.UDP = rapid.SampledFrom([]UDPDrain{UDPNew, UDPSticky}).Draw(t, "drain udp")
+	site.Policy.Correlated = rapid.SampledFrom([]Correlated{Freeze, Act}).Draw(t, "correlated")
+	site.Policy.DrainReminder = rapid.SampledFrom([]time.Duration{0, time.Minute, 24 * time.Hour}).Draw(t, "reminder")
+	if rapid.Bool().Draw(t, "witnessed") {
+		site.Policy.Witness = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "windows") {
+		site.Maintenance = append(site.Maintenance, drawMaintenance(t, site))
+	}
+	for i := range site.Routers {
+		site.Routers[i].ChangeLimit = rapid.SampledFrom([]ChangeLimit{{}, {Changes: 10, Per: time.Minute}}).Draw(t, "change limit")
+	}
 	site.Policy.MaxUnavailable = rapid.SampledFrom([]Share{{}, {Count: 2}, {Percent: 1}, {Percent: 100}}).Draw(t, "share")
 	site.Paths = Paths{
 		Mark:     rapid.Uint32Range(1, math.MaxUint32-100).Draw(t, "mark"),
@@ -322,7 +333,7 @@ func drawSecret(t *rapid.T) Secret {
 func drawServer(t *rapid.T, i int) Server {
 	v4 := netip.AddrFrom4([4]byte{10, 0, byte(i), 1})
 	server := Server{Name: ServerName(fmt.Sprintf("web%d", i)), Addresses: []netip.Addr{v4}}
-	server.Weight = rapid.IntRange(1, 256).Draw(t, "weight")
+	server.Weight = rapid.IntRange(0, 256).Draw(t, "weight")
 	if rapid.Bool().Draw(t, "v6") || i == 0 {
 		server.Addresses = append(server.Addresses, netip.MustParseAddr(fmt.Sprintf("2001:db8:a::%d", i+1)))
 	}
@@ -431,6 +442,12 @@ func drawVIP(t *rapid.T, site *Site, i int) VIP {
 			servers = append(servers, server.Name)
 		}
 	}
+	if len(servers) > 2 && rapid.Bool().Draw(t, "disabled") {
+		vip.Disabled, servers = servers[:1:1], servers[1:]
+	}
+	if rapid.Bool().Draw(t, "weighted") {
+		vip.Weights = map[ServerName]int{servers[0]: rapid.IntRange(0, 256).Draw(t, "own weight")}
+	}
 	// All servers, cut into as many tiers as there are; a lone primary would
 	// get the rest as default backup.
 	for _, name := range tierNames() {
@@ -453,11 +470,33 @@ func drawDuration(t *rapid.T, lo, hi time.Duration) time.Duration {
 func drawFailback(t *rapid.T) Failback {
 	mode := rapid.SampledFrom([]FailbackMode{FailbackAfter, FailbackImmediate, FailbackManual, FailbackNever}).Draw(t, "failback")
 	if mode == FailbackAfter {
-		return Failback{mode, drawDuration(t, time.Millisecond, maxFailback)}
+		between := rapid.SampledFrom([]Daily{{}, {From: 120, To: 240, Zone: berlin(t)}, {From: 1439, To: 0, Zone: time.UTC}}).Draw(t, "between")
+		return Failback{mode, drawDuration(t, time.Millisecond, maxFailback), between}
 	}
 	return Failback{Mode: mode}
 }
 
 func drawOnAllDown(t *rapid.T) OnAllDown {
-	return rapid.SampledFrom([]OnAllDown{Keep, Withdraw}).Draw(t, "on_all_down")
+	return rapid.SampledFrom([]OnAllDown{Keep, Withdraw, FirstTier}).Draw(t, "on_all_down")
+}
+
+func berlin(t *rapid.T) *time.Location {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+func drawMaintenance(t *rapid.T, site *Site) Maintenance {
+	moments := []Moment{
+		{Minute: 180, Weekday: -1, Zone: time.UTC}, {Minute: 0, Weekday: 0, Zone: berlin(t)},
+		{Minute: 1439, Weekday: 6, Zone: time.UTC}, {Minute: 5, Weekday: -1, Date: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Zone: berlin(t)},
+	}
+	return Maintenance{
+		Servers: []ServerName{rapid.SampledFrom(site.Servers).Draw(t, "maintained").Name},
+		At:      rapid.SampledFrom(moments).Draw(t, "at"),
+		For:     drawDuration(t, minMaintenance, maxMaintenance),
+		Reason:  rapid.SampledFrom([]string{"", "kernel: new"}).Draw(t, "reason"),
+	}
 }

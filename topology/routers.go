@@ -1,6 +1,9 @@
 package topology
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // readRouters reads the section routers.
 func (r *reader) readRouters(f fields) {
@@ -45,6 +48,13 @@ func readRouter(name RouterName, c cursor) (Router, bool) {
 	if !ok {
 		return router, false
 	}
+	if i := slices.IndexFunc(all, func(e entry) bool { return e.name == "change_limit" }); i >= 0 {
+		router.ChangeLimit, ok = readChangeLimit(all[i].value)
+		all = slices.Delete(all, i, i+1)
+		if len(all) == 0 {
+			c.problem("router %s has no driver, write %s: {linux: {}, change_limit: …}", name, name)
+		}
+	}
 	for i, e := range all {
 		if i > 0 {
 			e.key.problem("router %s has two drivers, %s and %s: a router has one", name, shorten(all[0].name), shorten(e.name))
@@ -66,15 +76,31 @@ func readRouter(name RouterName, c cursor) (Router, bool) {
 	return router, ok
 }
 
+// readChangeLimit reads {changes: 100, per: 1m}.
+func readChangeLimit(c cursor) (ChangeLimit, bool) {
+	const want = "a mapping such as {changes: 100, per: 1m}"
+	limit := ChangeLimit{}
+	f, ok := c.fields(limitObject, want)
+	if !ok {
+		return limit, false
+	}
+	if given := f.given("changes", "per"); len(given) < 2 {
+		f.missing([]string{"changes", "per"}, "expected %s", want)
+		return limit, false
+	}
+	ok = setInt(f, "changes", &limit.Changes, 1, 1000000)
+	return limit, setDuration(f, "per", &limit.Per, time.Second, 24*time.Hour) && ok
+}
+
 // knownDriver notes a driver that this version lacks.
 func knownDriver(e entry) bool {
 	switch {
-	case slices.Contains(routerObject.keys(), e.name):
+	case slices.Contains(drivers(), e.name):
 		return true
 	case slices.Contains(routerObject.planned(), e.name):
 		e.key.unavailable(routerObject, e.name)
 	default:
-		e.key.unknown("driver", shorten(e.name), routerObject.keys())
+		e.key.unknown("driver", shorten(e.name), drivers())
 	}
 	return false
 }

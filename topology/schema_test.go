@@ -18,7 +18,7 @@ const examplePath = "../routesteer.example.yaml"
 func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
-		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject,
+		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject, maintenanceObject, limitObject,
 	}
 }
 
@@ -86,6 +86,8 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"router.cisco", "cisco.address", "cisco.key_file", "cisco.password", "cisco.enable", "cisco.host_key", "cisco.vrf", "cisco.tag",
 		"router.bgp", "bgp.asn", "bgp.router_id", "bgp.peers", "bgp.communities", "bgp.med", "bgp.graceful_restart",
 		"peer.address", "peer.asn", "peer.password", "peer.multihop", "peer.ttl_security", "peer.source", "peer.families", "graceful_restart.long_lived",
+		"vip.disabled", "vip.weights", "failback.between", "failback.time_zone", "policy.witness", "router.change_limit", "change_limit.changes", "change_limit.per",
+		"maintenance.servers", "maintenance.at", "maintenance.for", "maintenance.time_zone",
 		"secret.file", "secret.env", "secret.credential",
 	}
 	for name, def := range definitions(t) {
@@ -184,6 +186,13 @@ func TestSchemaRefuses(t *testing.T) {
 		{"ttl_security: 1 ", "ttl_security: 255 "},
 		{"families: [ipv4, ipv6]", "families: [ipx]"},
 		{"tcp: 25", "tcp:"},
+		{"between: 02:00-04:00", "between: 2am-4am"},
+		{"correlated: freeze", "correlated: panic"},
+		{"witness: [192.0.2.1", "witness: [router1"},
+		{"drain_reminder: 24h", "drain_reminder: 24"},
+		{"at: \"Sun 03:00\"", "at: sometimes"},
+		{"change_limit: {changes: 1000, per: 1m}", "change_limit: 1000"},
+		{"weights: {web3: 2, web4: 0}", "weights: [2, 0]"},
 	} {
 		text := string(readFile(t, examplePath))
 		if !strings.Contains(text, change[0]) {

@@ -43,7 +43,7 @@ func (r *reader) readServer(name ServerName, c cursor) (Server, bool) {
 	if !ok {
 		return server, false
 	}
-	ok = setInt(f, "weight", &server.Weight, 1, 256)
+	ok = setInt(f, "weight", &server.Weight, 0, 256)
 	ok = setBool(f, "via_inet6", &server.ViaInet6) && ok
 	ok = r.readAddresses(&server, f) && ok
 	return server, ok && r.viaInet6Fits(server, f)

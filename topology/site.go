@@ -4,7 +4,7 @@
 //
 // The package is pure: Parse takes bytes and gives a Site or every problem of
 // the file at once, with file, line and column. Nothing here reads a clock,
-// a file or the network.
+// a file or the network, but for the time zone database.
 package topology
 
 import (
@@ -34,13 +34,15 @@ type Site struct {
 	Alive   Alive    // the echo sent to each server
 	Policy  Policy   // the site's judgement
 	Paths   Paths    // how checks reach a chosen server through a VIP
+
+	Maintenance []Maintenance // in the order of the file
 }
 
 // A Server is a web server that carries VIPs on loopback.
 type Server struct {
 	Name      ServerName
 	Addresses []netip.Addr // in order of preference; usable as a router's next hop
-	Weight    int          // share of the load, 1 to 256; default 1
+	Weight    int          // share of the load, 0 to 256; default 1; 0 for no new traffic
 	ViaInet6  bool         // IPv4 VIPs are sent to its IPv6 addresses (RFC 8950); it has no IPv4 address. Default false
 }
 
@@ -55,6 +57,9 @@ type VIP struct {
 	Mode      Mode
 	Failback  Failback  // the VIP's own, or the site's
 	OnAllDown OnAllDown // the VIP's own, or the site's
+
+	Weights  map[ServerName]int // the VIP's own, of servers of its tiers; nil for none. 0 for no new traffic
+	Disabled []ServerName       // servers that are never to carry it: in no tier. Sorted
 
 	// Entry is the lowest prefix of those that the file lists in one entry, whose
 	// VIPs differ in Prefix alone; Prefix itself for an entry of one.
@@ -85,6 +90,8 @@ type OnAllDown string
 const (
 	Keep     OnAllDown = "keep"     // leave the route where it is; the default
 	Withdraw OnAllDown = "withdraw" // remove it
+
+	FirstTier OnAllDown = "first_tier" // to the first tier, as if its servers were well
 )
 
 // A Failback says when traffic returns to a server of a better tier, or to
@@ -92,6 +99,8 @@ const (
 type Failback struct {
 	Mode  FailbackMode
 	After time.Duration // continuous health needed, with FailbackAfter; default 60s
+
+	Between Daily // when traffic may return, with FailbackAfter; default always
 }
 
 // FailbackMode is the kind of a Failback.
@@ -177,7 +186,19 @@ type Policy struct {
 	OnAllDown      OnAllDown
 	MaxUnavailable Share // more servers drained or down than this freezes failure-driven moves; zero value: no limit
 	Drain          Drain
+	Correlated     Correlated
+	Witness        []netip.Addr  // failure-driven moves wait until one of them has answered an echo; none by default
+	DrainReminder  time.Duration // a drain that is older is reminded of; 0 for never; default 24h
 }
+
+// Correlated says what becomes of failures of most servers of most VIPs, three of
+// a VIP at least, within one fall period.
+type Correlated string
+
+const (
+	Freeze Correlated = "freeze" // traffic stays where it is until an operator says otherwise; the default
+	Act    Correlated = "act"    // as with any others
+)
 
 // Drain is how connections are treated that exist when traffic moves away
 // from a server that is not at fault: in a drain, an undrain, a failback.
@@ -230,6 +251,15 @@ type Router struct {
 	Linux *Linux
 	Cisco *Cisco
 	BGP   *BGP
+
+	ChangeLimit ChangeLimit // of failures
+}
+
+// A ChangeLimit is how many prefixes failures may move on a router within a time.
+// The zero ChangeLimit is no limit.
+type ChangeLimit struct {
+	Changes int
+	Per     time.Duration
 }
 
 // Driver names the router's driver, as the file does.
@@ -314,6 +344,25 @@ func find[T any](sorted []T, compare func(T) int) (T, bool) {
 		return none, false
 	}
 	return sorted[i], true
+}
+
+// FallPeriod is the longest time that any check of the site takes from the first
+// failure to the verdict; a second at least.
+func (s *Site) FallPeriod() time.Duration {
+	longest := time.Second
+	for _, check := range s.Checks {
+		longest = max(longest, check.Interval+time.Duration(check.Fall)*max(check.FastInterval, check.Timeout))
+	}
+	return longest
+}
+
+// WeightOf is the server's share of the VIP's load: the VIP's own word, or the
+// server's.
+func (v VIP) WeightOf(server Server) int {
+	if weight, given := v.Weights[server.Name]; given {
+		return weight
+	}
+	return server.Weight
 }
 
 // AddressesFor returns the server's addresses that a VIP's address can be sent

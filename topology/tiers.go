@@ -15,6 +15,9 @@ func (r *reader) readTiers(d *draft, f fields) {
 	}
 	r.noGaps(f, given)
 	seen := map[ServerName]string{}
+	for _, name := range d.Disabled {
+		seen[name] = "disabled"
+	}
 	for _, name := range given {
 		c, _ := f.get(name)
 		if servers := r.readTier(d, c, name, seen); len(servers) > 0 {
@@ -24,6 +27,51 @@ func (r *reader) readTiers(d *draft, f fields) {
 	}
 	if len(given) == 1 && given[0] == "primary" && len(d.Tiers) == 1 {
 		r.defaultTier(d, f, "backup", d.Tiers[0].Servers)
+	}
+}
+
+// readDisabled reads the servers that are never to carry the VIP.
+func (r *reader) readDisabled(d *draft, f fields) {
+	c, given := f.get("disabled")
+	if !given {
+		return
+	}
+	items, _ := c.words("a server, or a list of servers such as [web1, web2]")
+	for _, item := range items {
+		word, ok := item.word("the name of a server")
+		switch _, known := r.servers[ServerName(word)]; {
+		case !ok:
+		case !known:
+			item.unknown("server", shorten(word), r.serverNames())
+		case slices.Contains(d.Disabled, ServerName(word)):
+			item.problem("server %s is in disabled twice", word)
+		default:
+			d.Disabled = append(d.Disabled, ServerName(word))
+		}
+	}
+	slices.Sort(d.Disabled)
+}
+
+// readWeights reads the VIP's own weights of its servers.
+func (r *reader) readWeights(d *draft, f fields) {
+	c, given := f.get("weights")
+	if !given {
+		return
+	}
+	all, _ := c.entries("a mapping of servers to weights, such as {web1: 2, web3: 0}")
+	for _, e := range all {
+		weight, ok := e.value.integer(0, 256)
+		name := ServerName(e.name)
+		switch _, known := r.servers[name]; {
+		case !known:
+			e.key.unknown("server", shorten(e.name), r.serverNames())
+		case len(d.Tiers) > 0 && !slices.Contains(d.Servers(), name):
+			e.key.problem("server %s is in no tier of this VIP", name)
+		case ok && d.Weights == nil:
+			d.Weights = map[ServerName]int{name: int(weight)}
+		case ok:
+			d.Weights[name] = int(weight)
+		}
 	}
 }
 
@@ -44,7 +92,7 @@ func (r *reader) defaultTier(d *draft, f fields, name string, without []ServerNa
 	if !d.Prefix.IsValid() {
 		return
 	}
-	servers := r.carriers(d.Prefix.Addr(), without)
+	servers := r.carriers(d.Prefix.Addr(), slices.Sorted(slices.Values(slices.Concat(without, d.Disabled))))
 	if len(servers) > 0 {
 		d.Tiers = append(d.Tiers, Tier{Name: name, Servers: servers})
 		r.pairs += len(servers)

@@ -109,10 +109,12 @@ func (r *reader) readVIP(c cursor) (draft, bool) {
 	readVIPName(&d, f)
 	setChoice(f, "mode", &d.Mode, Single, ECMP)
 	set(f, "failback", &d.Failback, readFailback)
-	setChoice(f, "on_all_down", &d.OnAllDown, Keep, Withdraw)
+	setChoice(f, "on_all_down", &d.OnAllDown, Keep, Withdraw, FirstTier)
 	r.readVIPCheck(&d, f)
 	ok = readVIPPrefix(&d, f)
+	r.readDisabled(&d, f)
 	r.readTiers(&d, f)
+	r.readWeights(&d, f)
 	return d, ok
 }
 

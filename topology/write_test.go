@@ -2,6 +2,8 @@ package topology
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +29,9 @@ func write(site *Site) string {
 	w.line(0, "routers:")
 	for _, router := range site.Routers {
 		w.line(1, "%s:", router.Name)
+		if limit := router.ChangeLimit; limit.Changes > 0 {
+			w.line(2, "change_limit: {changes: %d, per: %s}", limit.Changes, limit.Per)
+		}
 		if router.Cisco != nil {
 			w.cisco(*router.Cisco)
 			continue
@@ -55,6 +60,25 @@ func write(site *Site) string {
 	w.line(1, "drain_timeout: %s", site.Policy.Drain.Timeout)
 	w.line(1, "drain_idle: %s", site.Policy.Drain.Idle)
 	w.line(1, "drain_udp: %s", site.Policy.Drain.UDP)
+	w.line(1, "correlated: %s", site.Policy.Correlated)
+	if len(site.Policy.Witness) > 0 {
+		w.line(1, "witness: %s", list(site.Policy.Witness))
+	}
+	if site.Policy.DrainReminder == 0 {
+		w.line(1, "drain_reminder: never")
+	} else {
+		w.line(1, "drain_reminder: %s", site.Policy.DrainReminder)
+	}
+	for i, m := range site.Maintenance {
+		if i == 0 {
+			w.line(0, "maintenance:")
+		}
+		w.line(1, "- servers: %s", list(m.Servers))
+		w.line(2, "at: %q", m.At)
+		w.line(2, "for: %s", m.For)
+		w.line(2, "time_zone: %s", m.At.Zone)
+		w.line(2, "reason: %q", m.Reason)
+	}
 	w.line(0, "paths:")
 	w.line(1, "mark: 0x%x", site.Paths.Mark)
 	w.line(1, "table: %d", site.Paths.Table)
@@ -140,6 +164,15 @@ func (w *writer) entry(entry Entry) {
 	w.line(2, "check: %s", vip.Check)
 	for _, tier := range vip.Tiers {
 		w.line(2, "%s: %s", tier.Name, list(tier.Servers))
+	}
+	if len(vip.Disabled) > 0 {
+		w.line(2, "disabled: %s", list(vip.Disabled))
+	}
+	if len(vip.Weights) > 0 {
+		w.line(2, "weights:")
+	}
+	for _, name := range slices.Sorted(maps.Keys(vip.Weights)) {
+		w.line(3, "%s: %d", name, vip.Weights[name])
 	}
 	w.line(2, "mode: %s", vip.Mode)
 	w.failback(2, vip.Failback)
@@ -266,6 +299,10 @@ func (w *writer) failback(depth int, failback Failback) {
 	if failback.Mode == FailbackAfter {
 		w.line(depth, "failback:")
 		w.line(depth+1, "after: %s", failback.After)
+		if between := failback.Between; !between.Always() {
+			w.line(depth+1, "between: %s-%s", clock(between.From), clock(between.To))
+			w.line(depth+1, "time_zone: %s", between.Zone)
+		}
 		return
 	}
 	w.line(depth, "failback: %s", failback.Mode)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,14 +21,20 @@ const proofTimeout = 30 * time.Second
 const statusTimeout = 10 * time.Second
 
 func (a *app) drainCommand() *cobra.Command {
-	request, timeout, wait := api.DrainRequest{}, time.Duration(0), false
+	request, timeout, wait, until := api.DrainRequest{}, time.Duration(0), false, ""
 	command := &cobra.Command{
-		Use:   "drain SERVER",
-		Short: "Move a server's traffic away",
-		Long: `Move a server's traffic away, before work on it. First it is proven that
-others can carry its VIPs; if not, nothing is touched and the VIPs are named.
-The drain is kept across restarts until undrain. It returns when every router
-has confirmed, and says where each VIP went.
+		Use:   "drain SERVER...",
+		Short: "Move servers' traffic away",
+		Long: `Move the traffic of a server, or of several, away, before work on it. First it
+is proven that others can carry the VIPs; if not, nothing is touched and the VIPs
+are named. With --vip only that VIP's traffic moves. The drain is kept across
+restarts until undrain. It returns when every router has confirmed, and says
+where each VIP went.
+
+With --until the drain ends by itself: after a time (2h), at a time (05:00,
+"2026-12-01 05:00"), or by reboot: once the server has gone down, is back, and
+has been well for as long as the failback policy wants. To drain again with a
+reason or an end changes those.
 
 New connections go elsewhere from then on. Where the router can, connections
 that exist stay on the server until they end, at most for drain_timeout; with
@@ -39,16 +47,27 @@ time. With --wait: 0 idle, all connections have ended, or were silent for
 drain_idle and are cut; 3 timed out, some were left after drain_timeout, and are
 cut; 4 forced, some were cut before, because their server was lost, somebody
 ended the move, or a router could not keep them.`,
-		Example: `  routesteer drain web1 --reason "kernel update"
+		Example: `  routesteer drain web1 --reason "kernel update" --until reboot
+  routesteer drain web1 web2 --vip shop --until 2h
   routesteer drain web1 --wait && ssh web1 reboot`,
-		Args:              oneServer,
-		ValidArgsFunction: a.completeServer,
+		Args:              someServers,
+		ValidArgsFunction: a.completeServers,
 		RunE: func(command *cobra.Command, args []string) error {
-			request.Server, request.TimeoutMs = args[0], timeout.Milliseconds()
+			request.Servers, request.TimeoutMs = args, timeout.Milliseconds()
+			request.UntilReboot = until == untilReboot
+			if !request.UntilReboot {
+				end, err := readUntil(command, until, time.Now())
+				if err != nil {
+					return err
+				}
+				request.Until = end
+			}
 			return a.drain(command.Context(), request, wait)
 		},
 	}
 	command.Flags().StringVar(&request.Reason, "reason", "", "why, for colleagues")
+	command.Flags().StringArrayVar(&request.VIPs, "vip", nil, "only this VIP's traffic (may be given several times)")
+	command.Flags().StringVar(&until, "until", "", "undrain by itself then: 2h, 05:00, \"2026-12-01 05:00\", reboot")
 	command.Flags().BoolVar(&request.Force, "force", false, "even if a VIP is left without a server")
 	command.Flags().BoolVar(&wait, "wait", false, "until no connection is left")
 	command.Flags().BoolVar(&request.Cut, "cut", false, "end connections that are left")
@@ -57,20 +76,23 @@ ended the move, or a router could not keep them.`,
 }
 
 func (a *app) undrainCommand() *cobra.Command {
-	timeout := time.Duration(0)
+	request, timeout := api.UndrainRequest{}, time.Duration(0)
 	command := &cobra.Command{
-		Use:   "undrain SERVER",
-		Short: "Put a server back in service",
-		Long: `Put a server back in service. Its traffic returns when its checks pass and
-the failback policy allows.`,
+		Use:   "undrain SERVER...",
+		Short: "Put servers back in service",
+		Long: `Put a server, or several, back in service. Traffic returns when the checks pass
+and the failback policy allows. What was drained with --vip is undrained with it.`,
 		Example: `  routesteer undrain web1
+  routesteer undrain web1 web2 --vip shop
   routesteer undrain web1 -o json | jq .vips`,
-		Args:              oneServer,
-		ValidArgsFunction: a.completeServer,
+		Args:              someServers,
+		ValidArgsFunction: a.completeServers,
 		RunE: func(command *cobra.Command, args []string) error {
-			return a.undrain(command.Context(), api.UndrainRequest{Server: args[0], TimeoutMs: timeout.Milliseconds()})
+			request.Servers, request.TimeoutMs = args, timeout.Milliseconds()
+			return a.wish(command.Context(), request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Undrain(ctx, request) })
 		},
 	}
+	command.Flags().StringArrayVar(&request.VIPs, "vip", nil, "only this VIP's traffic (may be given several times)")
 	addTimeout(command, &timeout)
 	return command
 }
@@ -87,7 +109,7 @@ func addTimeout(command *cobra.Command, timeout *time.Duration) {
 
 func (a *app) drain(ctx context.Context, request api.DrainRequest, wait bool) error {
 	since := time.Now()
-	moved, err := a.askDrain(ctx, request)
+	moved, err := a.ask(ctx, request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Drain(ctx, request) })
 	if err != nil {
 		return err
 	}
@@ -99,42 +121,36 @@ func (a *app) drain(ctx context.Context, request api.DrainRequest, wait bool) er
 		return err
 	}
 	if moved.Unchanged {
-		admin, _, err := a.adminOf(ctx, moved.Server)
+		status, err := a.status(ctx)
 		if err != nil {
-			return fmt.Errorf("find out since when %s is drained: %w", moved.Server, err)
+			return fmt.Errorf("find out since when %s is drained: %w", strings.Join(moved.Servers, " and "), err)
 		}
-		since = admin.Since
+		since = drainedSince(status, moved.Servers, since)
 	}
 	return a.await(ctx, moved, since)
 }
 
-func (a *app) askDrain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	ctx, cancel := context.WithTimeout(ctx, milliseconds(request.TimeoutMs)+proofTimeout)
-	defer cancel()
-	return a.client().Drain(ctx, request)
-}
-
-func (a *app) undrain(ctx context.Context, request api.UndrainRequest) error {
-	ctx, cancel := context.WithTimeout(ctx, milliseconds(request.TimeoutMs)+proofTimeout)
-	defer cancel()
-	moved, err := a.client().Undrain(ctx, request)
-	if err != nil {
-		return err
+// drainedSince is when the first of the servers was drained.
+func drainedSince(status *api.Status, servers []string, since time.Time) time.Time {
+	for _, server := range status.Servers {
+		if slices.Contains(servers, server.Name) && server.Admin.Since.Before(since) {
+			since = server.Admin.Since
+		}
 	}
-	return a.printMoved(ctx, moved)
+	return since
 }
 
 func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// printMoved prints what became of a drain or undrain, and fails if a router
-// has not confirmed it.
+// printMoved prints what became of a wish, and fails if a router has not confirmed
+// it.
 func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	err := a.print(moved, func(style show.Style) string {
 		if !moved.Unchanged {
 			return show.Moved(moved, style)
 		}
-		admin, now, err := a.adminOf(ctx, moved.Server)
-		text := show.Already(moved, admin, now) + "\n"
+		status, err := a.status(ctx)
+		text := show.Already(moved, status) + "\n"
 		if err != nil {
 			text += fmt.Sprintf("by whom and since when is not known: %v\n", err)
 		}
@@ -145,23 +161,13 @@ func (a *app) printMoved(ctx context.Context, moved *api.Moved) error {
 	}
 	return &api.Error{
 		Code:    api.Unconfirmed,
-		Message: fmt.Sprintf("%s: admin state %s is kept, but not every router has confirmed", moved.Server, moved.Admin),
+		Message: show.Did(moved) + ": it is kept, but not every router has confirmed",
 		Hint:    "they are tried again and again; `routesteer status` says what is wrong",
 	}
 }
 
-// adminOf returns who drained a server, when and why, and what time it is there.
-func (a *app) adminOf(ctx context.Context, name string) (api.Admin, time.Time, error) {
+func (a *app) status(ctx context.Context) (*api.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	status, err := a.client().Status(ctx)
-	if err != nil {
-		return api.Admin{}, time.Time{}, err
-	}
-	for _, server := range status.Servers {
-		if server.Name == name {
-			return server.Admin, status.Time, nil
-		}
-	}
-	return api.Admin{}, status.Time, nil
+	return a.client().Status(ctx)
 }

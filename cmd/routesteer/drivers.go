@@ -17,24 +17,24 @@ import (
 // openDriver reaches a router. This is the only list of drivers. What they keep,
 // such as transcripts, is in the directory; the host keeps BGP sessions between
 // them.
-func openDriver(log *slog.Logger, directory string, host *bgp.Host) func(topology.Router, *topology.Site) (drivers.Driver, error) {
-	return func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
+func openDriver(log *slog.Logger, directory string, host *bgp.Host) func(topology.Router, *steer.Cohorts) (drivers.Driver, error) {
+	return func(router topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
 		log := log.With("router", string(router.Name))
 		switch {
 		case router.Linux != nil:
-			return openLinux(router, site, log)
+			return openLinux(router, cohorts, log)
 		case router.Cisco != nil:
-			return cisco.Open(router, site, cisco.Options{Directory: filepath.Join(directory, "routers"), Log: log}), nil
+			return cisco.Open(router, cohorts.Site(), cisco.Options{Directory: filepath.Join(directory, "routers"), Log: log}), nil
 		case router.BGP != nil:
-			return openBGP(router, site, host)
+			return openBGP(router, cohorts, host)
 		default:
 			return nil, fmt.Errorf("router %s has no driver that this program knows", router.Name)
 		}
 	}
 }
 
-func openBGP(router topology.Router, site *topology.Site, host *bgp.Host) (drivers.Driver, error) {
-	driver, err := host.Open(router, slices.Concat(steer.NewCohorts(site).Prefixes()...))
+func openBGP(router topology.Router, cohorts *steer.Cohorts, host *bgp.Host) (drivers.Driver, error) {
+	driver, err := host.Open(router, slices.Concat(cohorts.Prefixes()...))
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +43,12 @@ func openBGP(router topology.Router, site *topology.Site, host *bgp.Host) (drive
 
 // openLinux reaches this machine's kernel. The first of the site's Linux
 // routers keeps connections for all of them.
-func openLinux(router topology.Router, site *topology.Site, log *slog.Logger) (drivers.Driver, error) {
-	driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
+func openLinux(router topology.Router, cohorts *steer.Cohorts, log *slog.Logger) (drivers.Driver, error) {
+	driver, err := linux.Open(*router.Linux, cohorts.Prefixes(), log)
 	if err != nil {
 		return nil, err
 	}
+	site := cohorts.Site()
 	first := slices.IndexFunc(site.Routers, func(r topology.Router) bool { return r.Linux != nil })
 	if site.Routers[first].Name == router.Name {
 		driver.KeepFlows(-1, site.Policy.Drain)

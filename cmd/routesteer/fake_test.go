@@ -68,14 +68,46 @@ func (f *fakeController) Plan(context.Context) (*api.Plan, error) {
 }
 
 func (f *fakeController) Drain(_ context.Context, request api.DrainRequest) (*api.Moved, error) {
-	return f.move(request.Server, request.Force, api.Admin{State: "drain", By: "anna", Reason: request.Reason, Since: started})
+	return f.move("drain", request.Servers[0], request.Force, api.Admin{State: "drain", By: "anna", Reason: request.Reason, Since: started})
 }
 
 func (f *fakeController) Undrain(_ context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	return f.move(request.Server, true, api.Admin{State: "ready"})
+	return f.move("undrain", request.Servers[0], true, api.Admin{State: "ready"})
 }
 
-func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.Moved, error) {
+func (f *fakeController) Pin(_ context.Context, request api.PinRequest) (*api.Moved, error) {
+	if request.Server == "web2" && !request.Force {
+		return nil, &api.Error{Code: api.Refused, Message: "203.0.113.32/27 is not pinned to web2: web2 is down", Hint: "use --force"}
+	}
+	until := ""
+	if !request.Until.IsZero() {
+		until = " until " + request.Until.UTC().Format(time.RFC3339)
+	}
+	return f.wished(api.Moved{Did: "pin", Of: []string{request.VIP}, Servers: []string{request.Server + until}}), nil
+}
+
+func (f *fakeController) Unpin(_ context.Context, request api.UnpinRequest) (*api.Moved, error) {
+	moved := f.wished(api.Moved{Did: "unpin", Of: []string{request.VIP}})
+	moved.Unchanged = request.VIP != "shop"
+	return moved, nil
+}
+
+func (f *fakeController) Failback(_ context.Context, request api.FailbackRequest) (*api.Moved, error) {
+	return f.wished(api.Moved{Did: "failback", Of: request.Of}), nil
+}
+
+func (f *fakeController) Resume(context.Context, api.ResumeRequest) (*api.Moved, error) {
+	return f.wished(api.Moved{Did: "resume"}), nil
+}
+
+func (f *fakeController) wished(moved api.Moved) *api.Moved {
+	moved.VIPs = []api.Move{{VIP: "203.0.113.32/27", From: []string{"web1"}, To: []string{"web2"}}}
+	moved.Routers = []api.Router{{Name: "edge", InSync: !f.failing}}
+	moved.Confirmed = !f.failing
+	return &moved
+}
+
+func (f *fakeController) move(did, server string, force bool, admin api.Admin) (*api.Moved, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -85,7 +117,7 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 	case server != "web1" && server != "web2":
 		return nil, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no server %q in site.yaml", server), Hint: "known servers: web1, web2"}
 	}
-	moved := &api.Moved{Server: server, Admin: admin.State, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing, Cut: f.cut,
+	moved := &api.Moved{Did: did, Servers: []string{server}, Unchanged: admin.State == f.admin.State, Confirmed: !f.failing, Cut: f.cut,
 		VIPs:    []api.Move{{VIP: "203.0.113.32/27", From: []string{"web1"}, To: []string{"web2"}, Reason: "web1 is drained"}},
 		Routers: []api.Router{{Name: "edge", InSync: !f.failing, Foreign: append([]string{}, f.foreign...)}}}
 	if !moved.Unchanged {
@@ -99,7 +131,7 @@ func (f *fakeController) move(server string, force bool, admin api.Admin) (*api.
 func (f *fakeController) Transitions(_ context.Context, server string) ([]api.Transition, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if server != "web1" || f.admin.State != "drain" || len(f.cut) > 0 {
+	if server != "" && server != "web1" || f.admin.State != "drain" || len(f.cut) > 0 {
 		return nil, nil
 	}
 	now := time.Now()

@@ -115,7 +115,7 @@ func (a *app) labActionCommand(action lab.Action) *cobra.Command {
 		Short: "In a running lab, " + labActionHelp(action),
 		Example: fmt.Sprintf(`  routesteer lab %s web1
   routesteer lab %s web2 --id 2`, action, action),
-		Args: oneServer,
+		Args: words(1, "which server?"),
 		ValidArgsFunction: func(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return labServers(command.Context(), id, args), cobra.ShellCompDirectiveNoFileComp
 		},

@@ -58,7 +58,7 @@ it prints the lines that make a web server listen on the VIPs.`,
   routesteer loopback web1 | ssh web1 sudo sh -s -- --check
   routesteer loopback web1 --format netplan --out ./files/web1
   routesteer loopback web1 --listen nginx`,
-		Args:              oneServer,
+		Args:              words(1, "which server?"),
 		ValidArgsFunction: a.completeServer,
 		RunE: func(command *cobra.Command, args []string) error {
 			if err := flags.check(command); err != nil {

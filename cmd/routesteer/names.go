@@ -39,6 +39,24 @@ func (a *app) completeSubject(command *cobra.Command, args []string, _ string) (
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeServers is a cobra.CompletionFunc: servers that are not given yet.
+func (a *app) completeServers(command *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	status := a.statusForCompletion(command.Context(), nil)
+	if status == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	status.Servers = slices.DeleteFunc(status.Servers, func(s api.Server) bool { return slices.Contains(args, s.Name) })
+	return serverCompletions(status), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completePin is a cobra.CompletionFunc: a VIP, then a server.
+func (a *app) completePin(command *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return a.completeServers(command, nil, word)
+	}
+	return a.completeSubject(command, args, word)
+}
+
 // statusForCompletion returns nil when there is nothing to complete, or
 // nobody to ask.
 func (a *app) statusForCompletion(ctx context.Context, args []string) *api.Status {

@@ -54,6 +54,7 @@ Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
 		a.statusCommand(), a.planCommand(), a.drainCommand(), a.undrainCommand(),
+		a.pinCommand(), a.unpinCommand(), a.failbackCommand(), a.resumeCommand(),
 		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
 		a.loopbackCommand(), a.dnsCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),
 	)
@@ -63,12 +64,29 @@ Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
 // client returns the operator's side of the controller.
 func (a *app) client() *control.Client { return control.NewClient(a.socket) }
 
-// oneServer is the cobra.PositionalArgs of a command that takes a server.
-func oneServer(command *cobra.Command, args []string) error {
-	if len(args) == 1 {
+// someServers is the cobra.PositionalArgs of a command that takes servers.
+func someServers(command *cobra.Command, args []string) error {
+	if len(args) > 0 {
 		return nil
 	}
-	return usageError(command, "which server? one name is wanted, %d are given", len(args))
+	return usageError(command, "which server? a name is wanted")
+}
+
+// words is the cobra.PositionalArgs of a command that takes n words.
+func words(n int, question string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usageError(command, "%s %d %s wanted, %d given", question, n, plural(n, "name is", "names are"), len(args))
+	}
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 // atMost is the cobra.PositionalArgs of a command that takes up to n words.

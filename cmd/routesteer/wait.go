@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,8 @@ type waited struct {
 // come and go meanwhile: routers go on.
 type waiter struct {
 	operator api.Operator
-	server   string
+	servers  []string
+	vips     []string       // only these; nil for all
 	since    time.Time      // what ended before is of an earlier move
 	most     map[string]int // connections left at the most, by router and VIP
 	show     func([]show.Progress) error
@@ -47,7 +49,7 @@ func (w *waiter) run(ctx context.Context) ([]api.Transition, error) {
 		all, err := w.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("no longer waiting for connections at %s; it stays drained", w.server)
+			return nil, fmt.Errorf("no longer waiting for connections at %s: it stays drained", strings.Join(w.servers, ", "))
 		case err == nil:
 			answered = time.Now()
 			if err := w.show(w.progress(all)); err != nil {
@@ -66,13 +68,14 @@ func (w *waiter) run(ctx context.Context) ([]api.Transition, error) {
 func (w *waiter) look(ctx context.Context) ([]api.Transition, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	all, err := w.operator.Transitions(ctx, w.server)
+	all, err := w.operator.Transitions(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	concerned := []api.Transition{}
 	for _, t := range all {
-		if t.State == api.Ending || t.Ended.After(w.since) {
+		mine := slices.ContainsFunc(w.servers, t.Concerns) && (w.vips == nil || slices.Contains(w.vips, t.VIP))
+		if mine && (t.State == api.Ending || t.Ended.After(w.since)) {
 			concerned = append(concerned, t)
 		}
 	}
@@ -101,7 +104,12 @@ func ending(all []api.Transition) bool {
 // await waits until the connections that a drain left have ended, shows that,
 // and prints the result with what the drain said.
 func (a *app) await(ctx context.Context, moved *api.Moved, since time.Time) error {
-	w := &waiter{operator: a.client(), server: moved.Server, since: since, most: map[string]int{}, show: a.progress()}
+	w := &waiter{operator: a.client(), servers: moved.Servers, since: since, most: map[string]int{}, show: a.progress()}
+	if len(moved.Of) > 0 {
+		for _, move := range moved.VIPs {
+			w.vips = append(w.vips, move.VIP)
+		}
+	}
 	all, err := w.run(ctx)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type Prober struct {
 	pinger  *pinger
 	outbox  *outbox
 	alive   *alive
+	witness *witnesses
 	links   *links
 	near    *neighbours
 	loop    *loop
@@ -58,6 +59,7 @@ func New(news chan<- health.News, log *slog.Logger) (*Prober, error) {
 	go p.loop.run() // loop.stop waits for it
 	p.running.Go(func() { p.outbox.run(ctx) })
 	p.running.Go(func() { p.alive.run(ctx) })
+	p.running.Go(func() { p.witness.run(ctx) })
 	p.running.Go(func() { p.links.run(ctx) })
 	p.running.Go(func() { p.near.run(ctx) })
 	p.running.Go(func() { p.near.tend(ctx) })
@@ -99,6 +101,7 @@ func (p *Prober) open() (err error) {
 	p.outbox = newOutbox(p.news)
 	p.flush.fire = func() { p.outbox.send(); runtime.Gosched() }
 	p.alive = newAlive(p.pinger, p.outbox)
+	p.witness = newWitnesses(p.pinger, p.outbox)
 	if p.links, err = newLinks(p.sockets, p.log, p.alive, p.auditSoon); err != nil {
 		return err
 	}
@@ -126,6 +129,7 @@ func (p *Prober) Set(site *topology.Site) error {
 		return fmt.Errorf("set the site to probe: %w", err)
 	}
 	presences := p.alive.set(site)
+	p.witness.set(site)
 	p.links.set(addresses(site))
 	p.swap(plans(site, change.next, presences))
 	if err := p.paths.finish(change); err != nil {
@@ -216,6 +220,10 @@ func (p *Prober) Use(target health.Target, address netip.Addr) {
 		t.inUse.Store(&address)
 	}
 }
+
+// Ask has the site's witnesses asked at once, and often for a while; answers are
+// news. It is cheap and never waits.
+func (p *Prober) Ask() { p.witness.ask() }
 
 // auditSoon asks for an audit of the paths. It never waits.
 func (p *Prober) auditSoon() {

@@ -23,13 +23,22 @@ type Operator interface {
 	// Plan returns what the controller would change now on each router, from a
 	// fresh look, and changes nothing.
 	Plan(ctx context.Context) (*Plan, error)
-	// Drain takes a server out of service: it proves that others can carry its
-	// VIPs, makes the intent durable, and returns when every router has confirmed
-	// the moves, or the request's time is over.
+	// Drain takes servers out of service, or off some VIPs: it proves that others can
+	// carry their VIPs, makes the intent durable, and returns when every router has
+	// confirmed the moves, or the request's time is over.
 	Drain(ctx context.Context, request DrainRequest) (*Moved, error)
-	// Undrain puts a server back in service. Traffic returns by the failback
-	// policy.
+	// Undrain puts servers back in service. Traffic returns by the failback policy.
 	Undrain(ctx context.Context, request UndrainRequest) (*Moved, error)
+	// Pin sends a VIP to one server for as long as that can carry it, durably.
+	Pin(ctx context.Context, request PinRequest) (*Moved, error)
+	// Unpin ends a pin. Traffic returns by the failback policy.
+	Unpin(ctx context.Context, request UnpinRequest) (*Moved, error)
+	// Failback sends traffic back to better servers that are well, without waiting
+	// for what the failback policy waits for.
+	Failback(ctx context.Context, request FailbackRequest) (*Moved, error)
+	// Resume lets failures move traffic that came together until now, and were
+	// therefore not believed.
+	Resume(ctx context.Context, request ResumeRequest) (*Moved, error)
 	// Check probes a server's VIPs once, now; "" probes all servers.
 	Check(ctx context.Context, server string) ([]CheckResult, error)
 	// Transitions returns the moves of VIPs whose connections are still ending,
@@ -43,13 +52,19 @@ type Operator interface {
 	Events(ctx context.Context, since uint64, follow bool) iter.Seq2[Event, error]
 }
 
-// A DrainRequest asks to take a server out of service.
+// A DrainRequest asks to take servers out of service. Of servers that are drained
+// already, a reason or an end that is given replaces the former.
 type DrainRequest struct {
-	Server string `json:"server"`
-	Reason string `json:"reason,omitempty"`
-	Force  bool   `json:"force,omitempty"` // even if a VIP is left without an eligible server
-	Cut    bool   `json:"cut,omitempty"`   // once it is confirmed, end connections that are left, instead of letting them end
-	By     string `json:"-"`               // who asks; the server fills it from the peer's credentials
+	Servers []string `json:"servers"`
+	VIPs    []string `json:"vips,omitempty"` // only off these: names, prefixes or addresses; none for all
+	Reason  string   `json:"reason,omitempty"`
+
+	Until       time.Time `json:"until,omitzero"`         // undrain by itself then
+	UntilReboot bool      `json:"until_reboot,omitempty"` // undrain by itself once the server went down and is well again
+
+	Force bool   `json:"force,omitempty"` // even if a VIP is left without an eligible server
+	Cut   bool   `json:"cut,omitempty"`   // once it is confirmed, end connections that are left, instead of letting them end
+	By    string `json:"-"`               // who asks; the server fills it from the peer's credentials
 
 	// TimeoutMs bounds the wait for routers to confirm, in milliseconds; 0 means
 	// 30,000. When it is over the intent stays, and Moved says who has not
@@ -57,9 +72,41 @@ type DrainRequest struct {
 	TimeoutMs int64 `json:"timeout_ms,omitempty"`
 }
 
-// An UndrainRequest asks to put a server back in service.
+// An UndrainRequest asks to put servers back in service.
 type UndrainRequest struct {
-	Server    string `json:"server"`
+	Servers   []string `json:"servers"`
+	VIPs      []string `json:"vips,omitempty"` // only onto these
+	By        string   `json:"-"`
+	TimeoutMs int64    `json:"timeout_ms,omitempty"` // as in DrainRequest
+}
+
+// A PinRequest asks to send a VIP to one server.
+type PinRequest struct {
+	VIP       string    `json:"vip"` // a name, a prefix or an address
+	Server    string    `json:"server"`
+	Reason    string    `json:"reason,omitempty"`
+	Until     time.Time `json:"until,omitzero"`  // unpin by itself then
+	Force     bool      `json:"force,omitempty"` // though it is down, and whatever becomes of it
+	By        string    `json:"-"`
+	TimeoutMs int64     `json:"timeout_ms,omitempty"` // as in DrainRequest
+}
+
+// An UnpinRequest asks to end a pin.
+type UnpinRequest struct {
+	VIP       string `json:"vip"`
+	By        string `json:"-"`
+	TimeoutMs int64  `json:"timeout_ms,omitempty"` // as in DrainRequest
+}
+
+// A FailbackRequest asks for traffic to return to better servers.
+type FailbackRequest struct {
+	Of        []string `json:"of,omitempty"` // VIPs or servers; none for all
+	By        string   `json:"-"`
+	TimeoutMs int64    `json:"timeout_ms,omitempty"` // as in DrainRequest
+}
+
+// A ResumeRequest asks to act on failures that came together.
+type ResumeRequest struct {
 	By        string `json:"-"`
 	TimeoutMs int64  `json:"timeout_ms,omitempty"` // as in DrainRequest
 }
@@ -69,15 +116,16 @@ type ReloadRequest struct {
 	By string `json:"-"`
 }
 
-// Moved says what became of a Drain or Undrain.
+// Moved says what became of an operator's wish.
 type Moved struct {
-	Server    string   `json:"server"`
-	Admin     string   `json:"admin"`     // "ready" or "drain", now
-	Unchanged bool     `json:"unchanged"` // it was so already
-	VIPs      []Move   `json:"vips"`      // the VIPs that the request concerned; never null
-	Routers   []Router `json:"routers"`   // what each router confirmed; never null
-	Confirmed bool     `json:"confirmed"` // every router has
-	Cut       []string `json:"cut"`       // routers that could not keep connections where they were, and why; never null
+	Did       string   `json:"did"`               // the wish: "drain", "undrain", "pin", "unpin", "failback" or "resume"
+	Servers   []string `json:"servers,omitempty"` // that it was about
+	Of        []string `json:"of,omitempty"`      // VIPs that it was about, if not all of Servers
+	Unchanged bool     `json:"unchanged"`         // it was so already
+	VIPs      []Move   `json:"vips"`              // the VIPs whose traffic the wish concerned; never null
+	Routers   []Router `json:"routers"`           // what each router confirmed; never null
+	Confirmed bool     `json:"confirmed"`         // every router has
+	Cut       []string `json:"cut"`               // routers that could not keep connections where they were, and why; never null
 }
 
 // A Move says where one VIP's traffic went.
@@ -127,12 +175,31 @@ type Server struct {
 	Targets   []Target  `json:"targets"` // one for each VIP it may carry; one for all VIPs that are judged alike
 }
 
-// Admin is what an operator said of a server.
+// Admin is what an operator, or the file, said of a server.
 type Admin struct {
-	State  string    `json:"state"` // "ready" or "drain"
+	State  string    `json:"state"` // "ready", "drain" or "maintenance"
 	By     string    `json:"by,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"`   // it ends by itself then
+	Reboot string    `json:"reboot,omitempty"` // "awaited", or "seen" when it has gone down: it ends by itself once it is well again
+}
+
+// An Off is a server that was drained of one VIP only.
+type Off struct {
+	Server string `json:"server"`
+	Admin
+}
+
+// A Pin is an operator's word that a VIP is to be at one server.
+type Pin struct {
+	Server string    `json:"server"`
+	Force  bool      `json:"force,omitempty"` // whatever becomes of the server
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"` // it ends by itself then
+	Void   string    `json:"void,omitempty"` // why the VIP is not there
 }
 
 // A Target is one server as one VIP sees it, or several that are judged alike.
@@ -168,6 +235,8 @@ type VIP struct {
 	Eligible  []string  `json:"eligible"`       // servers up and ready; never null
 	Routes    []Route   `json:"routes"`         // one for each router, or more where Prefixes differ; never null
 	InSync    bool      `json:"in_sync"`        // every router does as wanted
+	Pin       *Pin      `json:"pin,omitempty"`
+	Off       []Off     `json:"off,omitempty"` // servers drained of this VIP only
 }
 
 // A Tier is servers of equal rank.

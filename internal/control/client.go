@@ -57,13 +57,36 @@ func (c *Client) Plan(ctx context.Context) (*api.Plan, error) {
 
 // Drain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	moved, err := ask[api.Moved](ctx, c, http.MethodPost, drainPath, request)
-	return moved, perhapsKept(err)
+	return c.wish(ctx, drainPath, request)
 }
 
 // Undrain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	moved, err := ask[api.Moved](ctx, c, http.MethodPost, undrainPath, request)
+	return c.wish(ctx, undrainPath, request)
+}
+
+// Pin implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Pin(ctx context.Context, request api.PinRequest) (*api.Moved, error) {
+	return c.wish(ctx, pinPath, request)
+}
+
+// Unpin implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Unpin(ctx context.Context, request api.UnpinRequest) (*api.Moved, error) {
+	return c.wish(ctx, unpinPath, request)
+}
+
+// Failback implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Failback(ctx context.Context, request api.FailbackRequest) (*api.Moved, error) {
+	return c.wish(ctx, failbackPath, request)
+}
+
+// Resume implements api.Operator. By is what the controller finds it to be.
+func (c *Client) Resume(ctx context.Context, request api.ResumeRequest) (*api.Moved, error) {
+	return c.wish(ctx, resumePath, request)
+}
+
+func (c *Client) wish(ctx context.Context, path string, request any) (*api.Moved, error) {
+	moved, err := ask[api.Moved](ctx, c, http.MethodPost, path, request)
 	return moved, perhapsKept(err)
 }
 

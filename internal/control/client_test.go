@@ -38,14 +38,30 @@ func TestEveryRequestReachesTheOperatorAndItsAnswerComesBack(t *testing.T) {
 		},
 		{
 			"drain, by the user of this process", func() (any, error) {
-				return client.Drain(ctx, api.DrainRequest{Server: "web1", Reason: "reboot", Force: true, By: "somebody else"})
+				return client.Drain(ctx, api.DrainRequest{Servers: []string{"web1"}, Reason: "reboot", Force: true, By: "somebody else"})
 			},
-			api.DrainRequest{Server: "web1", Reason: "reboot", Force: true, By: me.Username},
-			&api.Moved{Server: "web1", Admin: "drain", Confirmed: true},
+			api.DrainRequest{Servers: []string{"web1"}, Reason: "reboot", Force: true, By: me.Username},
+			&api.Moved{Did: "drain", Servers: []string{"web1"}, Confirmed: true},
 		},
 		{
-			"undrain", func() (any, error) { return client.Undrain(ctx, api.UndrainRequest{Server: "web1"}) },
-			api.UndrainRequest{Server: "web1", By: me.Username}, &api.Moved{Server: "web1", Admin: "ready"},
+			"undrain", func() (any, error) { return client.Undrain(ctx, api.UndrainRequest{Servers: []string{"web1"}}) },
+			api.UndrainRequest{Servers: []string{"web1"}, By: me.Username}, &api.Moved{Did: "undrain", Servers: []string{"web1"}},
+		},
+		{
+			"pin", func() (any, error) { return client.Pin(ctx, api.PinRequest{VIP: "shop", Server: "web1", Until: noon}) },
+			api.PinRequest{VIP: "shop", Server: "web1", Until: noon, By: me.Username}, &api.Moved{Did: "pin", Servers: []string{"web1"}},
+		},
+		{
+			"unpin", func() (any, error) { return client.Unpin(ctx, api.UnpinRequest{VIP: "shop"}) },
+			api.UnpinRequest{VIP: "shop", By: me.Username}, &api.Moved{Did: "unpin", Of: []string{"shop"}},
+		},
+		{
+			"failback", func() (any, error) { return client.Failback(ctx, api.FailbackRequest{Of: []string{"web1"}}) },
+			api.FailbackRequest{Of: []string{"web1"}, By: me.Username}, &api.Moved{Did: "failback", Of: []string{"web1"}},
+		},
+		{
+			"resume", func() (any, error) { return client.Resume(ctx, api.ResumeRequest{}) },
+			api.ResumeRequest{By: me.Username}, &api.Moved{Did: "resume"},
 		},
 		{
 			"check", func() (any, error) { return client.Check(ctx, "web1") },
@@ -83,7 +99,7 @@ func TestTheOperatorsErrorsKeepCodeDetailsAndHint(t *testing.T) {
 		t.Run(string(code), func(t *testing.T) {
 			want := &api.Error{Code: code, Message: "no", Details: []string{"a", "b"}, Hint: "try"}
 			client := NewClient(serve(t, &fakeOperator{err: want}))
-			_, err := client.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+			_, err := client.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 			if got := (*api.Error)(nil); !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %#v, want %#v", err, want)
 			}
@@ -113,8 +129,8 @@ func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			client := NewClient(serve(t, &fakeOperator{err: test.err}))
-			_, drain := client.Drain(t.Context(), api.DrainRequest{Server: "web1"})
-			_, undrain := client.Undrain(t.Context(), api.UndrainRequest{Server: "web1"})
+			_, drain := client.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+			_, undrain := client.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}})
 			for _, err := range []error{drain, undrain} {
 				if failure := (*api.Error)(nil); !errors.As(err, &failure) || strings.Contains(failure.Hint, kept) != test.want {
 					t.Errorf("got %v, want the hint: %t", err, test.want)
@@ -128,13 +144,13 @@ func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
 	t.Run("it breaks off", func(t *testing.T) {
 		path, peer := rawPeer(t, "")
 		go func() { (<-peer).Close() }()
-		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err == nil || !strings.Contains(err.Error(), "broke off") || !strings.Contains(err.Error(), kept) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("nobody is there", func(t *testing.T) {
-		_, err := NewClient("/nonexistent/r.sock").Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		_, err := NewClient("/nonexistent/r.sock").Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err == nil || strings.Contains(err.Error(), kept) {
 			t.Errorf("got %v", err)
 		}
@@ -147,7 +163,7 @@ func TestAClientThatGoesEndsItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answered := make(chan error)
 	go func() {
-		_, err := client.Drain(ctx, api.DrainRequest{Server: "web1"})
+		_, err := client.Drain(ctx, api.DrainRequest{Servers: []string{"web1"}})
 		answered <- err
 	}()
 	<-operator.block

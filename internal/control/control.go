@@ -9,6 +9,10 @@
 //	GET  /v1/plan                       api.Plan
 //	POST /v1/drain    api.DrainRequest    api.Moved
 //	POST /v1/undrain  api.UndrainRequest  api.Moved
+//	POST /v1/pin      api.PinRequest      api.Moved
+//	POST /v1/unpin    api.UnpinRequest    api.Moved
+//	POST /v1/failback api.FailbackRequest api.Moved
+//	POST /v1/resume   api.ResumeRequest   api.Moved
 //	GET  /v1/transitions?server=NAME    [api.Transition], of all servers without a name
 //	POST /v1/check    {"server": NAME}    [api.CheckResult], of all servers without a name
 //	POST /v1/reload   api.ReloadRequest   api.Reloaded
@@ -31,14 +35,18 @@ const DefaultSocket = "/run/routesteer/routesteer.sock"
 
 // The paths of the API.
 const (
-	statusPath  = "/v1/status"
-	planPath    = "/v1/plan"
-	drainPath   = "/v1/drain"
-	undrainPath = "/v1/undrain"
-	checkPath   = "/v1/check"
-	movesPath   = "/v1/transitions"
-	reloadPath  = "/v1/reload"
-	eventsPath  = "/v1/events"
+	statusPath   = "/v1/status"
+	planPath     = "/v1/plan"
+	drainPath    = "/v1/drain"
+	undrainPath  = "/v1/undrain"
+	pinPath      = "/v1/pin"
+	unpinPath    = "/v1/unpin"
+	failbackPath = "/v1/failback"
+	resumePath   = "/v1/resume"
+	checkPath    = "/v1/check"
+	movesPath    = "/v1/transitions"
+	reloadPath   = "/v1/reload"
+	eventsPath   = "/v1/events"
 )
 
 // Limits that keep either side from being held or filled by the other.

@@ -59,11 +59,27 @@ func (f *fakeOperator) Drain(ctx context.Context, request api.DrainRequest) (*ap
 		close(f.block)
 		return nil, &api.Error{Code: api.Unconfirmed, Message: "edge has not confirmed"}
 	}
-	return &api.Moved{Server: request.Server, Admin: "drain", Confirmed: true}, f.note(request)
+	return &api.Moved{Did: "drain", Servers: request.Servers, Confirmed: true}, f.note(request)
 }
 
 func (f *fakeOperator) Undrain(_ context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	return &api.Moved{Server: request.Server, Admin: "ready"}, f.note(request)
+	return &api.Moved{Did: "undrain", Servers: request.Servers}, f.note(request)
+}
+
+func (f *fakeOperator) Pin(_ context.Context, request api.PinRequest) (*api.Moved, error) {
+	return &api.Moved{Did: "pin", Servers: []string{request.Server}}, f.note(request)
+}
+
+func (f *fakeOperator) Unpin(_ context.Context, request api.UnpinRequest) (*api.Moved, error) {
+	return &api.Moved{Did: "unpin", Of: []string{request.VIP}}, f.note(request)
+}
+
+func (f *fakeOperator) Failback(_ context.Context, request api.FailbackRequest) (*api.Moved, error) {
+	return &api.Moved{Did: "failback", Of: request.Of}, f.note(request)
+}
+
+func (f *fakeOperator) Resume(_ context.Context, request api.ResumeRequest) (*api.Moved, error) {
+	return &api.Moved{Did: "resume"}, f.note(request)
 }
 
 func (f *fakeOperator) Transitions(_ context.Context, server string) ([]api.Transition, error) {

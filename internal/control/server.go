@@ -55,14 +55,15 @@ func shutdown(server *http.Server) error {
 func newHandler(operator api.Operator) http.Handler {
 	s := &server{operator: operator}
 	handlers := map[string]http.HandlerFunc{
-		statusPath:  answer(http.MethodGet, s.status),
-		planPath:    answer(http.MethodGet, s.plan),
-		drainPath:   answer(http.MethodPost, s.drain),
-		undrainPath: answer(http.MethodPost, s.undrain),
-		checkPath:   answer(http.MethodPost, s.check),
-		reloadPath:  answer(http.MethodPost, s.reload),
-		eventsPath:  s.events,
-		movesPath:   s.transitions,
+		statusPath: answer(http.MethodGet, s.status),
+		planPath:   answer(http.MethodGet, s.plan),
+		checkPath:  answer(http.MethodPost, s.check),
+		reloadPath: answer(http.MethodPost, s.reload),
+		eventsPath: s.events,
+		movesPath:  s.transitions,
+	}
+	for path, do := range wishes(operator) {
+		handlers[path] = answer(http.MethodPost, do)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handle, ok := handlers[r.URL.Path]
@@ -85,41 +86,6 @@ func (s *server) status(ctx context.Context, _ []byte) (any, error) {
 
 func (s *server) plan(ctx context.Context, _ []byte) (any, error) {
 	return s.operator.Plan(ctx)
-}
-
-func (s *server) drain(ctx context.Context, body []byte) (any, error) {
-	var request api.DrainRequest
-	if err := decode(body, &request); err != nil {
-		return nil, err
-	}
-	if err := checkMove(request.Server, request.TimeoutMs); err != nil {
-		return nil, err
-	}
-	request.By = peerName(ctx)
-	return s.operator.Drain(ctx, request)
-}
-
-func (s *server) undrain(ctx context.Context, body []byte) (any, error) {
-	var request api.UndrainRequest
-	if err := decode(body, &request); err != nil {
-		return nil, err
-	}
-	if err := checkMove(request.Server, request.TimeoutMs); err != nil {
-		return nil, err
-	}
-	request.By = peerName(ctx)
-	return s.operator.Undrain(ctx, request)
-}
-
-// checkMove finds fault with what drain and undrain have in common.
-func checkMove(server string, timeoutMs int64) error {
-	if server == "" {
-		return badRequest("which server? \"server\" is empty")
-	}
-	if timeoutMs < 0 {
-		return badRequest("timeout_ms is %d: it must not be negative", timeoutMs)
-	}
-	return nil
 }
 
 func (s *server) check(ctx context.Context, body []byte) (any, error) {

@@ -26,10 +26,10 @@ func TestRequestsThatAreNotAsTheyShouldBeAreRefused(t *testing.T) {
 		{"another method", "GET", "/v1/drain", "", nil, 405, "/v1/drain takes POST, not GET"},
 		{"another method for events", "DELETE", "/v1/events", "", nil, 405, "takes GET"},
 		{"a body where none is taken", "GET", "/v1/status", "{}", nil, 400, "takes no body"},
-		{"an unknown field", "POST", "/v1/drain", `{"server":"web1","colour":1}`, nil, 400, `unknown field "colour"`},
-		{"by cannot be claimed", "POST", "/v1/drain", `{"server":"web1","by":"root"}`, nil, 400, `unknown field "by"`},
-		{"no server", "POST", "/v1/drain", `{}`, nil, 400, "which server?"},
-		{"no server to undrain", "POST", "/v1/undrain", `{}`, nil, 400, "which server?"},
+		{"an unknown field", "POST", "/v1/drain", `{"servers":["web1"],"colour":1}`, nil, 400, `unknown field "colour"`},
+		{"by cannot be claimed", "POST", "/v1/drain", `{"servers":["web1"],"by":"root"}`, nil, 400, `unknown field "by"`},
+		{"no server", "POST", "/v1/drain", `{}`, nil, 400, "which servers?"},
+		{"no server to undrain", "POST", "/v1/undrain", `{}`, nil, 400, "which servers?"},
 		{"no JSON", "POST", "/v1/reload", `hello`, nil, 400, "not as expected"},
 		{"no body", "POST", "/v1/reload", ``, nil, 400, "not as expected"},
 		{"two values", "POST", "/v1/reload", `{}{}`, nil, 400, "goes on"},
@@ -76,7 +76,7 @@ func TestStoppingEndsRequestsInProgress(t *testing.T) {
 	stop := serveAt(t, path, operator)
 	answered := make(chan error)
 	go func() {
-		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		answered <- err
 	}()
 	<-operator.block
@@ -90,8 +90,8 @@ func TestStoppingEndsRequestsInProgress(t *testing.T) {
 // soon, and must say what it thinks in JSON.
 func FuzzServer(f *testing.F) {
 	f.Add("GET", "/v1/status", "", "")
-	f.Add("POST", "/v1/drain", jsonType, `{"server":"web1","reason":"x","force":true}`)
-	f.Add("POST", "/v1/undrain", jsonType, `{"server":"web1"}`)
+	f.Add("POST", "/v1/drain", jsonType, `{"servers":["web1"],"reason":"x","force":true,"until":"2026-11-28T05:00:00Z"}`)
+	f.Add("POST", "/v1/undrain", jsonType, `{"servers":["web1"]}`)
 	f.Add("POST", "/v1/check", jsonType+"; charset=utf-8", `{}`)
 	f.Add("POST", "/v1/reload", jsonType, `null`)
 	f.Add("GET", "/v1/events?since=2&follow=true", "", "")

@@ -63,8 +63,8 @@ func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, [][]netip.
 	watched := &stopwatch{applied: make(chan applied, 1024), called: make(chan struct{}, 1)}
 	c, err := controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(file)) },
-		Open: func(r topology.Router, site *topology.Site) (drivers.Driver, error) {
-			driver, err := open(r, steer.NewCohorts(site).Prefixes())
+		Open: func(r topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
+			driver, err := open(r, cohorts.Prefixes())
 			watched.Driver = driver
 			return watched, err
 		},

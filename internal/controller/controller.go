@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/routesteer/routesteer/drivers"
@@ -45,6 +46,8 @@ type Prober interface {
 	// Use says by which of its addresses a target's server is reached; the zero
 	// Addr for none. It does not wait.
 	Use(target health.Target, address netip.Addr)
+	// Ask has the site's witnesses asked at once, and often for a while. It does not wait.
+	Ask()
 	// Check probes the targets once, now.
 	Check(ctx context.Context, targets []health.Target) []health.Result
 	Close() error
@@ -53,7 +56,7 @@ type Prober interface {
 // Options are what a Controller is made of. All fields are needed.
 type Options struct {
 	Load      func() (*topology.Site, error)                                  // reads the configuration
-	Open      func(topology.Router, *topology.Site) (drivers.Driver, error)   // reaches a router
+	Open      func(topology.Router, *steer.Cohorts) (drivers.Driver, error)   // reaches a router, to steer VIPs of those cohorts
 	Sense     func(news chan<- health.News, log *slog.Logger) (Prober, error) // starts the senses
 	StateFile string                                                          // keeps operators' intent
 	Version   string
@@ -70,8 +73,9 @@ type Controller struct {
 	sighted  chan sighting
 	tended   chan tending
 	running  chan struct{} // closed when Run has begun to take commands
-	stopped  chan struct{} // closed when Run has ended
+	stopped  chan struct{} // closed when the loop has ended
 	changing chan struct{} // has room for one: who changes operators' intent, or the site
+	poked    chan struct{} // has room for one: something may be over
 	started  time.Time
 
 	// What follows belongs to the loop.
@@ -85,8 +89,11 @@ type Controller struct {
 	carrying map[health.Target]bool        // the servers that VIPs are sent to
 	inUse    map[health.Target]netip.Addr  // as the senses were told, of servers with a choice
 	intent   state.Intent
-	recalled topology.ServerName // put back in service by the decision being made; "" for none
+	recalled steer.Recall                   // of the decision being made: what an operator let go back
+	hurried  steer.Recall                   // the same, at once
+	off      map[topology.ServerName]window // in maintenance at the last decision
 	want     steer.Assignment
+	doubted  bool                   // a move waits for a witness
 	dueAt    time.Time              // when want must be decided anew though nothing happens; zero for never
 	kept     map[netip.Prefix]bool  // judges of VIPs that stay where an outage left them
 	pending  map[*steer.Cohort]bool // VIPs whose routes, if any, have not been seen yet
@@ -133,9 +140,9 @@ func New(options Options) (*Controller, error) {
 		running:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 		changing: make(chan struct{}, 1),
+		poked:    make(chan struct{}, 1),
 		started:  time.Now(),
 		site:     site,
-		cohorts:  steer.NewCohorts(site),
 		board:    health.NewBoard(site),
 		paces:    map[health.Target]health.Pace{},
 		routers:  map[topology.RouterName]*router{},
@@ -145,6 +152,7 @@ func New(options Options) (*Controller, error) {
 	if err := c.loadIntent(); err != nil {
 		return nil, err
 	}
+	c.cohorts = steer.NewCohorts(site, asked(c.intent).Apart()...)
 	return c, nil
 }
 
@@ -157,7 +165,7 @@ func (c *Controller) loadIntent() error {
 		if asideErr != nil {
 			return errors.Join(err, asideErr)
 		}
-		c.warnings = append(c.warnings, fmt.Sprintf("%v; it was set aside as %s, and no server is drained: drain again those that should be", err, aside))
+		c.warnings = append(c.warnings, fmt.Sprintf("%v; it was set aside as %s, no server is drained and no VIP pinned: drain and pin again those that should be", err, aside))
 		c.log.Error("operators' intent lost", "err", err, "aside", aside)
 	} else if err != nil {
 		return err
@@ -167,16 +175,14 @@ func (c *Controller) loadIntent() error {
 		c.log.Warn("operators' intent cannot be kept", "err", err)
 	}
 	c.intent = intent
-	if c.intent.Drains == nil {
-		c.intent.Drains = map[topology.ServerName]state.Drain{}
-	}
 	return nil
 }
 
 // Run steers the site until ctx is done, and then leaves all routes as they
 // are. It may be called once.
 func (c *Controller) Run(ctx context.Context) error {
-	defer close(c.stopped)
+	stop := sync.OnceFunc(func() { close(c.stopped) })
+	defer stop()
 	stopLog := c.journal.writeTo(c.log)
 	defer stopLog()
 	prober, err := c.options.Sense(c.news, c.log)
@@ -191,7 +197,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.paceAll()
 	close(c.running)
 	c.record(api.Event{Kind: "controller", To: "running", Reason: "start of version " + c.options.Version})
+	var keeping sync.WaitGroup
+	keeping.Go(func() { c.keepEnds(ctx) })
 	c.loop(ctx)
+	stop() // who waits for the loop waits no longer
+	keeping.Wait()
 	c.record(api.Event{Kind: "controller", To: "stopped", Reason: "routes stay as they are"})
 	return c.end()
 }
@@ -208,7 +218,7 @@ func (c *Controller) begin() {
 // startRouters gives every router of the site a worker, in place of the one it
 // had, and lets go of those that the site has no longer.
 func (c *Controller) startRouters() {
-	site, former := c.site, c.routers
+	site, cohorts, former := c.site, c.cohorts, c.routers
 	c.routers = map[topology.RouterName]*router{}
 	for name, old := range former {
 		old.worker.stop()
@@ -224,8 +234,8 @@ func (c *Controller) startRouters() {
 			next.changes, next.repairs, next.changed = old.changes, old.repairs, old.changed
 			next.under, next.outcomes, next.cuts = old.under, old.outcomes, old.cuts
 		}
-		open := func() (drivers.Driver, error) { return c.options.Open(r, site) }
-		next.worker = startWorker(r, open, c.cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), predecessor)
+		open := func() (drivers.Driver, error) { return c.options.Open(r, cohorts) }
+		next.worker = startWorker(r, open, cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), predecessor)
 		c.routers[r.Name] = next
 	}
 }

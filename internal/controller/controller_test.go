@@ -59,6 +59,7 @@ type senses struct {
 	site  *topology.Site
 	ill   map[health.Target]string
 	wrong error // what Set answers
+	asked int   // how often Ask was called
 	inUse map[health.Target]netip.Addr
 	paces map[health.Target]health.Pace
 
@@ -93,6 +94,13 @@ func (s *senses) Use(target health.Target, address netip.Addr) {
 		s.inUse = map[health.Target]netip.Addr{}
 	}
 	s.inUse[target] = address
+}
+
+// Ask notes that witnesses were to be asked.
+func (s *senses) Ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
 }
 
 func (s *senses) Close() error { return nil }
@@ -171,9 +179,9 @@ func (w *world) start() {
 	w.settle()
 }
 
-func (w *world) open(router topology.Router, site *topology.Site) (drivers.Driver, error) {
+func (w *world) open(router topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
 	var prefixes []netip.Prefix
-	for _, vip := range site.VIPs {
+	for _, vip := range cohorts.Site().VIPs {
 		prefixes = append(prefixes, vip.Prefix)
 	}
 	if router.Name == "edge" {
@@ -302,7 +310,7 @@ func TestALostServersVIPMovesWithoutAGap(t *testing.T) {
 func TestADrainMovesIsKeptAndComesBackAfterARestart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
-		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Reason: "kernel", By: "ann"})
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, Reason: "kernel", By: "ann"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +318,7 @@ func TestADrainMovesIsKeptAndComesBackAfterARestart(t *testing.T) {
 			t.Errorf("the drain answers %+v", moved)
 		}
 		w.wantRoutes("edge", w.edge, "web2 web2")
-		if again, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", By: "bob"}); err != nil || !again.Unchanged {
+		if again, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, By: "bob"}); err != nil || !again.Unchanged {
 			t.Errorf("draining twice: %+v, %v; want unchanged", again, err)
 		}
 		w.stop()
@@ -321,7 +329,7 @@ func TestADrainMovesIsKeptAndComesBackAfterARestart(t *testing.T) {
 		}
 		w.wantRoutes("edge, after a restart,", w.edge, "web2 web2")
 		w.later(61 * time.Second)
-		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRoutes("edge, undrained,", w.edge, "web1 web2")
@@ -345,7 +353,7 @@ func TestADrainIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 				defer w.stop()
 				c.ill(w)
 				before := w.edge.Changes()
-				_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+				_, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 				var refusal *api.Error
 				if !errors.As(err, &refusal) || refusal.Code != api.Refused || !strings.Contains(refusal.Details[0], vip1.String()) {
 					t.Fatalf("got %v, want a refusal that names %s", err, vip1)
@@ -356,8 +364,8 @@ func TestADrainIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 				if warnings := strings.Join(w.status().Warnings, "\n"); !strings.Contains(warnings, "web2 cannot carry "+vip1.String()) {
 					t.Errorf("status does not warn of the standby: %q", warnings)
 				}
-				forced, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Force: true})
-				if err != nil || forced.Admin != "drain" || forced.VIPs[0].To[0] != "web1" {
+				forced, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, Force: true})
+				if err != nil || forced.Did != "drain" || forced.VIPs[0].To[0] != "web1" {
 					t.Errorf("by force: %+v, %v; want drained, its traffic left on it", forced, err)
 				}
 			})
@@ -369,7 +377,7 @@ func TestAnUnknownServerIsAnErrorThatListsTheKnown(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
 		defer w.stop()
-		_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "wbe1"})
+		_, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"wbe1"}})
 		if err == nil || !strings.Contains(err.Error(), "web1, web2, web3, web4") {
 			t.Errorf("got %v", err)
 		}
@@ -384,7 +392,7 @@ func TestIntentThatCannotBeKeptIsNotActedOn(t *testing.T) {
 		if warnings := strings.Join(w.status().Warnings, "\n"); !strings.Contains(warnings, "drains will be refused") {
 			t.Errorf("nobody is warned: %q", warnings)
 		}
-		_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		_, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		var failure *api.Error
 		if !errors.As(err, &failure) || failure.Code != api.Unavailable {
 			t.Fatalf("got %v", err)
@@ -429,7 +437,7 @@ func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
 		w.start()
 		defer w.stop()
 		w.core.Cut()
-		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", TimeoutMs: 2000})
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, TimeoutMs: 2000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -453,7 +461,7 @@ func TestADrainDoesNotWaitForAnothersRouters(t *testing.T) {
 		w.core.Cut()
 		first := make(chan *api.Moved, 1)
 		go func() {
-			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web2", TimeoutMs: 20_000})
+			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2"}, TimeoutMs: 20_000})
 			if err != nil {
 				t.Error(err)
 			}
@@ -461,7 +469,7 @@ func TestADrainDoesNotWaitForAnothersRouters(t *testing.T) {
 		}()
 		synctest.Wait()
 		begun := time.Now()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web4", TimeoutMs: 1000}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web4"}, TimeoutMs: 1000}); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took > 2*time.Second {
@@ -480,7 +488,7 @@ func TestAProofCutShortProvesNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w.senses.during = cancel // the operator goes while standbys are checked
 		w.senses.falls("web2", "check cut short", vip1)
-		if _, err := w.control.Drain(ctx, api.DrainRequest{Server: "web1"}); !errors.Is(err, context.Canceled) {
+		if _, err := w.control.Drain(ctx, api.DrainRequest{Servers: []string{"web1"}}); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want that it was cancelled", err)
 		}
 		if status := w.status(); status.Servers[1].Health != "up" || status.Servers[0].Admin.State != "ready" {
@@ -497,13 +505,13 @@ func TestWhoeverGivesUpChangesNothingLater(t *testing.T) {
 		w.senses.during = func() { close(holding); <-held } // the first drain's proof takes long
 		first := make(chan error, 1)
 		go func() {
-			_, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+			_, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 			first <- err
 		}()
 		<-holding
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := w.control.Drain(ctx, api.DrainRequest{Server: "web4"}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := w.control.Drain(ctx, api.DrainRequest{Servers: []string{"web4"}}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the second drain: %v, want that its time was over", err)
 		}
 		if _, err := w.control.Reload(ctx, api.ReloadRequest{}); !errors.Is(err, context.DeadlineExceeded) {
@@ -540,11 +548,11 @@ func TestUndrainReturnsTrafficThoughFailbackIsManual(t *testing.T) {
 		w.file = article + "policy: {failback: manual}\n"
 		w.start()
 		defer w.stop()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRoutes("edge", w.edge, "web2 web2")
-		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRoutes("edge, undrained,", w.edge, "web1 web2")
@@ -616,10 +624,10 @@ func TestManyOrdersDoNotPutOffTheNextTry(t *testing.T) {
 		defer w.stop()
 		w.core.Cut()
 		for range 7 { // each gives the router an order that fails
-			if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", TimeoutMs: 1}); err != nil {
+			if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, TimeoutMs: 1}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1", TimeoutMs: 1}); err != nil {
+			if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}, TimeoutMs: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

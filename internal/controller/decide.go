@@ -28,9 +28,11 @@ func (c *Controller) observe(batch []health.News) {
 		}
 		switch news := news.(type) {
 		case health.Result:
-			// Whether traffic stays where an outage left it is decided by results that
-			// change no verdict.
-			moved = moved || c.kept[news.Target.VIP]
+			// Whether traffic stays where an outage left it, and whether a loss is believed,
+			// is decided by results that change no verdict.
+			moved = moved || c.kept[news.Target.VIP] || c.doubted
+		case health.Heard:
+			moved = moved || c.doubted // a witness was waited for
 		case health.Loss, health.Found:
 			events = append(events, func() api.Event { return echoEvent(news) })
 			moved = true // to another address of the server, perhaps
@@ -39,6 +41,7 @@ func (c *Controller) observe(batch []health.News) {
 	if moved || len(flipped) > 0 {
 		c.decide(time.Now(), events...)
 	}
+	c.noteReboots(flipped)
 	if slices.ContainsFunc(flipped, func(flip health.Flip) bool { return flip.To == health.Down }) {
 		c.retryFights(time.Now())
 	}
@@ -81,10 +84,23 @@ func several(n int) int {
 // input is what is known now.
 func (c *Controller) input(now time.Time) steer.Input {
 	in := c.view().input(now)
-	if c.recalled != "" {
-		in.Recalled = map[topology.ServerName]bool{c.recalled: true}
-	}
+	in.Recalled, in.Hurried = c.recalled, c.hurried
 	return in
+}
+
+// recallMaintained lets traffic return to servers whose maintenance is over since
+// the last decision.
+func (c *Controller) recallMaintained(in *steer.Input) {
+	under := maintained(c.site, in.Now)
+	for name := range c.off {
+		if _, still := under[name]; still {
+			continue
+		}
+		servers := map[topology.ServerName]bool{name: true}
+		maps.Copy(servers, in.Recalled.Servers)
+		in.Recalled.Servers = servers
+	}
+	c.off = under
 }
 
 // decide decides everything anew, hands out orders if that changes what any
@@ -94,7 +110,9 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 		c.adopt()
 	}
 	before := c.want
-	c.want = steer.Desired(c.input(now))
+	in := c.input(now)
+	c.recallMaintained(&in)
+	c.want = steer.Desired(in)
 	if len(c.pending) > 0 {
 		c.want = c.unread(c.want)
 	}
@@ -106,11 +124,32 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if moved {
 		c.tellPaces()
 	}
-	c.dueAt = c.want.NextDue()
+	c.dueAt = earlier(c.want.NextDue(), nextWindow(c.site, now))
+	c.askWitness()
 	for _, event := range events {
 		c.record(event())
 	}
+	c.recordFreeze(before, now)
 	c.recordMoves(before, now)
+}
+
+// askWitness has the witnesses asked when a move waits for their answer.
+func (c *Controller) askWitness() {
+	was := c.doubted
+	c.doubted = c.want.Doubted()
+	if c.doubted && !was {
+		c.prober.Ask()
+	}
+}
+
+// recordFreeze records that failures move nothing from now on, or do again.
+func (c *Controller) recordFreeze(before steer.Assignment, at time.Time) {
+	switch was, is := before.Frozen(), c.want.Frozen(); {
+	case was == "" && is != "":
+		c.record(api.Event{Time: at, Kind: "controller", To: "frozen", Reason: is})
+	case was != "" && is == "":
+		c.record(api.Event{Time: at, Kind: "controller", From: "frozen", To: "steering", Reason: "failures may move traffic again"})
+	}
 }
 
 // unread claims nothing for VIPs whose routes have not been seen yet.
@@ -148,10 +187,10 @@ func (c *Controller) worthAnother(r *router) map[netip.Prefix]bool {
 	if len(r.last.fought) == 0 {
 		return nil
 	}
-	owner := steer.Owners(c.site)
+	in, owner := c.input(time.Now()), steer.Owners(c.site)
 	retry := map[netip.Prefix]bool{}
 	for _, prefix := range r.last.fought {
-		if cohort := c.cohorts.Of(prefix); cohort != nil && c.sendsToLost(owner, cohort, r.table.PartsOf(cohort, []netip.Prefix{prefix})) {
+		if cohort := c.cohorts.Of(prefix); cohort != nil && c.sendsToLost(in, owner, cohort, r.table.PartsOf(cohort, []netip.Prefix{prefix})) {
 			retry[prefix] = true
 		}
 	}
@@ -160,11 +199,10 @@ func (c *Controller) worthAnother(r *router) map[netip.Prefix]bool {
 
 // sendsToLost reports whether routes of a cohort lead to a server that is down or
 // drained.
-func (c *Controller) sendsToLost(owner map[netip.Addr]topology.ServerName, cohort *steer.Cohort, parts []steer.Part) bool {
+func (c *Controller) sendsToLost(in steer.Input, owner map[netip.Addr]topology.ServerName, cohort *steer.Cohort, parts []steer.Part) bool {
 	return slices.ContainsFunc(parts, func(part steer.Part) bool {
 		return part.Ours != nil && slices.ContainsFunc(steer.ServersOf(owner, part.Ours.NextHops), func(name topology.ServerName) bool {
-			_, drained := c.intent.Drains[name]
-			return drained || c.board.State(health.Target{Server: name, VIP: cohort.Judge}).Verdict == health.Down
+			return in.Off(name, cohort) != "" || c.board.State(health.Target{Server: name, VIP: cohort.Judge}).Verdict == health.Down
 		})
 	})
 }

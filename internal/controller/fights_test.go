@@ -91,12 +91,12 @@ func TestWhatIsFoughtForIsNotConfirmed(t *testing.T) {
 		w.start()
 		defer w.stop()
 		w.fight(6)
-		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err != nil || !moved.Confirmed {
 			t.Fatalf("a drain that is written is not confirmed: %+v, %v", moved, err)
 		}
 		w.fight(6)
-		moved, err = w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web2"})
+		moved, err = w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web2"}})
 		if err != nil || !moved.Unchanged || moved.Confirmed {
 			t.Errorf("the other program has taken web2's VIP away, and it is confirmed: %+v, %v", moved, err)
 		}
@@ -110,7 +110,7 @@ func TestPeaceIsNotWorthALostServer(t *testing.T) {
 			w.settle()
 		},
 		"drained": func(w *world) {
-			if _, err := w.control.Drain(w.t.Context(), api.DrainRequest{Server: "web4"}); err != nil {
+			if _, err := w.control.Drain(w.t.Context(), api.DrainRequest{Servers: []string{"web4"}}); err != nil {
 				w.t.Fatal(err)
 			}
 			synctest.Wait()

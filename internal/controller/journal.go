@@ -59,6 +59,11 @@ func (j *journal) after(since uint64) ([]api.Event, <-chan struct{}) {
 	return append([]api.Event(nil), j.ring[skip:]...), j.grown
 }
 
+// Events implements api.Operator.
+func (c *Controller) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+	return c.journal.follow(ctx, since, follow)
+}
+
 // follow yields the events after since, and with follow goes on until ctx
 // ends. A reader slower than journalSize events misses the oldest: a gap in
 // Seq shows it.

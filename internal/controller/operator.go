@@ -3,12 +3,10 @@ package controller
 import (
 	"context"
 	"fmt"
-	"iter"
-	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
@@ -19,345 +17,124 @@ var _ api.Operator = (*Controller)(nil)
 
 // Drain implements api.Operator.
 func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	server := topology.ServerName(request.Server)
-	drain := &state.Drain{By: request.By, Reason: request.Reason, Since: time.Now().Round(0)}
-	moved, err := c.change(ctx, server, drain, request.By, request.TimeoutMs, func() error {
-		return c.prove(ctx, server, request.Force)
-	})
+	servers := serverNames(request.Servers)
+	w := &wish{
+		by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "drain", Servers: request.Servers, Of: request.VIPs},
+		concerns: concernsServers(servers),
+		prove:    func(ctx context.Context, next prospect) error { return c.proveDrain(ctx, request, next) },
+	}
+	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) {
+		drain := state.Drain{By: request.By, Reason: request.Reason, Since: now.Round(0), Until: request.Until}
+		if request.UntilReboot {
+			drain.Reboot = state.RebootAwaited
+		}
+		if err := c.checkEnd(request.Until, now); err != nil {
+			return nil, err
+		}
+		return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) {
+			return place.drain(intent, drain)
+		})
+	}
+	moved, err := c.grant(ctx, w)
 	if err == nil && request.Cut && moved.Confirmed {
-		err = c.cut(ctx, server, request.By)
+		err = c.cut(ctx, servers, request.By)
 	}
 	return moved, err
 }
 
 // Undrain implements api.Operator.
 func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	server := topology.ServerName(request.Server)
-	return c.change(ctx, server, nil, request.By, request.TimeoutMs, func() error { return c.look(ctx, server) })
+	servers := serverNames(request.Servers)
+	return c.grant(ctx, c.undrain(servers, request))
 }
 
-// A step is an operator's change that has been acted on, and who waits for it.
-type step struct {
-	before    steer.Assignment
-	confirmed *waiter
-}
-
-// change makes drain, or ready if it is nil, the server's admin state, once
-// proof agrees, and waits for the routers. Changes of intent are made one at a
-// time, but do not wait for each other's routers.
-func (c *Controller) change(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, timeoutMs int64, proof func() error) (*api.Moved, error) {
-	taken, err := c.commit(ctx, server, drain, by, proof)
-	if err != nil {
-		return nil, err
+func (c *Controller) undrain(servers []topology.ServerName, request api.UndrainRequest) *wish {
+	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}}
+	for _, name := range servers {
+		recalled.Servers[name] = true
 	}
-	if taken == nil {
-		return c.unchanged(ctx, server)
-	}
-	c.waitFor(ctx, taken.confirmed, timeoutMs)
-	var moved *api.Moved
-	err = c.do(context.WithoutCancel(ctx), func() {
-		delete(c.waiters, taken.confirmed)
-		moved = c.moved(server, taken.before, taken.confirmed.seq)
-	})
-	return moved, err
-}
-
-// commit proves, keeps and acts on an operator's intent. It returns nil if
-// that is the intent already.
-func (c *Controller) commit(ctx context.Context, server topology.ServerName, drain *state.Drain, by string, proof func() error) (*step, error) {
-	release, err := c.alone(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	drained, err := c.isDrained(ctx, server)
-	if err != nil {
-		return nil, err
-	}
-	if drained == (drain != nil) {
-		return nil, nil
-	}
-	if err := proof(); err != nil {
-		return nil, err
-	}
-	return c.setIntent(ctx, server, drain, by)
-}
-
-// isDrained reports the server's admin state; an error names the known ones.
-func (c *Controller) isDrained(ctx context.Context, server topology.ServerName) (drained bool, err error) {
-	stop := c.do(ctx, func() {
-		_, drained = c.intent.Drains[server]
-		if _, known := c.site.Server(server); !known && !drained {
-			err = unknownServer(c.site, string(server))
-		}
-	})
-	if stop != nil {
-		return false, stop
-	}
-	return drained, err
-}
-
-// unchanged is the answer to a request that asks for what is.
-func (c *Controller) unchanged(ctx context.Context, server topology.ServerName) (*api.Moved, error) {
-	var moved *api.Moved
-	err := c.do(ctx, func() {
-		moved = c.moved(server, c.want, c.seq)
-		moved.Unchanged = true
-	})
-	return moved, err
-}
-
-// prove makes sure, before anything is touched, that each VIP of the server
-// has somewhere better to go: the standbys are checked now, through the VIP,
-// and those that fail count as down. With force it only warns the journal.
-func (c *Controller) prove(ctx context.Context, server topology.ServerName, force bool) error {
-	if err := c.confirm(ctx, func() []health.Target { return c.standbys(server) }); err != nil {
-		return err
-	}
-	var left []string
-	err := c.do(ctx, func() { left = c.stranded(server) })
-	if err != nil || len(left) == 0 || force {
-		return err
-	}
-	return &api.Error{
-		Code:    api.Refused,
-		Message: fmt.Sprintf("%s is not drained: no other server can carry %d of its VIPs", server, len(left)),
-		Details: left,
-		Hint:    "mend a standby first (routesteer check shows them), or use --force to mark it drained and leave that traffic on it",
+	return &wish{
+		by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "undrain", Servers: request.Servers, Of: request.VIPs},
+		concerns: concernsServers(servers), recalled: recalled,
+		prove: func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) },
+		edit: func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
+			return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) { return place.undrain(intent) })
+		},
 	}
 }
 
-// look has the server that is to be put back in service checked first. What it
-// fails at stays away from it.
-func (c *Controller) look(ctx context.Context, server topology.ServerName) error {
-	return c.confirm(ctx, func() []health.Target { return c.wellAt(server) })
-}
-
-// confirm checks targets, which choose finds in the loop, before traffic may move
-// there: standbys are checked now and then only.
-func (c *Controller) confirm(ctx context.Context, choose func() []health.Target) error {
-	var targets []health.Target
-	if err := c.do(ctx, func() { targets = choose() }); err != nil {
-		return err
-	}
-	results := c.prober.Check(ctx, targets)
-	// Checks that ctx cut short prove nothing: do refuses then.
-	return c.do(ctx, func() { c.believe(results) })
-}
-
-// wellAt are the targets of a server that are up.
-func (c *Controller) wellAt(server topology.ServerName) []health.Target {
-	var well []health.Target
-	for _, judge := range c.site.Judges() {
-		target := health.Target{Server: server, VIP: judge.VIP.Prefix}
-		if c.board.State(target).Verdict == health.Up {
-			well = append(well, target)
-		}
-	}
-	return well
-}
-
-// standbys are the targets that may have to take over from the server.
-func (c *Controller) standbys(server topology.ServerName) []health.Target {
-	var standbys []health.Target
-	seen := map[health.Target]bool{} // cohorts may share their verdicts
-	for _, cohort := range c.cohorts.All() {
-		if !slices.Contains(c.want.For(cohort).Servers, server) {
-			continue
-		}
-		for _, name := range cohort.Servers() {
-			target := health.Target{Server: name, VIP: cohort.Judge}
-			_, drained := c.intent.Drains[name]
-			if name != server && !drained && !seen[target] && c.board.State(target).Verdict == health.Up {
-				seen[target] = true
-				standbys = append(standbys, target)
-			}
-		}
-	}
-	return standbys
-}
-
-// believe brings down targets that failed before a move.
-func (c *Controller) believe(results []health.Result) {
-	var events []func() api.Event
-	for _, result := range results {
-		if result.OK() {
-			continue
-		}
-		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result)) {
-			events = append(events, func() api.Event { return c.flipEvent(flip) })
-			c.pace(flip.Target)
-		}
-	}
-	if len(events) > 0 {
-		c.decide(time.Now(), events...)
-	}
-}
-
-// failure is what a result says, with its hint.
-func failure(result health.Result) string {
-	if result.Hint == "" {
-		return result.Failure
-	}
-	return result.Failure + ": " + result.Hint
-}
-
-// stranded lists the VIPs that would stay with the server if it were drained,
-// and why.
-func (c *Controller) stranded(server topology.ServerName) []string {
-	in := c.input(time.Now())
-	in.Drained[server] = true
-	var left []string
-	wanted := steer.Desired(in)
-	for _, cohort := range c.cohorts.All() {
-		want := wanted.For(cohort)
-		carried := slices.Contains(c.want.For(cohort).Servers, server)
-		if !carried || !want.Withdraw && !slices.Contains(want.Servers, server) {
-			continue
-		}
-		for _, entry := range cohort.Entries {
-			left = append(left, fmt.Sprintf("%s: %s", label(entry), want.Why))
-		}
-	}
-	slices.Sort(left)
-	return left
-}
-
-// label names an entry of the file: by its prefix, or the first of many.
-func label(entry topology.Entry) string {
-	if more := len(entry.Prefixes) - 1; more > 0 {
-		return fmt.Sprintf("%s and %d more", entry.VIP.Prefix, more)
-	}
-	return entry.VIP.Prefix.String()
-}
-
-// setIntent makes an operator's intent durable, and acts on it. A nil drain
-// means ready. The caller is alone.
-func (c *Controller) setIntent(ctx context.Context, server topology.ServerName, drain *state.Drain, by string) (*step, error) {
-	var next state.Intent
-	if err := c.do(ctx, func() { next.Drains = maps.Clone(c.intent.Drains) }); err != nil {
-		return nil, err
-	}
-	event := api.Event{Kind: "admin", Server: string(server), From: "drain", To: "ready", By: by}
-	delete(next.Drains, server)
-	if drain != nil {
-		next.Drains[server] = *drain
-		event.From, event.To, event.Reason = "ready", "drain", drain.Reason
-	}
-	if err := state.Save(c.options.StateFile, next); err != nil {
-		return nil, &api.Error{
-			Code:    api.Unavailable,
-			Message: fmt.Sprintf("nothing changed: %v", err),
-			Hint:    "intent must survive a restart before it is acted on: make room or give the right to write there",
-		}
-	}
-	taken := &step{}
-	// Durable now: it must also take effect, even if the operator has gone.
-	err := c.do(context.WithoutCancel(ctx), func() {
-		taken.before = c.want
-		c.intent = next
-		if drain == nil {
-			c.recalled = server
-			defer func() { c.recalled = "" }()
-		}
-		c.warnOfCuts()
-		c.decide(time.Now(), func() api.Event { return event })
-		c.retryFights(time.Now())
-		taken.confirmed = c.confirmation()
-	})
-	return taken, err
-}
-
-// moved says what became of the VIPs that the server carried before or
-// carries now, and which routers have confirmed the order seq.
-func (c *Controller) moved(server topology.ServerName, before steer.Assignment, seq uint64) *api.Moved {
-	moved := &api.Moved{Server: string(server), Admin: c.view().admin(server).State, VIPs: []api.Move{}, Routers: []api.Router{}, Cut: []string{}, Confirmed: true}
-	blocked := c.blocked()
-	for _, cohort := range c.cohorts.All() {
-		was, want := before.For(cohort), c.want.For(cohort)
-		if !slices.Contains(was.Servers, server) && !slices.Contains(want.Servers, server) {
-			continue
-		}
-		for _, entry := range cohort.Entries {
-			moved.VIPs = append(moved.VIPs, api.Move{
-				VIP: entry.VIP.Prefix.String(), VIPs: several(len(entry.Prefixes)), Name: entry.VIP.Name,
-				From: words(was.Servers), To: words(want.Servers), Reason: want.Reason(),
-			})
-		}
-		moved.Confirmed = moved.Confirmed && !blocked[cohort]
-	}
-	moved.Routers = c.view().routerStatus()
-	for _, router := range moved.Routers {
-		if router.Cuts != "" {
-			moved.Cut = append(moved.Cut, router.Name+": "+router.Cuts)
-		}
-	}
-	moved.Confirmed = moved.Confirmed && c.confirmed(seq)
-	return moved
-}
-
-// blocked are the cohorts that a foreign route, or a fight, keeps from being
-// steered, in part at least, on any router.
-func (c *Controller) blocked() map[*steer.Cohort]bool {
-	blocked := map[*steer.Cohort]bool{}
-	for _, r := range c.routers {
-		for _, prefix := range r.last.fought {
-			blocked[c.cohorts.Of(prefix)] = true
-		}
-		for _, route := range r.last.left.Foreign {
-			blocked[c.cohorts.Of(route.Prefix)] = true
-		}
-	}
-	return blocked
-}
-
-// Events implements api.Operator.
-func (c *Controller) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
-	return c.journal.follow(ctx, since, follow)
-}
-
-// Plan implements api.Operator.
-func (c *Controller) Plan(ctx context.Context) (*api.Plan, error) {
-	var want steer.Assignment
-	var workers []*worker
-	if err := c.do(ctx, func() {
-		want = c.want
-		for _, name := range slices.Sorted(maps.Keys(c.routers)) {
-			workers = append(workers, c.routers[name].worker)
-		}
-	}); err != nil {
-		return nil, err
-	}
-	answer := &api.Plan{Changes: []api.Change{}, Foreign: []string{}, Commands: []string{}}
-	for _, w := range workers {
-		reply, err := w.ask(ctx, want)
+// Pin implements api.Operator.
+func (c *Controller) Pin(ctx context.Context, request api.PinRequest) (*api.Moved, error) {
+	name := topology.ServerName(request.Server)
+	w := &wish{by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "pin", Servers: []string{request.Server}, Of: []string{request.VIP}}}
+	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) {
+		vip, err := c.vip(request.VIP)
 		if err != nil {
-			return nil, &api.Error{Code: api.Unavailable, Message: fmt.Sprintf("router %s: %v", w.router.Name, err)}
+			return nil, err
 		}
-		addPlan(answer, string(w.router.Name), reply)
+		if err := c.checkPin(vip, name); err != nil {
+			return nil, err
+		}
+		if err := c.checkEnd(request.Until, now); err != nil {
+			return nil, err
+		}
+		w.concerns, w.about.Of = concernsVIP(vip.Prefix), []string{vip.Prefix.String()}
+		before, pinned := intent.Pins[vip.Prefix]
+		if pinned && before.Server == name && before.Force == request.Force && request.Reason == "" && request.Until.Equal(before.Until) {
+			return nil, nil
+		}
+		intent.Pins[vip.Prefix] = state.Pin{Server: name, Force: request.Force, By: request.By, Reason: request.Reason, Since: now.Round(0), Until: request.Until}
+		return []api.Event{{Kind: "admin", VIP: vip.Prefix.String(), Server: request.Server, From: string(before.Server), To: "pinned", Reason: request.Reason}}, nil
 	}
-	return answer, nil
+	w.prove = func(ctx context.Context, next prospect) error { return c.provePin(ctx, request, next) }
+	return c.grant(ctx, w)
 }
 
-func addPlan(answer *api.Plan, router string, reply lookReply) {
-	for _, change := range reply.plan.Changes {
-		answer.Changes = append(answer.Changes, api.Change{
-			Router: router, Op: string(change.Op), Prefix: change.Prefixes[0].String(), Prefixes: several(len(change.Prefixes)),
-			From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
-		})
+// Unpin implements api.Operator.
+func (c *Controller) Unpin(ctx context.Context, request api.UnpinRequest) (*api.Moved, error) {
+	w := &wish{by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "unpin", Of: []string{request.VIP}}}
+	w.edit = func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
+		prefix, err := c.pinnedVIP(request.VIP)
+		if err != nil {
+			return nil, err
+		}
+		w.concerns, w.about.Of = concernsVIP(prefix), []string{prefix.String()}
+		w.recalled = steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}
+		return unpin(intent, prefix), nil
 	}
-	for _, route := range reply.plan.Foreign {
-		answer.Foreign = append(answer.Foreign, router+": "+foreignText(route))
-	}
-	for _, command := range reply.commands {
-		answer.Commands = append(answer.Commands, router+": "+command)
-	}
+	return c.grant(ctx, w)
 }
 
-func addresses(hops []steer.NextHop) []string {
-	texts := make([]string, len(hops))
-	for i, hop := range hops {
-		texts[i] = hop.Address.String()
+// unpin ends a pin, if there is one.
+func unpin(intent *state.Intent, prefix netip.Prefix) []api.Event {
+	pin, pinned := intent.Pins[prefix]
+	if !pinned {
+		return nil
 	}
-	return texts
+	delete(intent.Pins, prefix)
+	return []api.Event{{Kind: "admin", VIP: prefix.String(), Server: string(pin.Server), From: "pinned", To: "unpinned"}}
+}
+
+// Failback implements api.Operator.
+func (c *Controller) Failback(ctx context.Context, request api.FailbackRequest) (*api.Moved, error) {
+	w := &wish{by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "failback", Of: request.Of}}
+	w.concerns = func(_ *steer.Cohort, was, want steer.Want) bool { return !slices.Equal(was.Servers, want.Servers) }
+	w.edit = func(*state.Intent, time.Time) ([]api.Event, error) {
+		hurried, err := c.recall(request.Of)
+		w.hurried = hurried
+		return []api.Event{{Kind: "admin", To: "failback", Reason: fmt.Sprintf("traffic may return at once: %s", orAll(request.Of))}}, err
+	}
+	return c.grant(ctx, w)
+}
+
+// Resume implements api.Operator.
+func (c *Controller) Resume(ctx context.Context, request api.ResumeRequest) (*api.Moved, error) {
+	return c.grant(ctx, &wish{
+		by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "resume"},
+		concerns: func(_ *steer.Cohort, was, want steer.Want) bool { return !slices.Equal(was.Servers, want.Servers) },
+		edit: func(intent *state.Intent, now time.Time) ([]api.Event, error) {
+			intent.Resumed = now.Round(0)
+			return []api.Event{{Kind: "admin", To: "resumed", Reason: "failures until now may move traffic"}}, nil
+		},
+	})
 }

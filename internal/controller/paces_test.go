@@ -44,7 +44,7 @@ func TestStandbysAreCheckedAtTheirOwnPaceUntilTheyCarryTraffic(t *testing.T) {
 		w.senses.falls("web2", "", vip1)
 		w.settle()
 		w.wantPaces("the standby is back", "web1 regular, web2 slow")
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantPaces("drained", "web1 slow, web2 regular")
@@ -53,7 +53,7 @@ func TestStandbysAreCheckedAtTheirOwnPaceUntilTheyCarryTraffic(t *testing.T) {
 		}
 		w.wantPaces("reloaded", "web1 slow, web2 regular")
 		w.later(61 * time.Second) // well all along, by the failback policy
-		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantPaces("undrained", "web1 regular, web2 slow")
@@ -69,13 +69,13 @@ func TestAnUndrainedServerIsCheckedBeforeItsTrafficReturns(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
 		defer w.stop()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.later(61 * time.Second)
 		w.senses.falls("web1", "timeout after 500ms (connecting)", vip1) // since the last look at a standby
-		moved, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"})
-		if err != nil || moved.Admin != "ready" {
+		moved, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}})
+		if err != nil || moved.Did != "undrain" {
 			t.Fatalf("the undrain answers %+v, %v", moved, err)
 		}
 		w.wantRoutes("edge", w.edge, "web2 web2")

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -32,7 +33,11 @@ func (c *Controller) Reload(ctx context.Context, request api.ReloadRequest) (*ap
 	if err := c.prober.Set(site); err != nil {
 		return nil, c.refuseReload(ctx, fmt.Errorf("start checks of the new configuration: %w", err), request.By)
 	}
-	cohorts := steer.NewCohorts(site)
+	var apart []netip.Prefix
+	if err := c.do(ctx, func() { apart = asked(c.intent).Apart() }); err != nil {
+		return nil, err
+	}
+	cohorts := steer.NewCohorts(site, apart...)
 	if err := c.do(context.WithoutCancel(ctx), func() { c.become(site, cohorts, differences, request.By) }); err != nil {
 		return nil, err
 	}
@@ -59,12 +64,11 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 
 // become makes site the one that is steered.
 func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differences []string, by string) {
-	c.site, c.cohorts = site, cohorts
+	c.site = site
 	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
-	c.await()
-	c.startRouters()
-	c.paceAll()
+	c.regroup(cohorts)
+	c.poke()
 	c.decide(time.Now(), func() api.Event {
 		return api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
 	})
@@ -82,7 +86,7 @@ func differ(old, site *topology.Site) []string {
 	for _, part := range []struct {
 		name     string
 		old, new any
-	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"paths", old.Paths, site.Paths}} {
+	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"maintenance", old.Maintenance, site.Maintenance}, {"paths", old.Paths, site.Paths}} {
 		if !reflect.DeepEqual(part.old, part.new) {
 			differences = append(differences, part.name+" changed")
 		}

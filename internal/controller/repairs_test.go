@@ -62,7 +62,7 @@ func newMachineOf(t *testing.T, text, routes string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.eye = m.open(site)
+	m.eye = m.open(steer.NewCohorts(site))
 	t.Cleanup(func() {
 		if err := m.eye.Close(); err != nil {
 			t.Error(err)
@@ -74,9 +74,9 @@ func newMachineOf(t *testing.T, text, routes string) *machine {
 	return m
 }
 
-func (m *machine) open(site *topology.Site) *linux.Driver {
+func (m *machine) open(cohorts *steer.Cohorts) *linux.Driver {
 	m.t.Helper()
-	d, err := linux.OpenAt(m.ns.Fd(), *site.Routers[0].Linux, steer.NewCohorts(site).Prefixes(), slog.New(slog.DiscardHandler))
+	d, err := linux.OpenAt(m.ns.Fd(), *cohorts.Site().Routers[0].Linux, cohorts.Prefixes(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func (m *machine) open(site *topology.Site) *linux.Driver {
 func (m *machine) start() {
 	c, err := controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(m.site)) },
-		Open: func(_ topology.Router, site *topology.Site) (drivers.Driver, error) { return m.open(site), nil },
+		Open: func(_ topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) { return m.open(cohorts), nil },
 		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
 			m.senses.news = news
 			return m.senses, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -35,7 +36,7 @@ func (v view) status(now time.Time) *api.Status {
 	status := &api.Status{
 		Version: v.version, Time: now, Started: v.started, Config: v.config,
 		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: v.routerStatus(),
-		Frozen: in.Frozen(),
+		Frozen: v.want.Frozen(),
 	}
 	checked, serving := map[topology.ServerName][]topology.Judge{}, map[topology.ServerName][]string{}
 	for _, judge := range v.site.Judges() {
@@ -59,17 +60,17 @@ func (v view) status(now time.Time) *api.Status {
 		}
 	}
 	for _, server := range v.site.Servers {
-		status.Servers = append(status.Servers, v.serverStatus(server, checked[server.Name], serving[server.Name]))
+		status.Servers = append(status.Servers, v.serverStatus(server, checked[server.Name], serving[server.Name], now))
 	}
 	status.Transitions = slices.DeleteFunc(v.transitions(""), func(row api.Transition) bool { return row.State != api.Ending })
 	status.Warnings = v.warn(in, status)
 	return status
 }
 
-func (v view) serverStatus(server topology.Server, judges []topology.Judge, serving []string) api.Server {
+func (v view) serverStatus(server topology.Server, judges []topology.Judge, serving []string, now time.Time) api.Server {
 	s := api.Server{
 		Name: string(server.Name), Weight: server.Weight, Echo: string(v.board.Echo(server.Name)),
-		Admin: v.admin(server.Name), Serving: append([]string{}, serving...), Targets: []api.Target{},
+		Admin: v.admin(server.Name, now), Serving: append([]string{}, serving...), Targets: []api.Target{},
 	}
 	for _, address := range server.Addresses {
 		s.Addresses = append(s.Addresses, address.String())
@@ -111,12 +112,19 @@ func targetStatus(judge topology.Judge, state health.State) api.Target {
 	}
 }
 
-func (v view) admin(name topology.ServerName) api.Admin {
-	drain, drained := v.intent.Drains[name]
-	if !drained {
-		return api.Admin{State: "ready"}
+// admin is what an operator says of a server, or the file.
+func (v view) admin(name topology.ServerName, now time.Time) api.Admin {
+	if drain, drained := v.intent.Drains[name]; drained {
+		return adminOf(drain)
 	}
-	return api.Admin{State: "drain", By: drain.By, Reason: drain.Reason, Since: drain.Since}
+	if window, under := maintained(v.site, now)[name]; under {
+		return api.Admin{State: "maintenance", By: v.site.File, Reason: window.reason, Until: window.until}
+	}
+	return api.Admin{State: "ready"}
+}
+
+func adminOf(drain state.Drain) api.Admin {
+	return api.Admin{State: "drain", By: drain.By, Reason: drain.Reason, Since: drain.Since, Until: drain.Until, Reboot: string(drain.Reboot)}
 }
 
 // A vipStatus is a VIP's state in the making.
@@ -139,6 +147,7 @@ func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Coho
 		shown.JudgedAs = vip.Judge.String()
 	}
 	shown.Addresses = texts(vip.Addresses)
+	shown.Pin, shown.Off = v.pin(in, vip.Prefix, cohort, want), v.offs(vip.Prefix)
 	for _, tier := range vip.Tiers {
 		shown.Tiers = append(shown.Tiers, api.Tier{Name: tier.Name, Servers: words(tier.Servers)})
 		for _, name := range tier.Servers {
@@ -148,6 +157,28 @@ func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Coho
 		}
 	}
 	return shown
+}
+
+// pin is an operator's word of where a VIP is to be; nil without one.
+func (v view) pin(in steer.Input, vip netip.Prefix, cohort *steer.Cohort, want steer.Want) *api.Pin {
+	pin, pinned := v.intent.Pins[vip]
+	if !pinned {
+		return nil
+	}
+	shown := &api.Pin{Server: string(pin.Server), Force: pin.Force, By: pin.By, Reason: pin.Reason, Since: pin.Since, Until: pin.Until}
+	if !slices.Equal(want.Servers, []topology.ServerName{pin.Server}) {
+		shown.Void = in.Against(pin.Server, cohort)
+	}
+	return shown
+}
+
+// offs are the servers that were drained of one VIP only.
+func (v view) offs(vip netip.Prefix) []api.Off {
+	var offs []api.Off
+	for _, name := range slices.Sorted(maps.Keys(v.intent.Off[vip])) {
+		offs = append(offs, api.Off{Server: string(name), Admin: adminOf(v.intent.Off[vip][name])})
+	}
+	return offs
 }
 
 func texts[T fmt.Stringer](values []T) []string {
@@ -227,8 +258,11 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		want := v.want.For(cohort)
 		if want.Cause != steer.Unclaimed && !slices.ContainsFunc(cohort.Servers(), func(name topology.ServerName) bool { return in.Eligible(name, cohort) }) {
 			add("%s has no eligible server: %s", label(entry), want.Why)
+		} else if want.Frozen && status.Frozen == "" {
+			add("%s is left where it is: %s", label(entry), want.Why)
 		}
 	}
+	warnings = append(warnings, v.willWarnings(status)...)
 	for _, router := range status.Routers {
 		if router.Error != "" {
 			add("router %s is out of sync: %s", router.Name, router.Error)
@@ -253,6 +287,45 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		add("the last reload was refused: %s", status.Config.Problems[0])
 	}
 	return append(warnings, v.warnings...)
+}
+
+// willWarnings reminds of what operators may have forgotten, and of pins that do not hold.
+func (v view) willWarnings(status *api.Status) []string {
+	var warnings []string
+	for _, vip := range status.VIPs {
+		switch {
+		case vip.Pin == nil:
+		case vip.Pin.Void != "":
+			warnings = append(warnings, fmt.Sprintf("%s is pinned to %s, but %s", vip.Prefix, vip.Pin.Server, vip.Pin.Void))
+		case vip.Pin.Force && !slices.Contains(vip.Eligible, vip.Pin.Server):
+			warnings = append(warnings, fmt.Sprintf("%s is pinned by force to %s, which cannot carry it: %s", vip.Prefix, vip.Pin.Server, vip.Why))
+		}
+		for _, off := range vip.Off {
+			warnings = append(warnings, v.remind(off.Server+" of "+vip.Prefix, off.Admin, status.Time)...)
+		}
+	}
+	for _, server := range status.Servers {
+		warnings = append(warnings, v.remind(server.Name, server.Admin, status.Time)...)
+	}
+	for prefix := range v.intent.Pins {
+		if _, known := v.site.VIP(prefix); !known {
+			warnings = append(warnings, fmt.Sprintf("%s is pinned, and not in %s: `routesteer unpin %s` forgets it", prefix, v.site.File, prefix))
+		}
+	}
+	return warnings
+}
+
+// remind is a warning of a drain that is old and does not end by itself.
+func (v view) remind(what string, admin api.Admin, now time.Time) []string {
+	limit := v.site.Policy.DrainReminder
+	if admin.State != "drain" || limit == 0 || !admin.Until.IsZero() || now.Sub(admin.Since) < limit {
+		return nil
+	}
+	by := ""
+	if admin.By != "" {
+		by = " by " + admin.By
+	}
+	return []string{fmt.Sprintf("%s has been drained%s for %s: is it forgotten?", what, by, now.Sub(admin.Since).Round(time.Minute))}
 }
 
 func andMore(n int) string {

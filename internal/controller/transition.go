@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
@@ -53,20 +54,22 @@ func outcomesAfter(before map[netip.Prefix]outcome, report tending) map[netip.Pr
 	return after
 }
 
-// cut ends the transitions that leave connections at a server, on all routers.
-func (c *Controller) cut(ctx context.Context, server topology.ServerName, by string) error {
+// cut ends the transitions that leave connections at servers, on all routers.
+func (c *Controller) cut(ctx context.Context, servers []topology.ServerName, by string) error {
 	ends := map[*worker][]netip.Prefix{}
 	err := c.do(ctx, func() {
 		owner := steer.Owners(c.site)
 		for _, r := range c.routers {
 			for _, tr := range r.under {
-				if slices.ContainsFunc(places(tr), func(hops []steer.NextHop) bool { return slices.Contains(steer.ServersOf(owner, hops), server) }) {
+				if slices.ContainsFunc(places(tr), func(hops []steer.NextHop) bool {
+					return slices.ContainsFunc(steer.ServersOf(owner, hops), func(name topology.ServerName) bool { return slices.Contains(servers, name) })
+				}) {
 					ends[r.worker] = append(ends[r.worker], tr.Prefix)
 				}
 			}
 		}
 		if len(ends) > 0 {
-			c.record(api.Event{Kind: "admin", Server: string(server), To: "cut", By: by, Reason: "connections that are left are not waited for"})
+			c.record(api.Event{Kind: "admin", Server: strings.Join(words(servers), ","), To: "cut", By: by, Reason: "connections that are left are not waited for"})
 		}
 	})
 	for w, prefixes := range ends {

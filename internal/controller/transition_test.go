@@ -24,7 +24,7 @@ func inTransition(t *testing.T, f func(t *testing.T, w *world)) {
 		w.edge.Connect(vip1, address1, 5)
 		w.start()
 		defer func() { w.stop() }()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantTransition("ending", 5)
@@ -103,7 +103,7 @@ func TestTheNewServerFailsInMidTransition(t *testing.T) {
 		w.edge.Connect(vip1, address1, 5)
 		w.start()
 		defer w.stop()
-		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.edge.Connect(vip1, address2, 7)
@@ -153,7 +153,7 @@ func TestAnUndrainInMidTransitionKeepsTheConnectionsOfBoth(t *testing.T) {
 	inTransition(t, func(t *testing.T, w *world) {
 		w.edge.Connect(vip1, address2, 3)
 		w.later(time.Minute) // web1 has been well for as long as failback wants
-		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); err != nil {
+		if _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.wantRoutes("edge", w.edge, "web1 web2")
@@ -185,7 +185,7 @@ func TestARouterThatCannotKeepConnectionsSaysSoBeforeTheMove(t *testing.T) {
 		if all := strings.Join(w.status().Warnings, "\n"); !strings.Contains(all, "router edge: planned moves cut connections: no nf_tables") {
 			t.Errorf("warnings: %q", all)
 		}
-		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"})
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err != nil || len(moved.Cut) != 1 || moved.Cut[0] != "edge: no nf_tables" {
 			t.Errorf("the drain says %+v, %v", moved, err)
 		}
@@ -208,7 +208,7 @@ func TestARouterThatCannotKeepConnectionsSaysSoBeforeTheMove(t *testing.T) {
 func TestAnOperatorCutsWhatIsLeft(t *testing.T) {
 	inTransition(t, func(t *testing.T, w *world) {
 		w.later(time.Second)
-		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1", Cut: true})
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, Cut: true})
 		if err != nil || !moved.Unchanged {
 			t.Errorf("the second drain says %+v, %v", moved, err)
 		}
@@ -225,8 +225,14 @@ func TestARepairIsNoTransition(t *testing.T) {
 		w.start()
 		defer w.stop()
 		for _, request := range []func() error{
-			func() error { _, err := w.control.Drain(t.Context(), api.DrainRequest{Server: "web1"}); return err },
-			func() error { _, err := w.control.Undrain(t.Context(), api.UndrainRequest{Server: "web1"}); return err },
+			func() error {
+				_, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+				return err
+			},
+			func() error {
+				_, err := w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}})
+				return err
+			},
 		} {
 			if err := request(); err != nil {
 				t.Fatal(err)

@@ -40,9 +40,9 @@ func (c *Controller) view() view {
 
 // input is what steer looks at.
 func (v view) input(now time.Time) steer.Input {
-	drained := make(map[topology.ServerName]bool, len(v.intent.Drains))
-	for name := range v.intent.Drains {
-		drained[name] = true
+	heard, since := v.board.Witness()
+	return steer.Input{
+		Site: v.site, Cohorts: v.cohorts, Health: v.board, Will: v.will(now), Previous: v.want, Now: now,
+		Witness: steer.Witness{Heard: heard, Since: since},
 	}
-	return steer.Input{Site: v.site, Cohorts: v.cohorts, Health: v.board, Drained: drained, Previous: v.want, Now: now}
 }

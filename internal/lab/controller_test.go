@@ -47,18 +47,18 @@ func runController(args []string) error {
 			}
 			return topology.Parse(*file, text)
 		},
-		Open: func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
+		Open: func(router topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
 			if router.Cisco != nil {
-				return cisco.Open(router, site, cisco.Options{Log: log}), nil
+				return cisco.Open(router, cohorts.Site(), cisco.Options{Log: log}), nil
 			}
 			if router.BGP != nil {
-				return host.Open(router, slices.Concat(steer.NewCohorts(site).Prefixes()...))
+				return host.Open(router, slices.Concat(cohorts.Prefixes()...))
 			}
-			driver, err := linux.Open(*router.Linux, steer.NewCohorts(site).Prefixes(), log)
+			driver, err := linux.Open(*router.Linux, cohorts.Prefixes(), log)
 			if err != nil {
 				return nil, err
 			}
-			driver.KeepFlows(-1, site.Policy.Drain)
+			driver.KeepFlows(-1, cohorts.Site().Policy.Drain)
 			return driver, nil
 		},
 		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {

@@ -103,7 +103,7 @@ func drainByHand(ctx context.Context, t *trial) error {
 }
 
 func drainServer(ctx context.Context, l *Lab, server string) error {
-	moved, err := l.Operator.Drain(ctx, api.DrainRequest{Server: server, Reason: "lab report"})
+	moved, err := l.Operator.Drain(ctx, api.DrainRequest{Servers: []string{server}, Reason: "lab report"})
 	if err != nil {
 		return fmt.Errorf("drain %s: %w", server, err)
 	}
@@ -122,7 +122,7 @@ func drainFirst(ctx context.Context, t *trial) error {
 
 func undrain(ctx context.Context, t *trial) error {
 	t.leavings = append(t.leavings, leaving{at: time.Now(), old: leavesOthers(t.lab.Site, t.server)})
-	if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Server: t.server}); err != nil {
+	if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Servers: []string{t.server}}); err != nil {
 		return fmt.Errorf("undrain %s: %w", t.server, err)
 	}
 	return nil

@@ -229,7 +229,7 @@ func (t *tour) fail(s tourStep, format string, a ...any) {
 
 func drainScene(server string) scene {
 	return func(ctx context.Context, t *tour, vip VIP) error {
-		moved, err := t.lab.Operator.Drain(ctx, api.DrainRequest{Server: server, Reason: "lab tour"})
+		moved, err := t.lab.Operator.Drain(ctx, api.DrainRequest{Servers: []string{server}, Reason: "lab tour"})
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func drainScene(server string) scene {
 
 func undrainScene(server string) scene {
 	return func(ctx context.Context, t *tour, vip VIP) error {
-		if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Server: server}); err != nil {
+		if _, err := t.lab.Operator.Undrain(ctx, api.UndrainRequest{Servers: []string{server}}); err != nil {
 			return err
 		}
 		return t.lab.WaitAt(ctx, vip, server)

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,15 +10,11 @@ import (
 	"github.com/routesteer/routesteer/internal/api"
 )
 
-// Moved writes what became of a drain or undrain, a line for each VIP, and
-// which routers confirmed.
+// Moved writes what became of an operator's wish, a line for each VIP, and which
+// routers confirmed.
 func Moved(m *api.Moved, style Style) string {
 	var b strings.Builder
-	verb := "in service again"
-	if m.Admin == "drain" {
-		verb = "drained"
-	}
-	fmt.Fprintf(&b, "%s is %s\n", clean(m.Server), verb)
+	b.WriteString(Did(m) + "\n")
 	t := newTable()
 	for _, move := range m.VIPs {
 		reason := ""
@@ -27,11 +24,65 @@ func Moved(m *api.Moved, style Style) string {
 		t.add(cells(vipLabel(several(move.VIP, move.VIPs), move.Name), whereTo(move), reason)...)
 	}
 	t.write(&b, style, "  ")
+	if len(m.VIPs) == 0 {
+		b.WriteString("  no traffic is concerned\n")
+	}
 	writeConfirmations(&b, m, style)
 	for _, cut := range m.Cut {
 		style.line(&b, "", fmt.Sprintf("%s by %s", style.paint(doubtful, "connections are cut"), clean(cut)))
 	}
 	return b.String()
+}
+
+// Did says what a wish made true, in one line.
+func Did(m *api.Moved) string { return clean(did(m, "")) }
+
+// did says what a wish made true: "web1 and web2 are drained". What is said with
+// already was true before.
+func did(m *api.Moved, already string) string {
+	servers, of := and(m.Servers), and(m.Of)
+	are := " is "
+	if len(m.Servers) > 1 {
+		are = " are "
+	}
+	are += already
+	switch m.Did {
+	case "drain":
+		return servers + are + "drained" + prepend(" of ", of)
+	case "undrain":
+		return servers + are + "in service" + unless(already, " again") + prepend(" for ", of)
+	case "pin":
+		return of + " is " + already + "pinned to " + servers
+	case "unpin":
+		return of + " is not pinned" + unless(already, " any more")
+	case "failback":
+		return "traffic may return at once: " + cmp.Or(of, "all")
+	default:
+		return "failures until now may move traffic"
+	}
+}
+
+func unless(already, text string) string {
+	if already != "" {
+		return ""
+	}
+	return text
+}
+
+func prepend(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}
+
+// and joins names: "web1, web2 and web3".
+func and(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 func whereTo(move api.Move) string {
@@ -54,8 +105,7 @@ func writeConfirmations(b *strings.Builder, m *api.Moved, style Style) {
 	}
 }
 
-// Unconfirmed writes a line for each router that has not confirmed a drain or
-// undrain, and why.
+// Unconfirmed writes a line for each router that has not confirmed a wish, and why.
 func Unconfirmed(m *api.Moved, style Style) string {
 	var b strings.Builder
 	for _, router := range m.Routers {
@@ -104,12 +154,24 @@ func inTheWay(m *api.Moved, foreign []string) []string {
 	return concerned
 }
 
-// Already says that a drain or undrain changed nothing: "web1 is already
-// drained (by root, 5m ago)".
-func Already(m *api.Moved, admin api.Admin, now time.Time) string {
-	if m.Admin != "drain" {
-		return clean(m.Server) + " is already in service"
+// Already says that a wish changed nothing: "web1 is already drained (by root, 5m
+// ago)". The status, which may be nil, tells by whom and since when.
+func Already(m *api.Moved, s *api.Status) string {
+	if m.Did != "drain" || s == nil || len(m.Of) > 0 {
+		return clean(did(m, "already "))
 	}
+	var lines []string
+	for _, server := range s.Servers {
+		if slices.Contains(m.Servers, server.Name) {
+			one := &api.Moved{Did: m.Did, Servers: []string{server.Name}}
+			lines = append(lines, clean(did(one, "already ")+who(server.Admin, s.Time)))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// who says by whom, when and why: " (by root, 5m ago): kernel update".
+func who(admin api.Admin, now time.Time) string {
 	var details []string
 	if admin.By != "" {
 		details = append(details, "by "+admin.By)
@@ -117,14 +179,14 @@ func Already(m *api.Moved, admin api.Admin, now time.Time) string {
 	if !admin.Since.IsZero() {
 		details = append(details, ago(now, admin.Since))
 	}
-	text := m.Server + " is already drained"
+	text := ""
 	if len(details) > 0 {
-		text += " (" + strings.Join(details, ", ") + ")"
+		text = " (" + strings.Join(details, ", ") + ")"
 	}
 	if admin.Reason != "" {
 		text += ": " + admin.Reason
 	}
-	return clean(text)
+	return text
 }
 
 // Plan writes what would change, and the routers' own commands for it.

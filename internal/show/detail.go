@@ -21,8 +21,8 @@ func Server(server api.Server, now time.Time, events []api.Event, style Style) s
 	facts.add(cells("weight", fmt.Sprint(server.Weight))...)
 	facts.add(cells("echo", server.Echo)...)
 	facts.add(cells("serves", servers(server.Serving))...)
-	if server.Admin.State == "drain" {
-		facts.add(cells("drain", drainedBy(server.Admin, now))...)
+	if server.Admin.State != "ready" {
+		facts.add(cells(server.Admin.State, adminWhy(server.Admin, now))...)
 	}
 	if server.Why != "" {
 		facts.add(cells("last failure", server.Why)...)

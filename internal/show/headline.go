@@ -57,6 +57,7 @@ func findTrouble(s *api.Status) []string {
 func findNotes(s *api.Status) []string {
 	var found []string
 	found = appendNamed(found, "server", "drained", serversWhere(s, func(v api.Server) bool { return v.Admin.State == "drain" }))
+	found = appendNamed(found, "server", "in maintenance", serversWhere(s, func(v api.Server) bool { return v.Admin.State == "maintenance" }))
 	if n := len(s.Transitions); n > 0 {
 		found = append(found, Plural(n, "move")+" with connections that may stay")
 	}
@@ -85,7 +86,7 @@ func abandoned(s *api.Status, vip api.VIP) bool {
 func undecided(s *api.Status, vip string) bool {
 	for _, server := range s.Servers {
 		for _, target := range server.Targets {
-			if target.VIP == vip && target.Health == "unknown" && server.Admin.State != "drain" {
+			if target.VIP == vip && target.Health == "unknown" && server.Admin.State == "ready" {
 				return true
 			}
 		}

@@ -78,9 +78,12 @@ func TestAnOperatorReads(t *testing.T) {
 		"check-well":   Checks(checked(100, 100)[299:], style),
 		"reloaded": Reloaded(&api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added", "VIP 203.0.113.32/27: backup changed"}}) +
 			Reloaded(&api.Reloaded{File: "site.yaml"}),
-		"already": Already(moved(), drainedSite().Servers[0].Admin, now) + "\n" +
-			Already(moved(), api.Admin{}, time.Time{}) + "\n" +
-			Already(&api.Moved{Server: "web1", Admin: "ready"}, api.Admin{}, now) + "\n",
+		"already": Already(moved(), drainedSite()) + "\n" +
+			Already(moved(), nil) + "\n" +
+			Already(&api.Moved{Did: "undrain", Servers: []string{"web1"}}, wellSite()) + "\n" +
+			Already(&api.Moved{Did: "unpin", Of: []string{"203.0.113.32/27"}}, wellSite()) + "\n",
+		"wishes":      wishes(style),
+		"status-will": Status(willedSite(), style),
 	} {
 		t.Run(name, func(t *testing.T) { compare(t, name, got) })
 	}

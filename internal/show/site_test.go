@@ -107,9 +107,39 @@ func newSite() *api.Status {
 	return s
 }
 
+// willedSite is one where operators and the file have asked for much.
+func willedSite() *api.Status {
+	s := drainedSite()
+	s.Servers[0].Admin.Until, s.Servers[0].Admin.Reboot = time.Time{}, "awaited"
+	s.Servers[1].Admin = api.Admin{State: "maintenance", By: "site.yaml", Until: now.Add(40 * time.Minute)}
+	s.VIPs[0].Pin = &api.Pin{Server: "web2", By: "anna", Since: before(time.Hour), Until: now.Add(2 * time.Hour), Void: "web2 is down: connection refused"}
+	s.VIPs[1].Off = []api.Off{{Server: "web1", Admin: api.Admin{State: "drain", By: "bob", Since: before(day), Reason: "slow disk"}}}
+	s.VIPs[1].Why = "web2 is primary"
+	return s
+}
+
+// wishes are the first words for every kind of wish.
+func wishes(style Style) string {
+	text := ""
+	for _, m := range []api.Moved{
+		{Did: "drain", Servers: []string{"web1", "web2", "web3"}},
+		{Did: "drain", Servers: []string{"web1"}, Of: []string{"shop"}},
+		{Did: "undrain", Servers: []string{"web1"}, Of: []string{"shop", "mail"}},
+		{Did: "pin", Servers: []string{"web2"}, Of: []string{"203.0.113.32/27"}},
+		{Did: "unpin", Of: []string{"203.0.113.32/27"}},
+		{Did: "failback"},
+		{Did: "failback", Of: []string{"web1"}},
+		{Did: "resume"},
+	} {
+		m.Confirmed = true
+		text += Moved(&m, style)
+	}
+	return text
+}
+
 func moved() *api.Moved {
 	return &api.Moved{
-		Server: "web1", Admin: "drain", Confirmed: true,
+		Did: "drain", Servers: []string{"web1"}, Confirmed: true,
 		VIPs: []api.Move{
 			{VIP: "203.0.113.32/27", Name: "shop", From: []string{"web1"}, To: []string{"web3"}, Reason: "web1 is drained"},
 			{VIP: "203.0.113.128/27", From: []string{"web2"}, To: []string{"web2"}},

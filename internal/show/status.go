@@ -53,8 +53,8 @@ func serverWhy(server api.Server, now time.Time) string {
 	if server.Why != "" {
 		why = append(why, server.Why)
 	}
-	if server.Admin.State == "drain" {
-		why = append(why, drainedBy(server.Admin, now))
+	if server.Admin.State != "ready" {
+		why = append(why, adminWhy(server.Admin, now))
 	}
 	if server.Echo == "lost" || server.Echo == "filtered" {
 		why = append(why, "echo "+server.Echo)
@@ -67,15 +67,26 @@ func serverWhy(server api.Server, now time.Time) string {
 	return strings.Join(why, "; ")
 }
 
-// drainedBy says who drained, when and why: "drained by root 5m ago: kernel
-// update".
-func drainedBy(admin api.Admin, now time.Time) string {
+// adminWhy says who took a server out of service, when, why and until when:
+// "drained by root 5m ago for 2h more: kernel update".
+func adminWhy(admin api.Admin, now time.Time) string {
 	text := "drained"
+	if admin.State == "maintenance" {
+		text = "in maintenance"
+	}
 	if admin.By != "" {
 		text += " by " + admin.By
 	}
 	if !admin.Since.IsZero() {
 		text += " " + ago(now, admin.Since)
+	}
+	switch {
+	case !admin.Until.IsZero():
+		text += " for " + Age(admin.Until.Sub(now)) + " more"
+	case admin.Reboot == "awaited":
+		text += " until it has rebooted"
+	case admin.Reboot != "":
+		text += " until it is well after its reboot"
 	}
 	if admin.Reason != "" {
 		text += ": " + admin.Reason
@@ -117,10 +128,29 @@ func vipState(s *api.Status, vip api.VIP) (string, ink) {
 }
 
 func vipWhy(vip api.VIP, now time.Time) string {
-	if vip.Next.IsZero() {
-		return vip.Why
+	why := []string{vip.Why}
+	if vip.Why == "" {
+		why = nil
 	}
-	return strings.TrimPrefix(vip.Why+"; ", "; ") + "failback in " + Age(vip.Next.Sub(now))
+	if !vip.Next.IsZero() {
+		why = append(why, "failback in "+Age(vip.Next.Sub(now)))
+	}
+	if vip.Pin != nil {
+		why = append(why, pinWhy(*vip.Pin, now))
+	}
+	for _, off := range vip.Off {
+		why = append(why, off.Server+" "+adminWhy(off.Admin, now))
+	}
+	return strings.Join(why, "; ")
+}
+
+// pinWhy says who pinned, when, why and until when.
+func pinWhy(pin api.Pin, now time.Time) string {
+	text := strings.Replace(adminWhy(api.Admin{By: pin.By, Reason: pin.Reason, Since: pin.Since, Until: pin.Until}, now), "drained", "pinned to "+pin.Server, 1)
+	if pin.Void != "" {
+		text += ", but " + pin.Void
+	}
+	return text
 }
 
 // whereNow says where each router sends a VIP; once, if all agree.

@@ -1,6 +1,6 @@
 // Package state keeps an operator's intent across restarts and reboots: which
-// servers are drained, by whom, why and since when. What is observed is never
-// kept: routers are asked.
+// servers are drained and which VIPs are pinned, by whom, why, since when and
+// until when. What is observed is never kept: routers are asked.
 package state
 
 import (
@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/routesteer/routesteer/topology"
 )
 
 // version is written to the file; a file of another version is not guessed at.
@@ -21,18 +19,6 @@ const version = 1
 
 // maxSize bounds what Load reads: a thousand times what a large site needs.
 const maxSize = 16 << 20
-
-// An Intent is what operators asked for. The zero Intent asks for nothing.
-type Intent struct {
-	Drains map[topology.ServerName]Drain `json:"drains,omitempty"`
-}
-
-// A Drain is a server taken out of service.
-type Drain struct {
-	By     string    `json:"by,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since"`
-}
 
 type file struct {
 	Version int `json:"version"`

@@ -1,0 +1,190 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// proveDrain makes sure, before anything is touched, that each VIP that is to
+// leave has somewhere better to go: the standbys are checked now, through the VIP,
+// and those that fail count as down. With force nothing is refused.
+func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, next prospect) error {
+	if err := c.confirm(ctx, func() []health.Target { return c.standbys(next) }); err != nil {
+		return err
+	}
+	var left []string
+	err := c.do(ctx, func() { left = c.stranded(next) })
+	if err != nil || len(left) == 0 || request.Force {
+		return err
+	}
+	servers := strings.Join(request.Servers, ", ")
+	return &api.Error{
+		Code:    api.Refused,
+		Message: fmt.Sprintf("%s %s not drained: no other server can carry %d of the VIPs", servers, isOrAre(len(request.Servers)), len(left)),
+		Details: left,
+		Hint:    "mend a standby first (routesteer check shows them), or use --force to drain all the same and leave that traffic where it is",
+	}
+}
+
+// provePin makes sure that the server can carry the VIP, by a check made now.
+func (c *Controller) provePin(ctx context.Context, request api.PinRequest, next prospect) error {
+	name := topology.ServerName(request.Server)
+	var cohort *steer.Cohort
+	if err := c.confirm(ctx, func() []health.Target {
+		vip, _ := c.site.FindVIP(request.VIP) // the edit has found it
+		cohort = next.cohorts.Of(vip.Prefix)
+		return []health.Target{{Server: name, VIP: cohort.Judge}}
+	}); err != nil {
+		return err
+	}
+	why := ""
+	err := c.do(ctx, func() {
+		in := c.prospectInput(next, time.Now())
+		why = in.Against(name, cohort)
+	})
+	if err != nil || why == "" || request.Force {
+		return err
+	}
+	return &api.Error{
+		Code:    api.Refused,
+		Message: fmt.Sprintf("%s is not pinned to %s: %s", request.VIP, name, why),
+		Hint:    "mend the server first, or use --force to send the traffic there all the same",
+	}
+}
+
+// look has servers that are to be put back in service checked first. What they
+// fail at stays away from them.
+func (c *Controller) look(ctx context.Context, servers []topology.ServerName) error {
+	return c.confirm(ctx, func() []health.Target { return c.wellAt(servers) })
+}
+
+// confirm checks targets, which choose finds in the loop, before traffic may move
+// there: standbys are checked now and then only.
+func (c *Controller) confirm(ctx context.Context, choose func() []health.Target) error {
+	var targets []health.Target
+	if err := c.do(ctx, func() { targets = choose() }); err != nil {
+		return err
+	}
+	results := c.prober.Check(ctx, targets)
+	// Checks that ctx cut short prove nothing: do refuses then.
+	return c.do(ctx, func() { c.believe(results) })
+}
+
+// wellAt are the targets of servers that are up.
+func (c *Controller) wellAt(servers []topology.ServerName) []health.Target {
+	var well []health.Target
+	for _, judge := range c.site.Judges() {
+		for _, server := range servers {
+			target := health.Target{Server: server, VIP: judge.VIP.Prefix}
+			if c.board.State(target).Verdict == health.Up {
+				well = append(well, target)
+			}
+		}
+	}
+	return well
+}
+
+// prospectInput is what would be known if the intent were the next one.
+func (c *Controller) prospectInput(next prospect, now time.Time) steer.Input {
+	v := c.view()
+	v.intent, v.cohorts = next.intent, next.cohorts
+	return v.input(now)
+}
+
+// takenOff are the servers that carry traffic of a cohort now and are taken off it
+// by the next intent.
+func (c *Controller) takenOff(now, then steer.Input, cohort *steer.Cohort) []topology.ServerName {
+	return slices.DeleteFunc(slices.Clone(c.want.For(cohort).Servers), func(name topology.ServerName) bool {
+		return then.Off(name, cohort) == "" || now.Off(name, cohort) != ""
+	})
+}
+
+// standbys are the targets that may have to take over from servers that the next
+// intent takes out of service.
+func (c *Controller) standbys(next prospect) []health.Target {
+	var standbys []health.Target
+	now, then := c.input(time.Now()), c.prospectInput(next, time.Now())
+	seen := map[health.Target]bool{} // cohorts may share their verdicts
+	for _, cohort := range next.cohorts.All() {
+		if len(c.takenOff(now, then, cohort)) == 0 {
+			continue
+		}
+		for _, name := range cohort.Servers() {
+			target := health.Target{Server: name, VIP: cohort.Judge}
+			if !seen[target] && then.Eligible(name, cohort) {
+				seen[target] = true
+				standbys = append(standbys, target)
+			}
+		}
+	}
+	return standbys
+}
+
+// stranded lists the VIPs that would stay, in spite of the next intent, with
+// servers that it takes out of service, and why.
+func (c *Controller) stranded(next prospect) []string {
+	now, then := c.input(time.Now()), c.prospectInput(next, time.Now())
+	wanted := steer.Desired(then)
+	var left []string
+	for _, cohort := range next.cohorts.All() {
+		off := c.takenOff(now, then, cohort)
+		want := wanted.For(cohort)
+		stays := func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) }
+		if len(off) == 0 || !want.Withdraw && !slices.ContainsFunc(off, stays) {
+			continue
+		}
+		for _, entry := range cohort.Entries {
+			left = append(left, fmt.Sprintf("%s: %s", label(entry), want.Why))
+		}
+	}
+	slices.Sort(left)
+	return left
+}
+
+// believe brings down targets that failed before a move.
+func (c *Controller) believe(results []health.Result) {
+	var events []func() api.Event
+	for _, result := range results {
+		if result.OK() {
+			continue
+		}
+		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result)) {
+			events = append(events, func() api.Event { return c.flipEvent(flip) })
+			c.pace(flip.Target)
+		}
+	}
+	if len(events) > 0 {
+		c.decide(time.Now(), events...)
+	}
+}
+
+// failure is what a result says, with its hint.
+func failure(result health.Result) string {
+	if result.Hint == "" {
+		return result.Failure
+	}
+	return result.Failure + ": " + result.Hint
+}
+
+// label names an entry of the file: by its prefix, or the first of many.
+func label(entry topology.Entry) string {
+	if more := len(entry.Prefixes) - 1; more > 0 {
+		return fmt.Sprintf("%s and %d more", entry.VIP.Prefix, more)
+	}
+	return entry.VIP.Prefix.String()
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

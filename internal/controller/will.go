@@ -1,0 +1,104 @@
+package controller
+
+import (
+	"cmp"
+	"net/netip"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+const drained = "drained" // what a server is that an operator took out of service
+
+// asked is what operators ask for.
+func asked(intent state.Intent) steer.Will {
+	will := steer.Will{Drained: map[topology.ServerName]string{}, Resumed: intent.Resumed}
+	for name := range intent.Drains {
+		will.Drained[name] = drained
+	}
+	for prefix, servers := range intent.Off {
+		for name := range servers {
+			if will.Off == nil {
+				will.Off = map[steer.Place]string{}
+			}
+			will.Off[steer.Place{Server: name, VIP: prefix}] = drained + " of it"
+		}
+	}
+	for prefix, pin := range intent.Pins {
+		if will.Pins == nil {
+			will.Pins = map[netip.Prefix]steer.Pin{}
+		}
+		will.Pins[prefix] = steer.Pin{Server: pin.Server, Force: pin.Force}
+	}
+	return will
+}
+
+// will is what operators and the file ask for.
+func (v view) will(now time.Time) steer.Will {
+	will := asked(v.intent)
+	for name, window := range maintained(v.site, now) {
+		if will.Drained[name] == "" {
+			will.Drained[name] = window.words()
+		}
+	}
+	return will
+}
+
+// A window is a maintenance that is under way.
+type window struct {
+	until  time.Time
+	zone   *time.Location
+	reason string
+}
+
+func (w window) words() string {
+	text := "in maintenance until " + w.until.In(w.zone).Format("Mon 15:04 MST")
+	if w.reason != "" {
+		text += " (" + w.reason + ")"
+	}
+	return text
+}
+
+// maintained are the servers that the file takes out of service now.
+func maintained(site *topology.Site, now time.Time) map[topology.ServerName]window {
+	var under map[topology.ServerName]window
+	for _, m := range site.Maintenance {
+		until, active := m.Until(now)
+		if !active {
+			continue
+		}
+		if under == nil {
+			under = map[topology.ServerName]window{}
+		}
+		for _, name := range m.Servers {
+			if until.After(under[name].until) {
+				under[name] = window{until, m.At.Zone, m.Reason}
+			}
+		}
+	}
+	return under
+}
+
+// nextWindow is when a maintenance begins or ends next; zero for never.
+func nextWindow(site *topology.Site, now time.Time) time.Time {
+	var next time.Time
+	for _, m := range site.Maintenance {
+		if until, active := m.Until(now); active {
+			next = earlier(next, until)
+		}
+		if begin, comes := m.Next(now); comes {
+			next = earlier(next, begin)
+		}
+	}
+	return next
+}
+
+// earlier is the earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return cmp.Or(b, a)
+	}
+	return a
+}

@@ -1,0 +1,77 @@
+package state
+
+import (
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/routesteer/routesteer/topology"
+)
+
+// An Intent is what operators asked for. The zero Intent asks for nothing. VIPs
+// are known by the first prefix of their entry in the file.
+type Intent struct {
+	Drains  map[topology.ServerName]Drain                  `json:"drains,omitempty"`
+	Off     map[netip.Prefix]map[topology.ServerName]Drain `json:"off,omitempty"` // servers drained of one VIP only
+	Pins    map[netip.Prefix]Pin                           `json:"pins,omitempty"`
+	Resumed time.Time                                      `json:"resumed,omitzero"` // failures until then may move traffic, though they came together
+}
+
+// A Drain is a server taken out of service, or off one VIP.
+type Drain struct {
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // it ends by itself then; zero for never
+	Reboot Reboot    `json:"reboot,omitempty"`
+}
+
+// Reboot says that a drain ends by itself once the server has gone down and is
+// well again.
+type Reboot string
+
+const (
+	NoReboot      Reboot = ""
+	RebootAwaited Reboot = "awaited" // the server has not gone down yet
+	RebootSeen    Reboot = "seen"    // it has
+)
+
+// A Pin is a VIP that is to be at one server.
+type Pin struct {
+	Server topology.ServerName `json:"server"`
+	Force  bool                `json:"force,omitempty"` // whatever checks say
+	By     string              `json:"by,omitempty"`
+	Reason string              `json:"reason,omitempty"`
+	Since  time.Time           `json:"since"`
+	Until  time.Time           `json:"until,omitzero"`
+}
+
+// Clone returns a copy that can be changed. It has no nil map.
+func (i Intent) Clone() Intent {
+	clone := Intent{
+		Drains: map[topology.ServerName]Drain{}, Off: map[netip.Prefix]map[topology.ServerName]Drain{},
+		Pins: map[netip.Prefix]Pin{}, Resumed: i.Resumed,
+	}
+	maps.Copy(clone.Drains, i.Drains)
+	maps.Copy(clone.Pins, i.Pins)
+	for prefix, servers := range i.Off {
+		clone.Off[prefix] = maps.Clone(servers)
+	}
+	return clone
+}
+
+// Take takes a server off a VIP.
+func (i Intent) Take(server topology.ServerName, vip netip.Prefix, drain Drain) {
+	if i.Off[vip] == nil {
+		i.Off[vip] = map[topology.ServerName]Drain{}
+	}
+	i.Off[vip][server] = drain
+}
+
+// Give ends Take.
+func (i Intent) Give(server topology.ServerName, vip netip.Prefix) {
+	delete(i.Off[vip], server)
+	if len(i.Off[vip]) == 0 {
+		delete(i.Off, vip)
+	}
+}

@@ -1,0 +1,182 @@
+package steer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A Witness is what addresses that have nothing to do with the servers said last:
+// whether the controller is cut off, or the servers are down.
+type Witness struct {
+	Heard time.Time // when the last question was asked that one of them answered
+	Since time.Time // since when they have answered without a pause; zero for always
+}
+
+const (
+	// fewest servers that fall together are a correlated failure. Two that fail at
+	// once are bad luck, which standbys are for.
+	fewest = 3
+	// witnessPatience is how long a witness may take to answer before traffic that
+	// waits for it is called frozen.
+	witnessPatience = time.Second
+)
+
+// Frozen says why failure-driven moves are withheld on the whole site, or "".
+func (in *Input) Frozen() string {
+	if in.Cohorts == nil {
+		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
+	}
+	many, together := in.frozen()
+	return cmp.Or(many, together)
+}
+
+// frozen says that too many servers are lost, and that most were lost together.
+func (in *Input) frozen() (many, together string) { return in.tooMany(), in.together() }
+
+// tooMany says that more servers are lost than max_unavailable.
+func (in *Input) tooMany() string {
+	limit := in.Site.Policy.MaxUnavailable
+	if limit == (topology.Share{}) {
+		return ""
+	}
+	most := limit.Count
+	if limit.Percent > 0 {
+		most = len(in.Site.Servers) * limit.Percent / 100
+	}
+	lost, drained := in.unavailable()
+	if lost+drained <= most {
+		return ""
+	}
+	return fmt.Sprintf("moves for failures are frozen: %d of %d servers down and %d drained, more than max_unavailable (%d)", lost, len(in.Site.Servers), drained, most)
+}
+
+// unavailable counts the servers that are down for every VIP they may carry,
+// and those that are out of service.
+func (in *Input) unavailable() (lost, drained int) {
+	for i, server := range in.Site.Servers {
+		carries := in.Cohorts.by[i]
+		switch {
+		case in.Drained[server.Name] != "":
+			drained++
+		case len(carries) > 0 && !slices.ContainsFunc(carries, func(vip *Cohort) bool { return in.verdict(server.Name, vip) != health.Down }):
+			lost++
+		}
+	}
+	return lost, drained
+}
+
+// together says that most servers of most VIPs fell within one fall period: that
+// is more likely the fault of what they share, or of the controller's own sight,
+// than theirs, and the few that are left would not stand the traffic of all.
+func (in *Input) together() string {
+	if in.Site.Policy.Correlated != topology.Freeze {
+		return ""
+	}
+	period := in.Site.FallPeriod()
+	hit, all := 0, 0
+	for _, vip := range in.Cohorts.all {
+		all += len(vip.Entries)
+		if fell := in.fellTogether(vip, period); fell >= fewest && 2*fell > len(vip.Servers()) {
+			hit += len(vip.Entries)
+		}
+	}
+	if 2*hit <= all {
+		return ""
+	}
+	return fmt.Sprintf("moves for failures are frozen: most servers of %d of %d VIPs were lost within %s of each other: see what they share, and whether this controller is cut off; "+
+		"`routesteer resume` lets them move", hit, all, period)
+}
+
+// fellTogether counts the most of the VIP's servers that went down within one
+// period, since failures were last let through.
+func (in *Input) fellTogether(vip *Cohort, period time.Duration) int {
+	var since []time.Time
+	for _, tier := range vip.Tiers {
+		for _, name := range tier.Servers {
+			if in.verdict(name, vip) != health.Down || in.Off(name, vip) != "" {
+				continue
+			}
+			if at := in.state(name, vip).Since; at.After(in.Resumed) {
+				since = append(since, at)
+			}
+		}
+	}
+	slices.SortFunc(since, time.Time.Compare)
+	fell, from := 0, 0
+	for to := range since {
+		for since[to].Sub(since[from]) > period {
+			from++
+		}
+		fell = max(fell, to-from+1)
+	}
+	return fell
+}
+
+// withheld decides for a VIP whose servers may be lost in appearance only, and
+// reports whether that is so. Who takes servers out of service is always obeyed.
+func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, bool) {
+	lost := slices.DeleteFunc(slices.Clone(current), func(name topology.ServerName) bool { return d.holds(name, vip) })
+	willed := func(name topology.ServerName) bool { return !vip.has(name) || d.Off(name, vip) != "" }
+	if len(lost) == 0 || slices.ContainsFunc(lost, willed) {
+		return Want{}, false
+	}
+	frozen := d.many
+	// Who lost all has nothing left to spare, and nothing to lose.
+	if frozen == "" && d.previous[vip.index].Cause != KeptDown && d.eligible(vip) {
+		frozen = d.together
+	}
+	if frozen != "" {
+		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + frozen, Frozen: true}, true
+	}
+	return d.unproven(current, lost, vip)
+}
+
+func (d *decision) eligible(vip *Cohort) bool {
+	tier, _ := d.bestTier(vip)
+	return tier >= 0
+}
+
+// unproven has a loss wait until a witness was heard after it: what made the
+// servers silent may have made the controller deaf. After a silence of the
+// witnesses a loss is believed that checks show since then.
+func (d *decision) unproven(current, lost []topology.ServerName, vip *Cohort) (Want, bool) {
+	witnesses := d.Site.Policy.Witness
+	if len(witnesses) == 0 {
+		return Want{}, false
+	}
+	doubtful, last := false, time.Time{}
+	for _, name := range lost {
+		state := d.state(name, vip)
+		doubtful = doubtful || !d.Witness.Heard.After(state.Since) || state.LastCheck.Before(d.Witness.Since)
+		last = later(last, state.Since)
+	}
+	if !doubtful {
+		return Want{}, false
+	}
+	want := Want{Servers: current, Cause: Unproven, Why: d.lossOf(current, vip) + "; a witness is being asked whether this controller is cut off"}
+	if due := last.Add(witnessPatience); d.Now.Before(due) {
+		want.Next = due
+		return want, true
+	}
+	words := make([]string, len(witnesses))
+	for i, address := range witnesses {
+		words[i] = address.String()
+	}
+	want.Frozen = true
+	want.Why = fmt.Sprintf("%s, but no witness (%s) was heard since: this controller may be cut off", d.lossOf(current, vip), strings.Join(words, ", "))
+	return want, true
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
