@@ -198,13 +198,28 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 			waiting.why = fmt.Sprintf("%s is back; failback is manual (routesteer failback %s)", name, vip.Prefix)
 		}
 	}
-	if len(ripe) == 0 {
+	switch {
+	case len(ripe) == 0:
 		return nil, waiting
-	}
-	if vip.Mode == topology.ECMP && tierOf(vip, ripe[0]) == tierOf(vip, holding[0]) {
+	case vip.Mode == topology.Single:
+		return []topology.ServerName{d.load.peek(vip, ripe)}, wait{}
+	case tierOf(vip, ripe[0]) == tierOf(vip, holding[0]):
 		return append(slices.Clone(holding), ripe...), waiting
+	default:
+		return d.accompanied(vip, ripe, better), waiting
 	}
-	return ripe, waiting
+}
+
+// accompanied adds to the servers that traffic returns to those of their tier
+// that would join them as soon as it has.
+func (d *decision) accompanied(vip *Cohort, ripe, better []topology.ServerName) []topology.ServerName {
+	for _, name := range better {
+		due, ok := d.due(vip, name, true)
+		if ok && !due.After(d.Now) && !slices.Contains(ripe, name) {
+			ripe = append(ripe, name)
+		}
+	}
+	return ripe
 }
 
 // waitingFor says what the failback to the server waits for.
@@ -217,7 +232,7 @@ func (d *decision) waitingFor(vip *Cohort, name topology.ServerName) string {
 }
 
 // better returns the eligible servers that traffic would rather be with than
-// where it is: in single mode one at most.
+// where it is: in single mode its home alone, or else any of a better tier.
 func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology.ServerName {
 	tier, eligible := d.bestTier(vip)
 	now := tierOf(vip, holding[0])
@@ -233,7 +248,7 @@ func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology
 	case slices.Contains(eligible, home):
 		return []topology.ServerName{home}
 	case tier < now:
-		return []topology.ServerName{d.load.peek(vip, eligible)}
+		return eligible
 	default:
 		return nil // the same tier, and not its home: no better
 	}

@@ -273,6 +273,38 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 	}
 }
 
+func TestARecalledServerBringsAlongWhoWouldJoinIt(t *testing.T) {
+	s := site(t, pool+"policy: {failback: manual}\n")
+	believed, _ := believe(t, s, "")
+	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Recalled: map[topology.ServerName]bool{"web1": true}}
+	if got, want := describe(s, steer.Desired(in)), "203.0.113.96/32 web1,web2: web1, web2 back in service (primary)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestNobodyWaitsForOneWhileAnotherIsDue has a VIP with a backup, its home lost,
+// and of the two others that are better one that has just returned.
+func TestNobodyWaitsForOneWhileAnotherIsDue(t *testing.T) {
+	s := site(t, `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13, web4: 192.0.2.14}
+vips: [{prefix: 203.0.113.32/27, primary: [web1, web2, web3], backup: web4}]
+routers: {edge: {linux: {}}}
+`)
+	well, _ := believe(t, s, "")
+	home := string(steer.Desired(steer.Input{Site: s, Health: well, Now: noon}).Of(s.VIPs[0].Prefix).Servers[0])
+	for _, order := range [][2]string{{"web1", "web2"}, {"web2", "web1"}, {"web1", "web3"}, {"web3", "web1"}, {"web2", "web3"}, {"web3", "web2"}} {
+		due, young := order[0], order[1]
+		if due == home || young == home {
+			continue
+		}
+		believed, _ := believe(t, s, home+" down, "+young+" up 5s")
+		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web4"), Now: noon}
+		if got, want := describe(s, steer.Desired(in)), "203.0.113.32/27 "+due+": "+due+" back in service (primary)"; got != want {
+			t.Errorf("%s is back for 5s\ngot  %s\nwant %s", young, got, want)
+		}
+	}
+}
+
 // TestACommonOutageLeavesVIPsWhereTheyWere plays a LAN that goes and comes
 // back: the server that is seen well first must not get everybody's traffic.
 func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
