@@ -20,7 +20,8 @@ const (
 // while two programs overwrite each other its traffic jumps, and neither wins.
 //
 // A prefix that is left alone is written again when other next hops are wanted,
-// when an order says so, and when it has been quiet for quietFirst. That time
+// when an order says so, and when it has been quiet for quietFirst, be it as the
+// other program wants it or as we do. That time
 // doubles, up to quietLast, each time the fight goes on after it, and starts
 // anew when the route is seen to change.
 //
@@ -58,8 +59,13 @@ func (f *fights) hold(changes []steer.Change, now time.Time) []steer.Change {
 		return changes
 	}
 	var rest []steer.Change
+	fought := map[netip.Prefix]bool{}
 	for _, change := range changes {
-		switch held := f.among(change, now); len(held) {
+		held := f.among(change, now)
+		for _, p := range held {
+			fought[p] = true
+		}
+		switch len(held) {
 		case 0:
 			rest = append(rest, change)
 		case len(change.Prefixes):
@@ -67,7 +73,18 @@ func (f *fights) hold(changes []steer.Change, now time.Time) []steer.Change {
 			rest = append(rest, change.For(without(change.Prefixes, held)...))
 		}
 	}
+	f.yielded(fought, now)
 	return rest
+}
+
+// yielded ends, after the same quiet time, what is left alone and yet as it is
+// wanted: the other program has given in.
+func (f *fights) yielded(fought map[netip.Prefix]bool, now time.Time) {
+	for p, alone := range f.left {
+		if !fought[p] {
+			f.holds(p, alone.to, now)
+		}
+	}
 }
 
 // among returns the prefixes of a change that are left alone, sorted. It looks at

@@ -69,6 +69,26 @@ func (w *world) events(kind, to string) (vips []string) {
 	return vips
 }
 
+func TestAFightIsOverWhenTheOtherProgramGivesIn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.fight(6)
+		w.edge.Plant(route(vip1, 1)) // as it is wanted
+		w.later(4 * time.Minute)
+		if got := w.fighting(); len(got) != 1 {
+			t.Errorf("four minutes later it is called over: %v", got)
+		}
+		w.later(2 * time.Minute)
+		if edge := w.status().Routers[1]; len(edge.Fighting) != 0 || !edge.InSync {
+			t.Errorf("six minutes later status says %+v", edge)
+		}
+		w.edge.Plant(route(vip1, 4))
+		w.later(time.Second)
+		w.wantRoutes("edge, repaired again,", w.edge, "web1 web2")
+	})
+}
+
 func TestAFailureStillMovesAPrefixThatIsFoughtFor(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
