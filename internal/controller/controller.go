@@ -111,6 +111,7 @@ type router struct {
 	last      sighting     // the last one
 	table     *steer.Table // as read last; nil if never
 	looked    time.Time
+	acted     time.Time // when a pass last tried to change routes, whatever came of it
 	changed   time.Time
 	tried     bool // it was looked at, well or not
 	confirmed uint64

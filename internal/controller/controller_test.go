@@ -432,6 +432,41 @@ func TestASlowRouterDelaysNobody(t *testing.T) {
 	})
 }
 
+func TestInSyncIsOnlySaidOfWhatWasReadBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		trouble func(*world) // between the loss of a server and its return
+		sends   string
+	}{
+		"a pass is under way":           {func(w *world) { w.core.Delay(4 * time.Second) }, "web1 web2"},
+		"the connection ended half-way": {func(w *world) { w.core.CutAfter(1) }, "web2 web2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.file += "policy: {failback: immediate}\n"
+				w.start()
+				defer w.stop()
+				c.trouble(w)
+				w.later(time.Second)
+				w.senses.falls("web1", "connection refused", vip1)
+				w.settle()
+				w.later(time.Second)
+				w.senses.falls("web1", "", vip1)
+				w.settle()
+				w.wantRoutes("core, meanwhile,", w.core, c.sends)
+				if vip := w.status().VIPs[0]; vip.Wanted[0] != "web1" || vip.InSync {
+					t.Errorf("core was not read since web1 is wanted again, and status says %+v", vip)
+				}
+				w.core.Delay(0)
+				w.core.Mend()
+				w.later(time.Minute)
+				if vip := w.status().VIPs[0]; !vip.InSync {
+					t.Errorf("a minute later status says %+v", vip)
+				}
+			})
+		})
+	}
+}
+
 func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

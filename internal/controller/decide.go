@@ -241,6 +241,9 @@ func (c *Controller) see(seen sighting) {
 	if !seen.at.IsZero() {
 		r.table, r.looked = seen.table, seen.at
 	}
+	if !seen.applied.IsZero() {
+		r.acted = seen.applied
+	}
 	if len(seen.made) > 0 {
 		r.changed = seen.applied
 		r.changes += uint64(steer.Prefixes(seen.made))

@@ -52,7 +52,7 @@ func (v view) status(now time.Time) *api.Status {
 		for _, r := range v.site.Routers {
 			router := v.routers[r.Name]
 			shown.addRoutes(owner, r.Name, router.table.PartsOf(cohort, entry.Prefixes))
-			shown.InSync = shown.InSync && router.last.info.Down == nil
+			shown.InSync = shown.InSync && router.hasShown(want) && router.last.info.Down == nil
 		}
 		status.VIPs = append(status.VIPs, shown.VIP)
 		for _, name := range want.Servers {
@@ -203,6 +203,13 @@ func (s *vipStatus) addRoutes(owner map[netip.Addr]topology.ServerName, router t
 		asWanted := slices.Equal(route.Servers, s.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(s.Wanted) > 0)
 		s.InSync = s.InSync && asWanted
 	}
+}
+
+// hasShown reports whether the last look at the router is later than what was
+// wanted, and done, last: an earlier one that is as wanted now says nothing, for
+// the router may be doing what was wanted in between.
+func (r router) hasShown(want steer.Want) bool {
+	return !r.acted.After(r.looked) && !want.Since.After(r.looked)
 }
 
 // routeStatus is the route that gets the packets, which is a foreign one if
