@@ -121,10 +121,11 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 		c.order(now)
 	}
 	c.tellPaths()
-	if moved {
+	due := earlier(c.want.NextDue(), nextWindow(c.site, now))
+	if moved || !due.Equal(c.dueAt) {
 		c.tellPaces()
 	}
-	c.dueAt = earlier(c.want.NextDue(), nextWindow(c.site, now))
+	c.dueAt = due
 	c.askWitness()
 	for _, event := range events {
 		c.record(event())
@@ -288,6 +289,7 @@ func (c *Controller) adopt() {
 	})
 	c.pending = nil
 	c.order(time.Now())
+	c.tellPaces() // they carry traffic, though nothing has moved
 }
 
 // recordSighting records changes on a router, and its coming into and out of

@@ -65,6 +65,30 @@ func TestStandbysAreCheckedAtTheirOwnPaceUntilTheyCarryTraffic(t *testing.T) {
 	})
 }
 
+func TestWhoCarriesTrafficIsCheckedSoAfterARestartThatMovesNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		w.stop()
+		w.start()
+		defer w.stop()
+		w.wantPaces("restarted", "web1 regular, web2 slow")
+	})
+}
+
+func TestWhoWaitsForItsTrafficIsCheckedAsIfItHadIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.senses.falls("web1", "", vip1)
+		w.settle()
+		w.wantPaces("back", "web1 regular, web2 regular")
+		w.later(61 * time.Second)
+		w.wantPaces("its traffic is back", "web1 regular, web2 slow")
+	})
+}
+
 func TestAnUndrainedServerIsCheckedBeforeItsTrafficReturns(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

@@ -47,11 +47,18 @@ func (c *Controller) tellPaces() {
 	}
 }
 
-// carriers are the targets that VIPs are sent to.
+// carriers are the targets that VIPs are sent to, or will be by themselves when
+// a failback is due: traffic must not return to a server that was last looked at
+// a standby's interval ago.
 func (c *Controller) carriers() map[health.Target]bool {
 	carriers := map[health.Target]bool{}
 	for _, cohort := range c.cohorts.All() {
-		for _, name := range c.want.For(cohort).Servers {
+		want := c.want.For(cohort)
+		names := want.Servers
+		if !want.Next.IsZero() {
+			names = cohort.Servers()
+		}
+		for _, name := range names {
 			carriers[health.Target{Server: name, VIP: cohort.Judge}] = true
 		}
 	}
