@@ -162,11 +162,11 @@ func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerNa
 	if len(back) > 0 {
 		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}, true
 	}
-	if want, withheld := d.withheld(current, vip); withheld && len(holding) < len(current) {
+	if want, withheld := d.withheld(current, vip); withheld {
 		return want, true
 	}
 	switch {
-	case len(holding) < len(current) && vip.Mode == topology.ECMP:
+	case len(d.lost(current, vip)) > 0 && vip.Mode == topology.ECMP:
 		return Want{Servers: holding, Cause: d.causeOf(current, vip), Why: d.lossOf(current, vip), Next: later.due}, true
 	case later.why != "":
 		return Want{Servers: holding, Cause: Waiting, Why: later.why, Next: later.due}, true
@@ -278,6 +278,11 @@ func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.
 	default:
 		panic("steer: no such failback mode: " + string(vip.Failback.Mode))
 	}
+}
+
+// lost are those of the servers that traffic may not stay with.
+func (d *decision) lost(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
+	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return d.holds(name, vip) })
 }
 
 // undecided reports whether checks that would name a better or equal server

@@ -121,7 +121,7 @@ func (in *Input) fellTogether(vip *Cohort, period time.Duration) int {
 // withheld decides for a VIP whose servers may be lost in appearance only, and
 // reports whether that is so. Who takes servers out of service is always obeyed.
 func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, bool) {
-	lost := slices.DeleteFunc(slices.Clone(current), func(name topology.ServerName) bool { return d.holds(name, vip) })
+	lost := d.lost(current, vip)
 	willed := func(name topology.ServerName) bool { return !vip.has(name) || d.Off(name, vip) != "" }
 	if len(lost) == 0 || slices.ContainsFunc(lost, willed) {
 		return Want{}, false

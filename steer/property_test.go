@@ -172,15 +172,25 @@ func TestSameInputSameOutput(t *testing.T) {
 
 func TestDecidingAgainMovesNothing(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
-		if name := rapid.SampledFrom(in.Site.Servers).Draw(t, "undrained").Name; !in.Drained[name] {
-			in.Recalled = map[topology.ServerName]bool{name: true}
+		if name := rapid.SampledFrom(in.Site.Servers).Draw(t, "undrained").Name; in.Drained[name] == "" {
+			in.Recalled = steer.Recall{Servers: map[topology.ServerName]bool{name: true}}
 			want = steer.Desired(in)
 		}
-		in.Previous, in.Recalled = want, nil
+		in.Previous, in.Recalled = want, steer.Recall{}
 		again := steer.Desired(in)
 		for _, vip := range in.Cohorts.All() {
 			if !slices.Equal(again.Of(vip.Prefix).Servers, want.Of(vip.Prefix).Servers) || again.Of(vip.Prefix).Withdraw != want.Of(vip.Prefix).Withdraw {
 				t.Fatalf("%s moved again\nfirst:\n%s\nthen:\n%s", vip.Prefix, describe(in.Site, want), describe(in.Site, again))
+			}
+		}
+	})
+}
+
+func TestEveryChoiceCarriesAReason(t *testing.T) {
+	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
+		for _, vip := range in.Cohorts.All() {
+			if w := want.Of(vip.Prefix); w.Why == "" || w.Cause == "" {
+				t.Fatalf("%s has no reason: %+v", vip.Prefix, w)
 			}
 		}
 	})

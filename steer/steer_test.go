@@ -232,6 +232,8 @@ func TestDesired(t *testing.T) {
 203.0.113.96/32 web2: web1 is back, and gets its traffic once it has been healthy for 1m0s [in 1s]`},
 		{"ecmp: a member that is back joins", pool, "web1 up 60s", "web2", `
 203.0.113.96/32 web1,web2: web1 back in service (primary)`},
+		{"ecmp: found with two tiers, the better one counts", pool, "web2 down", "web1,web3", `
+203.0.113.96/32 web1: web1 is primary`},
 		{"ecmp: the tier is lost, the backup takes over", pool, "web1 down, web2 drained", "web1,web2", `
 203.0.113.96/32 web3: web1 is down: connection refused, web2 is drained: moved to web3 (backup)`},
 		{"ecmp: the tier is back and the backup is let go", pool, "", "web3", `
@@ -276,7 +278,7 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 func TestARecalledServerBringsAlongWhoWouldJoinIt(t *testing.T) {
 	s := site(t, pool+"policy: {failback: manual}\n")
 	believed, _ := believe(t, s, "")
-	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Recalled: map[topology.ServerName]bool{"web1": true}}
+	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Will: steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{"web1": true}}}}
 	if got, want := describe(s, steer.Desired(in)), "203.0.113.96/32 web1,web2: web1, web2 back in service (primary)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
