@@ -489,6 +489,20 @@ func TestADrainSaysWhichRouterHasNotConfirmed(t *testing.T) {
 	})
 }
 
+func TestNothingIsConfirmedWhileARouterCannotBeRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.core.Cut()
+		w.core.Take(vip1)
+		w.later(time.Second)
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web3"}}) // a standby
+		if err != nil || moved.Confirmed {
+			t.Errorf("core has lost a route and cannot be read, and the drain answers %+v, %v", moved, err)
+		}
+	})
+}
+
 func TestADrainDoesNotWaitForAnothersRouters(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

@@ -173,6 +173,8 @@ func (c *Controller) moved(w *wish, before steer.Assignment, seq uint64) *api.Mo
 	}
 	moved.Routers = c.view().routerStatus()
 	for _, router := range moved.Routers {
+		// One that has confirmed, and cannot be read now, may have lost its routes since.
+		moved.Confirmed = moved.Confirmed && router.Error == ""
 		if router.Cuts != "" {
 			moved.Cut = append(moved.Cut, router.Name+": "+router.Cuts)
 		}
