@@ -280,6 +280,26 @@ func TestAStartAdoptsWhatItFindsAndChangesNothing(t *testing.T) {
 	})
 }
 
+func TestARouterThatIsReadLateIsAdoptedWhereNothingIsClaimed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.core.Plant(route(vip1, 2))
+		w.core.Cut()
+		w.senses = &senses{ill: map[health.Target]string{}}
+		w.senses.falls("web1", "connection refused", vip1)
+		w.senses.falls("web2", "connection refused", vip1)
+		w.start()
+		defer w.stop()
+		w.wantRoutes("edge", w.edge, "- web2")
+		w.core.Mend()
+		w.later(time.Minute)
+		w.wantRoutes("core", w.core, "web2 web2")
+		w.wantRoutes("edge, as if core had been read at the start,", w.edge, "web2 web2")
+		if vip := w.status().VIPs[0]; !vip.InSync {
+			t.Errorf("status says %+v", vip)
+		}
+	})
+}
+
 func TestALostServersVIPMovesWithoutAGap(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

@@ -237,7 +237,7 @@ func (c *Controller) see(seen sighting) {
 	if r == nil || r.worker != seen.worker {
 		return // of a worker that has been replaced
 	}
-	was := r.last
+	was, first := r.last, r.table == nil && seen.table != nil
 	r.last, r.tried = seen, true
 	if !seen.at.IsZero() {
 		r.table, r.looked = seen.table, seen.at
@@ -256,6 +256,9 @@ func (c *Controller) see(seen sighting) {
 		r.confirmed = seen.seq
 	}
 	c.adoptWhenSeen()
+	if first {
+		c.adoptLate(r)
+	}
 	c.wake()
 	c.recordSighting(was, seen)
 }
@@ -280,14 +283,33 @@ func (c *Controller) adopt() {
 	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
 		found = append(found, c.routers[name].table)
 	}
-	adopted, former := steer.Adopt(c.cohorts, found...), c.want
+	c.takeOver(steer.Adopt(c.cohorts, found...), func(cohort *steer.Cohort) bool { return c.pending[cohort] })
+	c.pending = nil
+}
+
+// adoptLate starts VIPs that nothing is claimed for from what a router has for
+// them that could not be read at the start.
+func (c *Controller) adoptLate(r *router) {
+	late := steer.Adopt(c.cohorts, r.table)
+	lacking := func(cohort *steer.Cohort) bool {
+		want := c.want.For(cohort)
+		return !c.pending[cohort] && len(want.Servers) == 0 && !want.Withdraw && len(late.For(cohort).Servers) > 0
+	}
+	if slices.ContainsFunc(c.cohorts.All(), lacking) {
+		c.takeOver(late, lacking)
+		c.decide(time.Now())
+	}
+}
+
+// takeOver makes what was found what is wanted of some cohorts.
+func (c *Controller) takeOver(found steer.Assignment, of func(*steer.Cohort) bool) {
+	former := c.want
 	c.want = steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
-		if c.pending[cohort] {
-			return adopted.For(cohort)
+		if of(cohort) {
+			return found.For(cohort)
 		}
 		return former.For(cohort)
 	})
-	c.pending = nil
 	c.order(time.Now())
 	c.tellPaces() // they carry traffic, though nothing has moved
 }
