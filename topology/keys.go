@@ -7,28 +7,28 @@ import "slices"
 type object string
 
 const (
-	siteObject        object = "site"
-	serverObject      object = "server"
-	checkObject       object = "check"
-	httpObject        object = "http"
-	httpsObject       object = "https"
-	tcpObject         object = "tcp"
-	icmpObject        object = "icmp"
-	aliveObject       object = "alive"
-	vipObject         object = "vip"
-	failbackObject    object = "failback"
-	routerObject      object = "router"
-	linuxObject       object = "linux"
-	ciscoObject       object = "cisco"
-	bgpObject         object = "bgp"
-	peerObject        object = "peer"
-	restartObject     object = "graceful_restart"
-	bfdObject         object = "bfd"
-	secretObject      object = "secret"
-	policyObject      object = "policy"
-	maintenanceObject object = "maintenance"
-	limitObject       object = "change_limit"
-	pathsObject       object = "paths"
+	siteObject     object = "site"
+	serverObject   object = "server"
+	checkObject    object = "check"
+	httpObject     object = "http"
+	httpsObject    object = "https"
+	tcpObject      object = "tcp"
+	icmpObject     object = "icmp"
+	aliveObject    object = "alive"
+	vipObject      object = "vip"
+	failbackObject object = "failback"
+	routerObject   object = "router"
+	linuxObject    object = "linux"
+	ciscoObject    object = "cisco"
+	bgpObject      object = "bgp"
+	peerObject     object = "peer"
+	restartObject  object = "graceful_restart"
+	bfdObject      object = "bfd"
+	secretObject   object = "secret"
+	policyObject   object = "policy"
+	windowObject   object = "maintenance"
+	limitObject    object = "change_limit"
+	pathsObject    object = "paths"
 )
 
 // keys returns the keys an object may have: the whole grammar of the file in
@@ -85,7 +85,7 @@ func (o object) keys() []string {
 			"failback", "on_all_down", "max_unavailable", "correlated", "witness",
 			"drain_timeout", "drain_idle", "drain_udp", "drain_reminder",
 		}
-	case maintenanceObject:
+	case windowObject:
 		return []string{"servers", "at", "for", "time_zone", "reason"}
 	case limitObject:
 		return []string{"changes", "per"}

@@ -28,7 +28,7 @@ func (r *reader) readMaintenance(f fields) {
 
 func (r *reader) readWindow(c cursor) (Maintenance, bool) {
 	m := Maintenance{At: Moment{Zone: time.UTC}}
-	f, ok := c.fields(maintenanceObject, "a mapping with servers, at and for")
+	f, ok := c.fields(windowObject, "a mapping with servers, at and for")
 	if !ok {
 		return m, false
 	}

@@ -18,7 +18,8 @@ const examplePath = "../routesteer.example.yaml"
 func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
-		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject, maintenanceObject, limitObject,
+		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject,
+		windowObject, limitObject,
 	}
 }
 
