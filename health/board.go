@@ -33,6 +33,7 @@ type State struct {
 	Rise    int       // successes needed to rise, flap damping included
 	Why     string    // the failure that brought it down or speaks against it; "" when all is well
 
+	Notice    string        // what is well and will not stay so, as the last check saw it; "" mostly
 	LastCheck time.Time     // when the last check began; zero before the first
 	Took      time.Duration // how long it took
 }

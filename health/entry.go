@@ -36,7 +36,7 @@ func (e *entry) passesNeeded(from Verdict) int {
 
 // take counts one result and reports whether it flipped the verdict.
 func (e *entry) take(r Result) bool {
-	e.LastCheck, e.Took = r.Started, r.Took
+	e.LastCheck, e.Took, e.Notice = r.Started, r.Took, r.Notice
 	if e.Verdict != Unknown && r.OK() == (e.Verdict == Up) {
 		e.Streak = 0
 		if !r.OK() {

@@ -56,6 +56,7 @@ type Result struct {
 	Started time.Time     // when the check began
 	Took    time.Duration // until it was decided
 	Failure string        // what went wrong, in an operator's words; "" when it passed
+	Notice  string        // of one that passed: what is well and will not stay so, such as a certificate that ends soon
 	Address netip.Addr    // of the server, by which it went; the zero Addr if that is not known
 	Hint    string        // what may be behind Failure, of checks on request; "" when there is no telling
 }

@@ -3,6 +3,7 @@ package topology
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,7 +52,7 @@ func (r *reader) useCheck(c cursor, name CheckName) {
 // readCheck reads one check.
 func readCheck(name CheckName, c cursor) (Check, bool) {
 	check := defaultCheck(name)
-	f, ok := c.fields(checkObject, "a mapping with one of http, https, tcp, icmp, such as {http: {path: /healthz}}")
+	f, ok := c.fields(checkObject, "a mapping with one of "+strings.Join(checkKinds(), ", ")+", such as {http: {path: /healthz}}")
 	if !ok {
 		return check, false
 	}
@@ -98,7 +99,7 @@ func readTimes(check *Check, f fields) bool {
 func readKind(check *Check, f fields) bool {
 	given := f.given(checkKinds()...)
 	if len(given) == 0 {
-		f.missing(checkKinds(), "check %s does not say how to probe: write one of http, https, tcp, icmp", check.Name)
+		f.missing(checkKinds(), "check %s does not say how to probe: write one of %s", check.Name, strings.Join(checkKinds(), ", "))
 		return false
 	}
 	if len(given) > 1 {
@@ -113,6 +114,8 @@ func readKind(check *Check, f fields) bool {
 		return set(f, "https", &check.HTTP, func(c cursor) (*HTTP, bool) { return readHTTP(c, true) })
 	case "tcp":
 		return set(f, "tcp", &check.TCP, readTCP)
+	case "tls":
+		return set(f, "tls", &check.TLS, readTLS)
 	default:
 		check.ICMP = &ICMP{}
 		return readICMP(c)

@@ -49,6 +49,12 @@ func defaultHTTP(tls bool) *HTTP {
 	return http
 }
 
+func defaultTLS() *TLS { return &TLS{Port: 443, Certificate: defaultCertificate()} }
+
+// defaultCertificate warns when an authority that renews after two thirds of a
+// certificate's life has been silent for long.
+func defaultCertificate() Certificate { return Certificate{MinDays: 7} }
+
 func defaultAlive() Alive {
 	return Alive{Interval: 200 * time.Millisecond, Fall: 3}
 }

@@ -13,6 +13,7 @@ const (
 	httpObject     object = "http"
 	httpsObject    object = "https"
 	tcpObject      object = "tcp"
+	tlsObject      object = "tls"
 	icmpObject     object = "icmp"
 	aliveObject    object = "alive"
 	vipObject      object = "vip"
@@ -47,6 +48,8 @@ func (o object) keys() []string {
 		return append(httpObject.keys(), "skip_verify")
 	case tcpObject:
 		return []string{"port"}
+	case tlsObject:
+		return append([]string{"port"}, certificateKeys()...)
 	case icmpObject:
 		return nil
 	case aliveObject:
@@ -100,7 +103,7 @@ func (o object) keys() []string {
 func (o object) planned() []string {
 	switch o {
 	case checkObject:
-		return []string{"tls", "dns", "grpc", "script", "agent"}
+		return []string{"dns", "grpc", "script", "agent"}
 	case routerObject:
 		return []string{"exec"}
 	default:
@@ -129,7 +132,10 @@ func (o object) available() []string {
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
-func checkKinds() []string { return []string{"http", "https", "tcp", "icmp"} }
+func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "icmp"} }
+
+// certificateKeys are those that say what a certificate must be like.
+func certificateKeys() []string { return []string{"server_name", "ca_file", "min_days", "skip_verify"} }
 
 // drivers are the keys of a router that say how it is driven; one is needed.
 func drivers() []string { return []string{"linux", "cisco", "bgp"} }

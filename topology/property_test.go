@@ -359,15 +359,29 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		Watch:   rapid.Bool().Draw(t, "watch"),
 	}
 	port := rapid.Uint16Range(1, 65535).Draw(t, "port")
-	switch rapid.IntRange(0, 2).Draw(t, "kind") {
-	case 0:
+	switch rapid.SampledFrom(checkKinds()).Draw(t, "kind") {
+	case "tcp":
 		check.TCP = &TCP{Port: port}
-	case 1:
+	case "tls":
+		check.TLS = &TLS{Port: port, Certificate: drawCertificate(t)}
+	case "icmp":
 		check.ICMP, check.Watch = &ICMP{}, false
 	default:
 		check.HTTP = drawHTTP(t, port)
 	}
 	return check
+}
+
+func drawCertificate(t *rapid.T) Certificate {
+	c := Certificate{
+		ServerName: rapid.SampledFrom([]string{"", "www.example.com", "2001:db8::1", "192.0.2.1"}).Draw(t, "server name"),
+		SkipVerify: rapid.Bool().Draw(t, "skip verify"),
+	}
+	if !c.SkipVerify {
+		c.CAFile = rapid.SampledFrom([]string{"", "/etc/ssl/our own.pem"}).Draw(t, "ca file")
+		c.MinDays = rapid.IntRange(0, maxMinDays).Draw(t, "min days")
+	}
+	return c
 }
 
 func drawHTTP(t *rapid.T, port uint16) *HTTP {

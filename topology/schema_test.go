@@ -17,7 +17,7 @@ const examplePath = "../routesteer.example.yaml"
 
 func objects() []object {
 	return []object{
-		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, icmpObject, aliveObject,
+		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, icmpObject, aliveObject,
 		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject,
 		windowObject, limitObject,
 	}
@@ -81,7 +81,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 func TestSchemaExplainsEveryKey(t *testing.T) {
 	without := []string{
 		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
-		"check.http", "check.https", "check.tcp", "check.icmp", "http.host", "https.host", "tcp.port",
+		"check.http", "check.https", "check.tcp", "check.tls", "check.icmp", "http.host", "https.host", "tcp.port", "tls.server_name", "tls.ca_file",
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
 		"router.cisco", "cisco.address", "cisco.key_file", "cisco.password", "cisco.enable", "cisco.host_key", "cisco.vrf", "cisco.tag",
@@ -121,6 +121,7 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 			"checks": map[string]any{
 				"default": fill(checkObject, map[string]any{"http": fill(httpObject, map[string]any{})}),
 				"secure":  fill(checkObject, map[string]any{"https": fill(httpsObject, map[string]any{})}),
+				"tls":     fill(checkObject, map[string]any{"tls": fill(tlsObject, map[string]any{})}),
 			},
 			"alive": fill(aliveObject, map[string]any{}),
 			"vips":  []any{fill(vipObject, map[string]any{"prefix": "203.0.113.32/27", "failback": fill(failbackObject, map[string]any{})})},
@@ -146,7 +147,7 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 	short := mustParse(t, file(func(_ object, m map[string]any) map[string]any { return m }))
 	long := mustParse(t, file(fill))
 	for _, check := range long.Checks {
-		if check.HTTP.Headers == nil {
+		if check.HTTP == nil || check.HTTP.Headers == nil {
 			continue
 		}
 		if len(check.HTTP.Headers) > 0 {

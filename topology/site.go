@@ -113,12 +113,12 @@ const (
 	FailbackNever     FailbackMode = "never"     // only when the present server is lost
 )
 
-// A Check says how a service is probed. Exactly one of HTTP, TCP and ICMP is
-// set.
+// A Check says how a service is probed. Exactly one of the kinds is set.
 type Check struct {
 	Name CheckName
 	HTTP *HTTP
 	TCP  *TCP
+	TLS  *TLS
 	ICMP *ICMP
 
 	Interval     time.Duration // between starts of checks; default 1s
@@ -132,7 +132,7 @@ type Check struct {
 	Rise    int     // consecutive successes before up; default 2
 	Fall    int     // consecutive failures before down; default 3
 	Through Through // default vip
-	Watch   bool    // hold an idle connection that tells of a dead process; default true; never for ICMP
+	Watch   bool    // hold an idle connection that tells of a dead process; default true; false for kinds without one
 }
 
 // Through says to which address a check is sent.
@@ -166,6 +166,23 @@ type StatusRange struct{ First, Last int }
 // TCP is a check by connecting.
 type TCP struct {
 	Port uint16
+}
+
+// TLS is a check by a TLS handshake.
+type TLS struct {
+	Port        uint16 // default 443
+	Certificate Certificate
+}
+
+// A Certificate says what a server's certificate must be like.
+type Certificate struct {
+	ServerName string // sent (SNI) and verified; default the address checked
+	CAFile     string // PEM file of the authorities, read at start and reload; default the system's
+	SkipVerify bool   // accept any certificate; default false
+
+	// MinDays is for how many days it must still be valid, or status warns: a check
+	// fails only when it is not valid any more. Default 7; 0 with SkipVerify.
+	MinDays int
 }
 
 // ICMP is a check by echo.

@@ -99,6 +99,10 @@ func (w *writer) check(check Check) {
 		w.http(*check.HTTP)
 	case check.TCP != nil:
 		w.line(2, "tcp: %d", check.TCP.Port)
+	case check.TLS != nil:
+		w.line(2, "tls:")
+		w.line(3, "port: %d", check.TLS.Port)
+		w.certificate(3, check.TLS.Certificate)
 	default:
 		w.line(2, "icmp:")
 	}
@@ -138,6 +142,19 @@ func (w *writer) http(http HTTP) {
 	w.line(3, "status: %q", strings.Join(ranges, ","))
 	w.line(3, "body: %q", http.Body)
 	w.line(3, "keep_alive: %v", http.KeepAlive)
+}
+
+func (w *writer) certificate(depth int, c Certificate) {
+	if c.ServerName != "" {
+		w.line(depth, "server_name: %q", c.ServerName)
+	}
+	if c.CAFile != "" {
+		w.line(depth, "ca_file: %q", c.CAFile)
+	}
+	w.line(depth, "skip_verify: %v", c.SkipVerify)
+	if !c.SkipVerify {
+		w.line(depth, "min_days: %d", c.MinDays)
+	}
 }
 
 func (w *writer) alive(alive Alive) {

@@ -18,10 +18,21 @@ type checker interface {
 	close()
 }
 
+// A remarker is a checker that has more to tell than whether its check passed.
+type remarker interface {
+	// remark tells of the last run.
+	remark() remark
+}
+
+// A remark is what a check that passed has to tell besides.
+type remark struct {
+	notice string // what is well and will not stay so
+}
+
 // newSpot makes what checks one address, by the check's kind. Further kinds
 // join here.
-func (p *Prober) newSpot(check topology.Check, to netip.Addr) *spot {
-	s := &spot{loop: p.loop}
+func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
+	s, check := &spot{loop: p.loop}, plan.check
 	switch {
 	case check.HTTP != nil && check.HTTP.TLS:
 		s.checker = newHTTPSCheck(p.sockets, *check.HTTP, check.Timeout, to)
@@ -32,6 +43,8 @@ func (p *Prober) newSpot(check topology.Check, to netip.Addr) *spot {
 		}
 	case check.TCP != nil:
 		s.plain = &plain{loop: p.loop, sockets: p.sockets, fd: -1, port: check.TCP.Port, timeout: check.Timeout}
+	case check.TLS != nil:
+		s.checker = newTLSCheck(p.sockets, *check.TLS, check.Timeout, plan.roots, to)
 	case check.ICMP != nil:
 		s.checker = &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
 	default:
@@ -49,6 +62,8 @@ func watchPort(check topology.Check) (port uint16, ok bool) {
 		return check.HTTP.Port, true
 	case check.TCP != nil:
 		return check.TCP.Port, true
+	case check.TLS != nil:
+		return check.TLS.Port, true
 	default:
 		return 0, false
 	}

@@ -25,12 +25,6 @@ type httpsCheck struct {
 	keptAim aim
 }
 
-// A tlsConn is a connection and TLS on it.
-type tlsConn struct {
-	*tls.Conn
-	under *conn
-}
-
 func newHTTPSCheck(s *sockets, spec topology.HTTP, timeout time.Duration, to netip.Addr) *httpsCheck {
 	return &httpsCheck{
 		sockets: s, port: spec.Port, timeout: timeout,
@@ -56,7 +50,7 @@ func (c *httpsCheck) run(l *leash, a aim) error {
 		}
 		_ = c.settle(l, kept, a, err)
 	}
-	fresh, err := c.dial(l, a, began)
+	fresh, err := c.sockets.dialTLS(l, a, c.port, began, c.timeout, c.config)
 	if err != nil {
 		return err
 	}
@@ -78,19 +72,6 @@ func (c *httpsCheck) take(a aim) *tlsConn {
 func wasClosed(err error) bool {
 	var f *fault
 	return errors.As(err, &f) && f.cause != nil
-}
-
-func (c *httpsCheck) dial(l *leash, a aim, began time.Time) (*tlsConn, error) {
-	under, err := c.sockets.dial(l, a, c.port, began, c.timeout)
-	if err != nil {
-		return nil, err
-	}
-	secure := &tlsConn{Conn: tls.Client(under, c.config), under: under}
-	if err := secure.Handshake(); err != nil {
-		err = under.judge(l, err, "TLS handshake")
-		return nil, c.settle(l, secure, a, err)
-	}
-	return secure, nil
 }
 
 // exchange sends the request and judges the response.
@@ -126,7 +107,8 @@ func (c *httpsCheck) settle(l *leash, s *tlsConn, a aim, err error) error {
 		return nil
 	}
 	if err == nil {
-		_ = s.CloseWrite() // tells the server that this is no attack; it may have gone
+		s.leave()
+		return nil
 	}
 	s.under.end()
 	return err

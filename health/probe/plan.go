@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -19,12 +20,13 @@ type way struct {
 type plan struct {
 	target    health.Target
 	check     topology.Check
-	addresses []netip.Addr // of the VIP
-	ways      []way        // of the server, in order of preference; of the VIP's family
+	roots     *x509.CertPool // who may have signed certificates; nil stands for the system's
+	addresses []netip.Addr   // of the VIP
+	ways      []way          // of the server, in order of preference; of the VIP's family
 }
 
 func (p plan) equal(q plan) bool {
-	return p.target == q.target && reflect.DeepEqual(p.check, q.check) &&
+	return p.target == q.target && reflect.DeepEqual(p.check, q.check) && p.roots.Equal(q.roots) &&
 		slices.Equal(p.addresses, q.addresses) && slices.Equal(p.ways, q.ways)
 }
 
@@ -82,7 +84,7 @@ func (p plan) width() int {
 }
 
 // plans makes the site's plans.
-func plans(site *topology.Site, paths map[lane]*path, presences map[serverAddress]*presence) map[health.Target]plan {
+func plans(site *topology.Site, trusted authorities, paths map[lane]*path, presences map[serverAddress]*presence) map[health.Target]plan {
 	all := map[health.Target]plan{}
 	for _, judge := range site.Judges() {
 		vip := judge.VIP
@@ -95,7 +97,7 @@ func plans(site *topology.Site, paths map[lane]*path, presences map[serverAddres
 			if !ok {
 				panic("probe: a tier without its server: " + string(name))
 			}
-			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, addresses: vip.Addresses}
+			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, roots: trusted.of(check), addresses: vip.Addresses}
 			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
 				p.ways = append(p.ways, way{paths[lane{address, vip.Prefix.Addr().Is4()}], presences[serverAddress{name, address}]})
 			}

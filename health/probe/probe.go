@@ -124,6 +124,10 @@ func (p *Prober) Set(site *topology.Site) error {
 	if p.closed {
 		return errors.New("set the site to probe: the prober is closed")
 	}
+	trusted, err := readAuthorities(site)
+	if err != nil {
+		return fmt.Errorf("set the site to probe: %w", err)
+	}
 	change, err := p.paths.prepare(site)
 	if err != nil {
 		return fmt.Errorf("set the site to probe: %w", err)
@@ -131,7 +135,7 @@ func (p *Prober) Set(site *topology.Site) error {
 	presences := p.alive.set(site)
 	p.witness.set(site)
 	p.links.set(addresses(site))
-	p.swap(plans(site, change.next, presences))
+	p.swap(plans(site, trusted, change.next, presences))
 	if err := p.paths.finish(change); err != nil {
 		// They are in nobody's way, and the next start cleans up.
 		p.log.Warn("paths of the former site are left", "err", err)

@@ -43,6 +43,14 @@ func (s *spot) cancel() {
 	}
 }
 
+// remark is what there is to tell of the last check, which has ended.
+func (s *spot) remark() remark {
+	if r, able := s.checker.(remarker); able {
+		return r.remark()
+	}
+	return remark{}
+}
+
 // close ends what is kept between checks.
 func (s *spot) close() {
 	if s.plain != nil {

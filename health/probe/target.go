@@ -180,7 +180,7 @@ func (t *target) round() {
 func (t *target) spot(to netip.Addr) *spot {
 	s := t.spots[to]
 	if s == nil {
-		s = t.prober.newSpot(t.check, to)
+		s = t.prober.newSpot(t.plan, to)
 		t.spots[to] = s
 	}
 	return s
@@ -224,6 +224,8 @@ func (t *target) report(err error) {
 		if noPath(err) {
 			t.prober.auditSoon()
 		}
+	} else {
+		t.addRemarks(&result)
 	}
 	t.schedule.checked(t.began, t.began.Add(result.Took))
 	t.deliver(result)
@@ -242,6 +244,17 @@ func (t *target) report(err error) {
 		t.round()
 	default:
 		t.rest()
+	}
+}
+
+// addRemarks adds what the checks of a round that passed have to tell: of
+// several notices, the first.
+func (t *target) addRemarks(result *health.Result) {
+	for _, a := range t.aimed {
+		said := t.spots[a.to].remark()
+		if result.Notice == "" {
+			result.Notice = said.notice
+		}
 	}
 }
 

@@ -207,10 +207,11 @@ type Target struct {
 	VIP       string    `json:"vip"`            // the first of them
 	VIPs      int       `json:"vips,omitempty"` // how many, if several
 	Check     string    `json:"check"`
-	Health    string    `json:"health"`          // "up", "down", "unknown"
-	Trend     string    `json:"trend,omitempty"` // "rising 1/2", "falling 2/3"; "" when settled
-	Since     time.Time `json:"since,omitzero"`  // of Health
-	Why       string    `json:"why,omitempty"`   // the last failure, while not up or falling
+	Health    string    `json:"health"`           // "up", "down", "unknown"
+	Trend     string    `json:"trend,omitempty"`  // "rising 1/2", "falling 2/3"; "" when settled
+	Since     time.Time `json:"since,omitzero"`   // of Health
+	Why       string    `json:"why,omitempty"`    // the last failure, while not up or falling
+	Notice    string    `json:"notice,omitempty"` // what is well and will not stay so: a certificate that ends soon
 	LastCheck time.Time `json:"last_check,omitzero"`
 	TookMs    float64   `json:"took_ms,omitempty"` // the last check
 	Rise      int       `json:"rise"`              // successes needed now, flap damping included

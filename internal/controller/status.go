@@ -108,7 +108,7 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 func targetStatus(judge topology.Judge, state health.State) api.Target {
 	return api.Target{
 		VIP: judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
-		Since: state.Since, Why: state.Why, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
+		Since: state.Since, Why: state.Why, Notice: state.Notice, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
 	}
 }
 
@@ -361,6 +361,18 @@ func unfit(server api.Server) []string {
 	return whys
 }
 
+// notices are what checks noticed that passed, each once.
+func notices(server api.Server) []string {
+	var all []string
+	for _, target := range server.Targets {
+		text := server.Name + ": " + target.Notice
+		if target.Notice != "" && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
 func serverWarnings(server api.Server) []string {
 	var warnings []string
 	if server.Health == "mixed" {
@@ -371,6 +383,7 @@ func serverWarnings(server api.Server) []string {
 			warnings = append(warnings, fmt.Sprintf("%s is %s for %s: %s", server.Name, target.Trend, target.VIP, target.Why))
 		}
 	}
+	warnings = append(warnings, notices(server)...)
 	if server.Health == health.Down.String() {
 		warnings = append(warnings, fmt.Sprintf("%s is down: %s", server.Name, server.Why))
 	}
