@@ -62,11 +62,12 @@ func readCheck(name CheckName, c cursor) (Check, bool) {
 	ok = setInt(f, "fall", &check.Fall, 1, maxCount) && ok
 	ok = setChoice(f, "through", &check.Through, ThroughVIP, ThroughAddress) && ok
 	ok = setBool(f, "watch", &check.Watch) && ok
-	if check.ICMP != nil {
-		check.Watch = false // an echo leaves no connection to hold
-	}
+	check.Watch = check.Watch && check.holds()
 	return check, ok
 }
+
+// holds reports whether there is a connection to hold to what is checked.
+func (c Check) holds() bool { return c.HTTP != nil || c.TCP != nil || c.TLS != nil }
 
 // readTimes reads the intervals and timeout, which belong together. A default
 // follows the interval that the file gives.
@@ -116,6 +117,8 @@ func readKind(check *Check, f fields) bool {
 		return set(f, "tcp", &check.TCP, readTCP)
 	case "tls":
 		return set(f, "tls", &check.TLS, readTLS)
+	case "dns":
+		return set(f, "dns", &check.DNS, readDNS)
 	default:
 		check.ICMP = &ICMP{}
 		return readICMP(c)

@@ -55,6 +55,8 @@ func defaultTLS() *TLS { return &TLS{Port: 443, Certificate: defaultCertificate(
 // certificate's life has been silent for long.
 func defaultCertificate() Certificate { return Certificate{MinDays: 7} }
 
+func defaultDNS() *DNS { return &DNS{Type: "A", Port: 53, RCode: "NOERROR"} }
+
 func defaultAlive() Alive {
 	return Alive{Interval: 200 * time.Millisecond, Fall: 3}
 }

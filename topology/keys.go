@@ -14,6 +14,7 @@ const (
 	httpsObject    object = "https"
 	tcpObject      object = "tcp"
 	tlsObject      object = "tls"
+	dnsObject      object = "dns"
 	icmpObject     object = "icmp"
 	aliveObject    object = "alive"
 	vipObject      object = "vip"
@@ -50,6 +51,8 @@ func (o object) keys() []string {
 		return []string{"port"}
 	case tlsObject:
 		return append([]string{"port"}, certificateKeys()...)
+	case dnsObject:
+		return []string{"name", "type", "port", "tcp", "rcode", "answer"}
 	case icmpObject:
 		return nil
 	case aliveObject:
@@ -103,7 +106,7 @@ func (o object) keys() []string {
 func (o object) planned() []string {
 	switch o {
 	case checkObject:
-		return []string{"dns", "grpc", "script", "agent"}
+		return []string{"grpc", "script", "agent"}
 	case routerObject:
 		return []string{"exec"}
 	default:
@@ -132,7 +135,7 @@ func (o object) available() []string {
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
-func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "icmp"} }
+func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "dns", "icmp"} }
 
 // certificateKeys are those that say what a certificate must be like.
 func certificateKeys() []string { return []string{"server_name", "ca_file", "min_days", "skip_verify"} }

@@ -364,12 +364,31 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		check.TCP = &TCP{Port: port}
 	case "tls":
 		check.TLS = &TLS{Port: port, Certificate: drawCertificate(t)}
+	case "dns":
+		check.DNS, check.Watch = drawDNS(t, port), false
 	case "icmp":
 		check.ICMP, check.Watch = &ICMP{}, false
 	default:
 		check.HTTP = drawHTTP(t, port)
 	}
 	return check
+}
+
+func drawDNS(t *rapid.T, port uint16) *DNS {
+	dns := &DNS{
+		Name:  rapid.SampledFrom([]string{".", "www.example.com.", "_sip._tcp.example.com.", "*.example.com.", "32/27.113.0.203.in-addr.arpa."}).Draw(t, "name"),
+		Type:  rapid.SampledFrom(dnsTypes()).Draw(t, "type"),
+		Port:  port,
+		TCP:   rapid.Bool().Draw(t, "by tcp"),
+		RCode: rapid.SampledFrom(dnsRCodes()).Draw(t, "rcode"),
+	}
+	if dns.RCode == "NOERROR" && rapid.Bool().Draw(t, "answer") {
+		dns.Answer = map[string]string{
+			"A": "192.0.2.1", "AAAA": "2001:db8::1", "CNAME": "a.", "NS": ".", "PTR": "a.b.", "TXT": `v="1" #é`,
+			"MX": "0 mail.example.com.", "SRV": "65535 0 443 www.example.com.",
+		}[dns.Type]
+	}
+	return dns
 }
 
 func drawCertificate(t *rapid.T) Certificate {

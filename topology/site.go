@@ -119,6 +119,7 @@ type Check struct {
 	HTTP *HTTP
 	TCP  *TCP
 	TLS  *TLS
+	DNS  *DNS
 	ICMP *ICMP
 
 	Interval     time.Duration // between starts of checks; default 1s
@@ -183,6 +184,16 @@ type Certificate struct {
 	// MinDays is for how many days it must still be valid, or status warns: a check
 	// fails only when it is not valid any more. Default 7; 0 with SkipVerify.
 	MinDays int
+}
+
+// DNS is a check by one query.
+type DNS struct {
+	Name   string // to ask for: in small letters, from the root ("www.example.com.")
+	Type   string // of record: A (default), AAAA, CNAME, MX, NS, PTR, SOA, SRV or TXT
+	Port   uint16 // default 53
+	TCP    bool   // ask by TCP; default by UDP
+	RCode  string // wanted: NOERROR (default), FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED
+	Answer string // what one record of Type must say, as in a zone file; "" takes any record; a NOERROR without one fails
 }
 
 // ICMP is a check by echo.

@@ -103,6 +103,8 @@ func (w *writer) check(check Check) {
 		w.line(2, "tls:")
 		w.line(3, "port: %d", check.TLS.Port)
 		w.certificate(3, check.TLS.Certificate)
+	case check.DNS != nil:
+		w.dns(*check.DNS)
 	default:
 		w.line(2, "icmp:")
 	}
@@ -142,6 +144,18 @@ func (w *writer) http(http HTTP) {
 	w.line(3, "status: %q", strings.Join(ranges, ","))
 	w.line(3, "body: %q", http.Body)
 	w.line(3, "keep_alive: %v", http.KeepAlive)
+}
+
+func (w *writer) dns(dns DNS) {
+	w.line(2, "dns:")
+	w.line(3, "name: %q", dns.Name)
+	w.line(3, "type: %s", dns.Type)
+	w.line(3, "port: %d", dns.Port)
+	w.line(3, "tcp: %v", dns.TCP)
+	w.line(3, "rcode: %s", dns.RCode)
+	if dns.Answer != "" {
+		w.line(3, "answer: %q", dns.Answer)
+	}
 }
 
 func (w *writer) certificate(depth int, c Certificate) {

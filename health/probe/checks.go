@@ -45,6 +45,8 @@ func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
 		s.plain = &plain{loop: p.loop, sockets: p.sockets, fd: -1, port: check.TCP.Port, timeout: check.Timeout}
 	case check.TLS != nil:
 		s.checker = newTLSCheck(p.sockets, *check.TLS, check.Timeout, plan.roots, to)
+	case check.DNS != nil:
+		s.checker = newDNSCheck(p.sockets, *check.DNS, check.Timeout)
 	case check.ICMP != nil:
 		s.checker = &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
 	default:

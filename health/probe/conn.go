@@ -21,16 +21,26 @@ type aim struct {
 // the handshake's last packet, so that a connection without data can be ended
 // before the server's process hears of it.
 func (s *sockets) connect(a aim, port uint16, quiet bool) (int, error) {
+	return s.connectBy(unix.SOCK_STREAM, a, port, func(fd int) error {
+		if !quiet {
+			return nil
+		}
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	})
+}
+
+// connectBy opens a socket of a kind, and connects it once prepared; it does not wait.
+func (s *sockets) connectBy(kind int, a aim, port uint16, prepare func(fd int) error) (int, error) {
 	domain, peer := sockaddr(a.to, port)
-	fd, err := s.open(domain, unix.SOCK_STREAM, unix.IPPROTO_TCP)
+	fd, err := s.open(domain, kind, 0)
 	if err != nil {
 		return -1, err
 	}
 	if a.mark != 0 {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(a.mark))
 	}
-	if err == nil && quiet {
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	if err == nil {
+		err = prepare(fd)
 	}
 	if err == nil {
 		err = unix.Connect(fd, peer)
@@ -61,7 +71,7 @@ func zone(to netip.Addr) uint32 {
 	return uint32(link.Index)
 }
 
-// A conn is a TCP connection for a check that waits in a goroutine of its own,
+// A conn is a TCP connection, or a UDP socket, for a check that waits in a goroutine of its own,
 // with one deadline for all that happens on it. It is a net.Conn as far as
 // crypto/tls needs one. One goroutine uses it.
 type conn struct {
@@ -89,6 +99,22 @@ func (s *sockets) dial(l *leash, a aim, port uint16, began time.Time, timeout ti
 		return nil, c.judge(l, err, whileConnecting)
 	}
 	c.connected = time.Now()
+	return c, nil
+}
+
+// dialUDP makes a socket that speaks to one port by UDP and hears of nobody else;
+// what the network says to it, such as that nobody listens there, are its errors.
+func (s *sockets) dialUDP(l *leash, a aim, port uint16, began time.Time, timeout time.Duration) (*conn, error) {
+	fd, err := s.connectBy(unix.SOCK_DGRAM, a, port, func(int) error { return nil })
+	if err != nil {
+		return nil, inWords(err, awaitingAnswer)
+	}
+	c := &conn{file: os.NewFile(uintptr(fd), "check"), fd: fd, connected: time.Now()}
+	if err := c.begin(l, began, timeout); err != nil {
+		l.release(c.file)
+		c.end()
+		return nil, c.judge(l, err, awaitingAnswer)
+	}
 	return c, nil
 }
 

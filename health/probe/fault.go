@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,7 @@ func failf(format string, args ...any) error {
 func timedOut(timeout time.Duration, what string, stalled bool) error {
 	return &fault{
 		words: fmt.Sprintf("timeout after %s (%s)", timeout, what), stalled: stalled,
-		timeout: true, silence: what == whileConnecting || what == awaitingEcho,
+		timeout: true, silence: slices.Contains([]string{whileConnecting, awaitingEcho, awaitingAnswer}, what),
 	}
 }
 
@@ -43,6 +44,7 @@ func timedOut(timeout time.Duration, what string, stalled bool) error {
 const (
 	whileConnecting = "connecting"
 	awaitingEcho    = "waiting for the echo reply"
+	awaitingAnswer  = "waiting for an answer by UDP"
 )
 
 // A sign is what the outcome of a check says of the server's address, whatever
