@@ -67,7 +67,7 @@ func readCheck(name CheckName, c cursor) (Check, bool) {
 }
 
 // holds reports whether there is a connection to hold to what is checked.
-func (c Check) holds() bool { return c.HTTP != nil || c.TCP != nil || c.TLS != nil }
+func (c Check) holds() bool { return c.HTTP != nil || c.TCP != nil || c.TLS != nil || c.GRPC != nil }
 
 // readTimes reads the intervals and timeout, which belong together. A default
 // follows the interval that the file gives.
@@ -119,6 +119,8 @@ func readKind(check *Check, f fields) bool {
 		return set(f, "tls", &check.TLS, readTLS)
 	case "dns":
 		return set(f, "dns", &check.DNS, readDNS)
+	case "grpc":
+		return set(f, "grpc", &check.GRPC, readGRPC)
 	default:
 		check.ICMP = &ICMP{}
 		return readICMP(c)
@@ -138,14 +140,19 @@ func readTCP(c cursor) (*TCP, bool) {
 		return nil, false
 	}
 	f, ok := c.fields(tcpObject, "a port such as 443, or a mapping with port")
-	if !ok {
-		return nil, false
-	}
-	if len(f.given("port")) == 0 {
-		f.missing([]string{"port"}, "tcp needs a port, such as tcp: 443")
+	if !ok || !needsPort(f, "tcp", "443") {
 		return nil, false
 	}
 	return tcp, setInt(f, "port", &tcp.Port, 1, 65535)
+}
+
+// needsPort notes that a kind without a default port is given none.
+func needsPort(f fields, kind, example string) bool {
+	if len(f.given("port")) > 0 {
+		return true
+	}
+	f.missing([]string{"port"}, "%s needs a port, such as %s: %s", kind, kind, example)
+	return false
 }
 
 // readICMP reads an empty mapping, or nothing.

@@ -58,13 +58,16 @@ func readPath(c cursor) (string, bool) {
 	return word, true
 }
 
+// maxHost is as long as a host name can be.
+const maxHost = 253
+
 // readHost reads a Host header.
 func readHost(c cursor) (string, bool) {
 	word, ok := c.word("a host name such as www.example.com")
 	if !ok {
 		return "", false
 	}
-	if word == "" || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/\\?#@", r) }) {
+	if word == "" || len(word) > maxHost || strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/\\?#@", r) }) {
 		c.problem("%q is not a host name such as www.example.com", shorten(word))
 		return "", false
 	}

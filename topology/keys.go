@@ -15,6 +15,8 @@ const (
 	tcpObject      object = "tcp"
 	tlsObject      object = "tls"
 	dnsObject      object = "dns"
+	grpcObject     object = "grpc"
+	grpcTLSObject  object = "grpc_tls"
 	icmpObject     object = "icmp"
 	aliveObject    object = "alive"
 	vipObject      object = "vip"
@@ -53,6 +55,10 @@ func (o object) keys() []string {
 		return append([]string{"port"}, certificateKeys()...)
 	case dnsObject:
 		return []string{"name", "type", "port", "tcp", "rcode", "answer"}
+	case grpcObject:
+		return []string{"port", "service", "tls"}
+	case grpcTLSObject:
+		return certificateKeys()
 	case icmpObject:
 		return nil
 	case aliveObject:
@@ -106,7 +112,7 @@ func (o object) keys() []string {
 func (o object) planned() []string {
 	switch o {
 	case checkObject:
-		return []string{"grpc", "script", "agent"}
+		return []string{"script", "agent"}
 	case routerObject:
 		return []string{"exec"}
 	default:
@@ -135,7 +141,7 @@ func (o object) available() []string {
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
-func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "dns", "icmp"} }
+func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp"} }
 
 // certificateKeys are those that say what a certificate must be like.
 func certificateKeys() []string { return []string{"server_name", "ca_file", "min_days", "skip_verify"} }

@@ -366,6 +366,12 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		check.TLS = &TLS{Port: port, Certificate: drawCertificate(t)}
 	case "dns":
 		check.DNS, check.Watch = drawDNS(t, port), false
+	case "grpc":
+		check.GRPC = &GRPC{Port: port, Service: rapid.SampledFrom([]string{"", "shop.v1.Cart", "a b"}).Draw(t, "service")}
+		if rapid.Bool().Draw(t, "secure") {
+			certificate := drawCertificate(t)
+			check.GRPC.TLS = &certificate
+		}
 	case "icmp":
 		check.ICMP, check.Watch = &ICMP{}, false
 	default:

@@ -120,6 +120,7 @@ type Check struct {
 	TCP  *TCP
 	TLS  *TLS
 	DNS  *DNS
+	GRPC *GRPC
 	ICMP *ICMP
 
 	Interval     time.Duration // between starts of checks; default 1s
@@ -194,6 +195,14 @@ type DNS struct {
 	TCP    bool   // ask by TCP; default by UDP
 	RCode  string // wanted: NOERROR (default), FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED
 	Answer string // what one record of Type must say, as in a zone file; "" takes any record; a NOERROR without one fails
+}
+
+// GRPC is a check by one call of the health service that gRPC defines,
+// grpc.health.v1.Health/Check.
+type GRPC struct {
+	Port    uint16
+	Service string       // whose health to ask for; "" (default) stands for the server's
+	TLS     *Certificate // nil (default) speaks in plain text
 }
 
 // ICMP is a check by echo.

@@ -105,6 +105,14 @@ func (w *writer) check(check Check) {
 		w.certificate(3, check.TLS.Certificate)
 	case check.DNS != nil:
 		w.dns(*check.DNS)
+	case check.GRPC != nil:
+		w.line(2, "grpc:")
+		w.line(3, "port: %d", check.GRPC.Port)
+		w.line(3, "service: %q", check.GRPC.Service)
+		if check.GRPC.TLS != nil {
+			w.line(3, "tls:")
+			w.certificate(4, *check.GRPC.TLS)
+		}
 	default:
 		w.line(2, "icmp:")
 	}

@@ -42,6 +42,8 @@ func caFile(check topology.Check) string {
 	switch {
 	case check.TLS != nil:
 		return check.TLS.Certificate.CAFile
+	case check.GRPC != nil && check.GRPC.TLS != nil:
+		return check.GRPC.TLS.CAFile
 	default:
 		return ""
 	}

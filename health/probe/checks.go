@@ -47,6 +47,8 @@ func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
 		s.checker = newTLSCheck(p.sockets, *check.TLS, check.Timeout, plan.roots, to)
 	case check.DNS != nil:
 		s.checker = newDNSCheck(p.sockets, *check.DNS, check.Timeout)
+	case check.GRPC != nil:
+		s.checker = newGRPCCheck(p.sockets, *check.GRPC, check.Timeout, plan.roots, to)
 	case check.ICMP != nil:
 		s.checker = &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
 	default:
@@ -66,6 +68,8 @@ func watchPort(check topology.Check) (port uint16, ok bool) {
 		return check.TCP.Port, true
 	case check.TLS != nil:
 		return check.TLS.Port, true
+	case check.GRPC != nil:
+		return check.GRPC.Port, true
 	default:
 		return 0, false
 	}
