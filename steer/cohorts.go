@@ -34,7 +34,7 @@ type Cohorts struct {
 // cohort. Separate entries that share their verdicts are, too, in ecmp mode or
 // without a choice of servers; otherwise they are split into at most 64.
 type Cohort struct {
-	topology.VIP                     // the first, which stands for all: they differ in name, prefix and addresses alone
+	topology.VIP                     // the first, which stands for all: they differ in name, prefix, addresses and BGP attributes alone
 	ID           string              // the first prefix, for a cohort of several; "" for a lone VIP
 	Entries      []topology.Entry    // at least one, sorted
 	Prefixes     []netip.Prefix      // of all entries, sorted

@@ -13,14 +13,14 @@ type BGP struct {
 	RouterID netip.Addr // an IPv4 address, no other speaker's of the AS (RFC 6286)
 	Peers    []Peer     // at least one, sorted by address
 
-	Communities []Community // that all routes carry, sorted; default none
-	MED         *uint32     // MULTI_EXIT_DISC; nil, the default, sends none
-	LocalPref   uint32      // LOCAL_PREF, which only peers of our own AS get; default 100
-	Prepend     int         // how often our AS is added to the path besides, 0 to 16; default 0
-	Origin      Origin      // default OriginIGP
+	Attributes // of all routes, unless their VIPs have their own
 
-	Restart    Restart
-	AtExit     AtExit // default AtExitKeep
+	Restart Restart
+	AtExit  AtExit // default AtExitKeep
+	// GracefulShutdown is how long routes are announced with the community
+	// GRACEFUL_SHUTDOWN (RFC 8326) before they are withdrawn; 0, the default: not at all.
+	GracefulShutdown time.Duration
+
 	ListenPort uint16 // where passive peers reach us; default 179. Without one nothing listens
 }
 
@@ -63,15 +63,6 @@ const (
 	AtExitWithdraw AtExit = "withdraw" // they go at once
 )
 
-// Origin is the ORIGIN attribute: RFC 4271, section 5.1.1.
-type Origin string
-
-const (
-	OriginIGP        Origin = "igp"
-	OriginEGP        Origin = "egp"
-	OriginIncomplete Origin = "incomplete"
-)
-
 // Bounds of the protocol: RFC 4271 (hold time), RFC 4724 (12 bits of seconds),
 // RFC 9494 (24 bits).
 const (
@@ -81,6 +72,7 @@ const (
 	maxLongLived = (1<<24 - 1) * time.Second
 	maxPrepend   = 16
 	maxPeers     = 64
+	maxShutdown  = time.Minute // systemd kills what takes longer than 90 s to stop
 )
 
 const asTrans = 23456 // RFC 6793
@@ -95,9 +87,10 @@ func readBGP(c cursor) (*BGP, bool) {
 	ok = needed(f, "asn", "the number of our AS", &bgp.ASN, readASN)
 	ok = needed(f, "router_id", "an IPv4 address that no other speaker of the AS has", &bgp.RouterID, readRouterID) && ok
 	ok = needed(f, "peers", "the routers to announce to", &bgp.Peers, readPeers) && ok
-	ok = readRouteAttributes(f, bgp) && ok
+	ok = readAttributes(f, &bgp.Attributes) && ok
 	ok = set(f, "graceful_restart", &bgp.Restart, readRestart) && ok
 	ok = setChoice(f, "at_exit", &bgp.AtExit, AtExitKeep, AtExitWithdraw) && ok
+	ok = setDuration(f, "graceful_shutdown", &bgp.GracefulShutdown, time.Second, maxShutdown) && ok
 	ok = setInt(f, "listen_port", &bgp.ListenPort, 1, 65535) && ok
 	return bgp, ok && bgp.agrees(f)
 }
@@ -109,19 +102,6 @@ func needed[T any](f fields, key, what string, into *T, read func(cursor) (T, bo
 		return false
 	}
 	return set(f, key, into, read)
-}
-
-// readRouteAttributes reads what routes carry besides their next hop.
-func readRouteAttributes(f fields, bgp *BGP) bool {
-	ok := set(f, "communities", &bgp.Communities, readCommunities)
-	ok = setInt(f, "local_pref", &bgp.LocalPref, 0, maxUint32) && ok
-	ok = setInt(f, "prepend", &bgp.Prepend, 0, maxPrepend) && ok
-	ok = setChoice(f, "origin", &bgp.Origin, OriginIGP, OriginEGP, OriginIncomplete) && ok
-	return set(f, "med", &bgp.MED, func(c cursor) (*uint32, bool) {
-		n, ok := c.integer(0, maxUint32)
-		med := uint32(n)
-		return &med, ok
-	}) && ok
 }
 
 // agrees checks what no key can know alone.

@@ -115,8 +115,7 @@ func DefaultCisco(dialect Dialect) Cisco {
 
 func defaultBGP() *BGP {
 	return &BGP{
-		LocalPref:  100,
-		Origin:     OriginIGP,
+		Attributes: Attributes{LocalPref: 100, Origin: OriginIGP},
 		Restart:    Restart{Time: 2 * time.Minute},
 		AtExit:     AtExitKeep,
 		ListenPort: portBGP,

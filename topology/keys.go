@@ -28,6 +28,7 @@ const (
 	peerObject     object = "peer"
 	restartObject  object = "graceful_restart"
 	bfdObject      object = "bfd"
+	ownObject      object = "own_attributes"
 	secretObject   object = "secret"
 	policyObject   object = "policy"
 	windowObject   object = "maintenance"
@@ -64,7 +65,7 @@ func (o object) keys() []string {
 	case aliveObject:
 		return []string{"interval", "fall"}
 	case vipObject:
-		return slices.Concat([]string{"name", "prefix", "prefixes", "addresses", "check", "mode", "failback", "on_all_down"}, tierNames(), []string{"disabled", "weights"})
+		return slices.Concat([]string{"name", "prefix", "prefixes", "addresses", "check", "mode", "failback", "on_all_down", "bgp"}, tierNames(), []string{"disabled", "weights"})
 	case failbackObject:
 		return []string{"after", "between", "time_zone"}
 	case routerObject:
@@ -79,7 +80,7 @@ func (o object) keys() []string {
 	case bgpObject:
 		return []string{
 			"asn", "router_id", "peers", "communities", "med", "local_pref", "prepend", "origin",
-			"graceful_restart", "at_exit", "listen_port",
+			"graceful_restart", "at_exit", "graceful_shutdown", "listen_port",
 		}
 	case peerObject:
 		return []string{
@@ -90,6 +91,8 @@ func (o object) keys() []string {
 		return []string{"time", "long_lived"}
 	case bfdObject:
 		return []string{"interval", "multiplier"}
+	case ownObject:
+		return []string{"communities", "med", "local_pref", "prepend", "origin"}
 	case secretObject:
 		return []string{"file", "env", "credential"}
 	case policyObject:

@@ -192,6 +192,15 @@ func drawSite(t *rapid.T) *Site {
 	}
 	if rapid.Bool().Draw(t, "bgp") {
 		site.Routers = append(site.Routers, Router{Name: "rr", BGP: drawBGP(t)})
+		own := rapid.Map(rapid.Custom(drawOwnAttributes), func(own OwnAttributes) *OwnAttributes { return &own })
+		for _, entry := range site.Entries() {
+			attributes := rapid.OneOf(rapid.Just[*OwnAttributes](nil), own).Draw(t, "own attributes")
+			for i := range site.VIPs {
+				if site.VIPs[i].Entry == entry.VIP.Entry {
+					site.VIPs[i].BGP = attributes
+				}
+			}
+		}
 	}
 	viaInet6 := slices.ContainsFunc(site.Servers, func(s Server) bool { return s.ViaInet6 })
 	if !viaInet6 && rapid.Bool().Draw(t, "cisco") {
@@ -261,15 +270,19 @@ func drawCisco(t *rapid.T) *Cisco {
 
 func drawBGP(t *rapid.T) *BGP {
 	bgp := &BGP{
-		ASN:         rapid.SampledFrom([]uint32{1, 65000, 4200000000}).Draw(t, "asn"),
-		RouterID:    netip.MustParseAddr("192.0.2.2"),
-		Communities: rapid.SliceOfNDistinct(rapid.Custom(drawCommunity), 0, 3, rapid.ID[Community]).Draw(t, "communities"),
-		LocalPref:   rapid.Uint32().Draw(t, "local pref"),
-		Prepend:     rapid.IntRange(0, maxPrepend).Draw(t, "prepend"),
-		Origin:      rapid.SampledFrom([]Origin{OriginIGP, OriginEGP, OriginIncomplete}).Draw(t, "origin"),
-		Restart:     rapid.SampledFrom([]Restart{{}, {Time: time.Second}, {Time: maxRestart, LongLived: maxLongLived}}).Draw(t, "restart"),
-		AtExit:      rapid.SampledFrom([]AtExit{AtExitKeep, AtExitWithdraw}).Draw(t, "at exit"),
-		ListenPort:  portBGP,
+		ASN:      rapid.SampledFrom([]uint32{1, 65000, 4200000000}).Draw(t, "asn"),
+		RouterID: netip.MustParseAddr("192.0.2.2"),
+		Attributes: Attributes{
+			Communities: rapid.SliceOfNDistinct(rapid.Custom(drawCommunity), 0, 3, rapid.ID[Community]).Draw(t, "communities"),
+			LocalPref:   rapid.Uint32().Draw(t, "local pref"),
+			Prepend:     rapid.IntRange(0, maxPrepend).Draw(t, "prepend"),
+			Origin:      rapid.SampledFrom([]Origin{OriginIGP, OriginEGP, OriginIncomplete}).Draw(t, "origin"),
+		},
+		Restart:    rapid.SampledFrom([]Restart{{}, {Time: time.Second}, {Time: maxRestart, LongLived: maxLongLived}}).Draw(t, "restart"),
+		AtExit:     rapid.SampledFrom([]AtExit{AtExitKeep, AtExitWithdraw}).Draw(t, "at exit"),
+		ListenPort: portBGP,
+
+		GracefulShutdown: rapid.SampledFrom([]time.Duration{0, time.Second, maxShutdown}).Draw(t, "graceful shutdown"),
 	}
 	slices.SortFunc(bgp.Communities, compareCommunity)
 	if len(bgp.Communities) == 0 {
@@ -286,6 +299,18 @@ func drawBGP(t *rapid.T) *BGP {
 		bgp.ListenPort = rapid.Uint16Range(1, 65535).Draw(t, "listen port")
 	}
 	return bgp
+}
+
+func drawOwnAttributes(t *rapid.T) OwnAttributes {
+	own := OwnAttributes{Origin: rapid.SampledFrom([]Origin{OriginIGP, OriginEGP, OriginIncomplete}).Draw(t, "own origin")}
+	if rapid.Bool().Draw(t, "own communities") {
+		own.Communities = rapid.SliceOfNDistinct(rapid.Custom(drawCommunity), 0, 3, rapid.ID[Community]).Draw(t, "communities")
+		slices.SortFunc(own.Communities, compareCommunity)
+	}
+	number := rapid.Ptr(rapid.Uint32(), true)
+	own.MED, own.LocalPref = number.Draw(t, "own med"), number.Draw(t, "own local pref")
+	own.Prepend = rapid.Ptr(rapid.IntRange(0, maxPrepend), true).Draw(t, "own prepend")
+	return own
 }
 
 func drawPeer(t *rapid.T, address netip.Addr, ours uint32) Peer {

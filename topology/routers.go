@@ -8,9 +8,10 @@ import (
 // readRouters reads the section routers.
 func (r *reader) readRouters(f fields) {
 	tables := map[int]RouterName{}
-	speaker := RouterName("")
+	speaker, heard := RouterName(""), false
 	for _, e := range section(f, "routers", "router", "edge: {linux: {}}") {
 		router, ok := readRouter(RouterName(e.name), e.value)
+		heard = heard || router.BGP != nil
 		if !ok {
 			continue
 		}
@@ -34,6 +35,18 @@ func (r *reader) readRouters(f fields) {
 			speaker = router.Name
 		}
 		r.site.Routers = append(r.site.Routers, router)
+	}
+	if !heard {
+		r.unheard()
+	}
+}
+
+// unheard notes attributes of VIPs that nobody is told.
+func (r *reader) unheard() {
+	for _, d := range r.drafts {
+		if d.BGP != nil {
+			d.bgpAt.problem("bgp is for routers with the driver bgp, and there is none")
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ const examplePath = "../routesteer.example.yaml"
 func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, dnsObject, grpcObject, grpcTLSObject, icmpObject, aliveObject,
-		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, secretObject, policyObject, pathsObject,
+		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, ownObject, secretObject, policyObject, pathsObject,
 		windowObject, limitObject,
 	}
 }
@@ -83,9 +83,11 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
 		"check.http", "check.https", "check.tcp", "check.tls", "check.dns", "check.icmp", "dns.name", "dns.answer", "check.grpc", "grpc.port", "grpc_tls.server_name", "grpc_tls.ca_file", "http.host", "https.host", "tcp.port", "tls.server_name", "tls.ca_file",
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
-		"vip.failback", "vip.on_all_down", "router.linux", "policy.max_unavailable",
+		"vip.failback", "vip.on_all_down", "vip.bgp",
+		"own_attributes.communities", "own_attributes.med", "own_attributes.local_pref", "own_attributes.prepend", "own_attributes.origin",
+		"router.linux", "policy.max_unavailable",
 		"router.cisco", "cisco.address", "cisco.key_file", "cisco.password", "cisco.enable", "cisco.host_key", "cisco.vrf", "cisco.tag",
-		"router.bgp", "bgp.asn", "bgp.router_id", "bgp.peers", "bgp.communities", "bgp.med", "bgp.graceful_restart",
+		"router.bgp", "bgp.asn", "bgp.router_id", "bgp.peers", "bgp.communities", "bgp.med", "bgp.graceful_restart", "bgp.graceful_shutdown",
 		"peer.address", "peer.asn", "peer.password", "peer.multihop", "peer.ttl_security", "peer.source", "peer.families", "graceful_restart.long_lived",
 		"vip.disabled", "vip.weights", "failback.between", "failback.time_zone", "policy.witness", "router.change_limit", "change_limit.changes", "change_limit.per",
 		"maintenance.servers", "maintenance.at", "maintenance.for", "maintenance.time_zone",
@@ -198,6 +200,7 @@ func TestSchemaRefuses(t *testing.T) {
 		{"at: \"Sun 03:00\"", "at: sometimes"},
 		{"change_limit: {changes: 1000, per: 1m}", "change_limit: 1000"},
 		{"weights: {web3: 2, web4: 0}", "weights: [2, 0]"},
+		{"med: 20", "med: -1"},
 	} {
 		text := string(readFile(t, examplePath))
 		if !strings.Contains(text, change[0]) {

@@ -61,6 +61,10 @@ type VIP struct {
 	Weights  map[ServerName]int // the VIP's own, of servers of its tiers; nil for none. 0 for no new traffic
 	Disabled []ServerName       // servers that are never to carry it: in no tier. Sorted
 
+	// BGP is what its routes carry when they are announced by BGP, in place of what
+	// the router says; nil for nothing.
+	BGP *OwnAttributes
+
 	// Entry is the lowest prefix of those that the file lists in one entry, whose
 	// VIPs differ in Prefix alone; Prefix itself for an entry of one.
 	Entry netip.Prefix

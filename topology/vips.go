@@ -13,6 +13,7 @@ type draft struct {
 	VIP
 	at     cursor   // the prefix, or the first of several
 	nameAt cursor   // the name; path only means anything when Name is set
+	bgpAt  cursor   // its own attributes; path only means anything when BGP is set
 	listed []listed // all prefixes, in the order of the file; at least one
 }
 
@@ -110,6 +111,10 @@ func (r *reader) readVIP(c cursor) (draft, bool) {
 	setChoice(f, "mode", &d.Mode, Single, ECMP)
 	set(f, "failback", &d.Failback, readFailback)
 	setChoice(f, "on_all_down", &d.OnAllDown, Keep, Withdraw, FirstTier)
+	if c, given := f.get("bgp"); given {
+		d.bgpAt = c
+		set(f, "bgp", &d.BGP, readOwnAttributes)
+	}
 	r.readVIPCheck(&d, f)
 	ok = readVIPPrefix(&d, f)
 	r.readDisabled(&d, f)

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -216,6 +217,26 @@ func (w *writer) entry(entry Entry) {
 	w.line(2, "mode: %s", vip.Mode)
 	w.failback(2, vip.Failback)
 	w.line(2, "on_all_down: %s", vip.OnAllDown)
+	if vip.BGP != nil {
+		w.own(*vip.BGP)
+	}
+}
+
+func (w *writer) own(own OwnAttributes) {
+	w.line(2, "bgp:")
+	if own.Communities != nil {
+		w.line(3, "communities: %s", list(own.Communities))
+	}
+	if own.MED != nil {
+		w.line(3, "med: %d", *own.MED)
+	}
+	if own.LocalPref != nil {
+		w.line(3, "local_pref: %d", *own.LocalPref)
+	}
+	if own.Prepend != nil {
+		w.line(3, "prepend: %d", *own.Prepend)
+	}
+	w.line(3, "origin: %s", cmp.Or(own.Origin, OriginIGP))
 }
 
 func (w *writer) cisco(cisco Cisco) {
@@ -283,6 +304,9 @@ func (w *writer) bgp(bgp BGP) {
 	}
 	if bgp.AtExit != AtExitKeep {
 		w.line(3, "at_exit: %s", bgp.AtExit)
+	}
+	if bgp.GracefulShutdown > 0 {
+		w.line(3, "graceful_shutdown: %s", bgp.GracefulShutdown)
 	}
 	if bgp.ListenPort != portBGP {
 		w.line(3, "listen_port: %d", bgp.ListenPort)

@@ -34,7 +34,7 @@ func openDriver(log *slog.Logger, directory string, host *bgp.Host) func(topolog
 }
 
 func openBGP(router topology.Router, cohorts *steer.Cohorts, host *bgp.Host) (drivers.Driver, error) {
-	driver, err := host.Open(router, slices.Concat(cohorts.Prefixes()...))
+	driver, err := host.Open(router, cohorts.Site().VIPs)
 	if err != nil {
 		return nil, err
 	}

@@ -16,48 +16,48 @@ import (
 // second: 1 Mbit/s.
 const unitBandwidth = 125_000
 
-// attributes are what all paths carry besides their next hop. They are
-// immutable.
+// attributes are what a path carries besides its next hop. They are immutable,
+// and equal ones of a speaker are one, to be compared by pointer.
 type attributes struct {
-	asn         uint32
-	communities []topology.Community
-	med         *uint32
-	localPref   uint32
-	prepend     int
-	origin      topology.Origin
+	topology.Attributes
+	asn   uint32 // ours
+	words string // as an operator reads them, each after a space; no two are equal in them
 }
 
-func newAttributes(cfg *topology.BGP) attributes {
-	return attributes{
-		asn: cfg.ASN, communities: cfg.Communities, med: cfg.MED,
-		localPref: cfg.LocalPref, prepend: cfg.Prepend, origin: cfg.Origin,
-	}
+func newAttributes(asn uint32, a topology.Attributes) *attributes {
+	return &attributes{Attributes: a, asn: asn, words: wordsOf(a)}
 }
 
-// words writes them as an operator reads them, each after a space.
-func (a attributes) words() string {
+// wordsOf writes attributes that are not as they are by default.
+func wordsOf(a topology.Attributes) string {
 	var b strings.Builder
-	if a.med != nil {
-		fmt.Fprintf(&b, " med %d", *a.med)
+	if a.MED != nil {
+		fmt.Fprintf(&b, " med %d", *a.MED)
 	}
-	if a.prepend > 0 {
-		fmt.Fprintf(&b, " prepend %d", a.prepend)
+	if a.LocalPref != 100 {
+		fmt.Fprintf(&b, " local_pref %d", a.LocalPref)
 	}
-	for _, c := range a.communities {
+	if a.Prepend > 0 {
+		fmt.Fprintf(&b, " prepend %d", a.Prepend)
+	}
+	if a.Origin != topology.OriginIGP {
+		fmt.Fprintf(&b, " origin %s", a.Origin)
+	}
+	for _, c := range a.Communities {
 		b.WriteString(" community " + c.String())
 	}
 	return b.String()
 }
 
 // of returns the attributes of a path to a next hop.
-func (a attributes) of(to target) []bgp.PathAttributeInterface {
+func (a *attributes) of(to target) []bgp.PathAttributeInterface {
 	list := []bgp.PathAttributeInterface{
 		bgp.NewPathAttributeOrigin(a.originCode()),
 		bgp.NewPathAttributeAsPath(a.path()),
-		bgp.NewPathAttributeLocalPref(a.localPref),
+		bgp.NewPathAttributeLocalPref(a.LocalPref),
 	}
-	if a.med != nil {
-		list = append(list, bgp.NewPathAttributeMultiExitDisc(*a.med))
+	if a.MED != nil {
+		list = append(list, bgp.NewPathAttributeMultiExitDisc(*a.MED))
 	}
 	if standard := a.standard(); len(standard) > 0 {
 		list = append(list, bgp.NewPathAttributeCommunities(standard))
@@ -72,8 +72,8 @@ func (a attributes) of(to target) []bgp.PathAttributeInterface {
 	return list
 }
 
-func (a attributes) originCode() uint8 {
-	switch a.origin {
+func (a *attributes) originCode() uint8 {
+	switch a.Origin {
 	case topology.OriginEGP:
 		return bgp.BGP_ORIGIN_ATTR_TYPE_EGP
 	case topology.OriginIncomplete:
@@ -84,16 +84,16 @@ func (a attributes) originCode() uint8 {
 }
 
 // path is the AS path before the speaker adds its AS for eBGP peers.
-func (a attributes) path() []bgp.AsPathParamInterface {
-	if a.prepend == 0 {
+func (a *attributes) path() []bgp.AsPathParamInterface {
+	if a.Prepend == 0 {
 		return nil
 	}
-	return []bgp.AsPathParamInterface{bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, slices.Repeat([]uint32{a.asn}, a.prepend))}
+	return []bgp.AsPathParamInterface{bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, slices.Repeat([]uint32{a.asn}, a.Prepend))}
 }
 
-func (a attributes) standard() []uint32 {
+func (a *attributes) standard() []uint32 {
 	var all []uint32
-	for _, c := range a.communities {
+	for _, c := range a.Communities {
 		if !c.Large {
 			all = append(all, c.Global<<16|c.Local1)
 		}
@@ -101,9 +101,9 @@ func (a attributes) standard() []uint32 {
 	return all
 }
 
-func (a attributes) large() []*bgp.LargeCommunity {
+func (a *attributes) large() []*bgp.LargeCommunity {
 	var all []*bgp.LargeCommunity
-	for _, c := range a.communities {
+	for _, c := range a.Communities {
 		if c.Large {
 			all = append(all, bgp.NewLargeCommunity(c.Global, c.Local1, c.Local2))
 		}
@@ -112,7 +112,7 @@ func (a attributes) large() []*bgp.LargeCommunity {
 }
 
 // shortASN is our AS where there is room for 16 bits: RFC 6793, section 4.2.1.
-func (a attributes) shortASN() uint16 {
+func (a *attributes) shortASN() uint16 {
 	if a.asn > 65535 {
 		return bgp.AS_TRANS
 	}
@@ -120,21 +120,14 @@ func (a attributes) shortASN() uint16 {
 }
 
 // A pathMaker makes paths, and shares what they have in common.
-type pathMaker struct {
-	attributes attributes
-	made       map[target][]bgp.PathAttributeInterface
-}
-
-func newPathMaker(a attributes) *pathMaker {
-	return &pathMaker{attributes: a, made: map[target][]bgp.PathAttributeInterface{}}
-}
+type pathMaker map[target][]bgp.PathAttributeInterface
 
 // path makes a path of the prefix.
-func (m *pathMaker) path(p netip.Prefix, s slot) (*apiutil.Path, error) {
-	common, made := m.made[s.to]
+func (m pathMaker) path(p netip.Prefix, s slot) (*apiutil.Path, error) {
+	common, made := m[s.to]
 	if !made {
-		common = m.attributes.of(s.to)
-		m.made[s.to] = common
+		common = s.to.attributes.of(s.to)
+		m[s.to] = common
 	}
 	nlri, err := bgp.NewIPAddrPrefix(p)
 	if err != nil {
@@ -167,7 +160,7 @@ func familyOf(p netip.Prefix) bgp.Family {
 	return bgp.RF_IPv4_UC
 }
 
-// readSlot reads a path of the table back.
+// readSlot reads a path of the table back, but for its attributes.
 func readSlot(path *apiutil.Path) (slot, bool) {
 	s := slot{id: path.RemoteID, to: target{hop: steer.NextHop{Weight: 1}}}
 	for _, attribute := range path.Attrs {

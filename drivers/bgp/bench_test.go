@@ -18,7 +18,7 @@ func BenchmarkMove(b *testing.B) {
 			prefixes := many(n)
 			host := NewHost(b.TempDir(), quiet())
 			defer host.Close()
-			d, err := host.Open(site(nil), prefixes)
+			d, err := host.Open(site(nil), vips(prefixes...))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func BenchmarkLook(b *testing.B) {
 	host := NewHost(b.TempDir(), quiet())
 	defer host.Close()
 	prefixes := many(100_000)
-	d, err := host.Open(site(nil), prefixes)
+	d, err := host.Open(site(nil), vips(prefixes...))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -60,18 +60,22 @@ const maxPaths = 64
 // A Driver steers the prefixes of one site through a Host's speaker. One
 // goroutine uses it at a time, but Changed may be received from by another.
 type Driver struct {
-	host     *Host
-	speaker  *speaker
-	prefixes map[netip.Prefix]bool // of the site; never changed
-	closed   bool
+	host    *Host
+	speaker *speaker
+	closed  bool
 }
 
 var errClosed = errors.New("the driver is closed")
 
-// Routes returns the paths in the speaker's table.
+// Routes returns the paths in the speaker's table, but for those that are
+// announced with GRACEFUL_SHUTDOWN alone, and withdraws those of them whose time
+// is over.
 func (d *Driver) Routes(ctx context.Context) ([]steer.Route, error) {
 	if err := d.usable(ctx); err != nil {
 		return nil, fmt.Errorf("read the speaker's routes: %w", err)
+	}
+	if err := d.speaker.depart(ctx); err != nil {
+		return nil, fmt.Errorf("withdraw routes after GRACEFUL_SHUTDOWN: %w", err)
 	}
 	routes, err := d.speaker.routes()
 	if err != nil {
@@ -90,10 +94,10 @@ func (d *Driver) Apply(ctx context.Context, changes []steer.Change) (int, error)
 	}
 	want := wishes{to: map[netip.Prefix][]steer.NextHop{}, gentle: map[netip.Prefix]bool{}}
 	done, errs := d.outcome(changes, want)
-	if err := d.speaker.announce(ctx, want.to, want.gentle); err != nil {
+	if err := d.speaker.announce(ctx, d.speaker.aims(want.to), want.gentle); err != nil {
 		return 0, errors.Join(append(errs, fmt.Errorf("announce routes: %w", err))...)
 	}
-	d.speaker.settle(len(d.prefixes))
+	d.speaker.settle()
 	return done, errors.Join(errs...)
 }
 
@@ -127,7 +131,7 @@ func (d *Driver) outcome(changes []steer.Change, want wishes) (done int, errs []
 // fault says why a change of a prefix is refused; "" when it is not.
 func (d *Driver) fault(p netip.Prefix, c steer.Change) string {
 	switch {
-	case !d.prefixes[p]:
+	case d.speaker.offers[p] == nil:
 		return "the prefix is not one of the site's VIPs: refusing to announce it"
 	case c.Op == steer.Remove:
 		return ""
@@ -179,7 +183,7 @@ func (d *Driver) Render(changes []steer.Change) []string {
 			case steer.Remove:
 				lines = append(lines, "withdraw "+p.String())
 			default:
-				lines = append(lines, fmt.Sprintf("announce %s next hop %s%s", p, steer.FormatNextHops(normal(c.To)), d.speaker.settings.attributes.words()))
+				lines = append(lines, fmt.Sprintf("announce %s next hop %s%s", p, steer.FormatNextHops(normal(c.To)), d.speaker.offers.words(p)))
 			}
 		}
 	}

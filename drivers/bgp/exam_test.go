@@ -51,7 +51,7 @@ func newBench(t *testing.T, r *router, planned bool) *bench {
 
 func (b *bench) Open(t *testing.T, cohorts [][]netip.Prefix) drivers.Driver {
 	t.Helper()
-	d, err := b.host.Open(site(func(cfg *topology.BGP) { cfg.Peers[0].HoldTime = 9e9 }), slices.Concat(cohorts...))
+	d, err := b.host.Open(site(func(cfg *topology.BGP) { cfg.Peers[0].HoldTime = 9e9 }), vips(slices.Concat(cohorts...)...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,10 +37,10 @@ func NewHost(directory string, log *slog.Logger) *Host {
 	return &Host{directory: directory, log: log}
 }
 
-// Open returns a driver for the prefixes. A running speaker with the same
-// settings goes on, whatever its prefixes were; one with others ends first, as
-// for a restart. The former driver is closed before.
-func (h *Host) Open(router topology.Router, prefixes []netip.Prefix) (*Driver, error) {
+// Open returns a driver for the VIPs. A running speaker with the same settings
+// goes on, whatever its VIPs and their attributes were; one with others ends
+// first, as for a restart. The former driver is closed before.
+func (h *Host) Open(router topology.Router, vips []topology.VIP) (*Driver, error) {
 	settings, err := newSettings(router)
 	if err != nil {
 		return nil, err
@@ -54,18 +54,14 @@ func (h *Host) Open(router topology.Router, prefixes []netip.Prefix) (*Driver, e
 	}
 	if h.speaker == nil {
 		memory := newMemory(filepath.Join(h.directory, "bgp-"+string(router.Name)+".json"), settings.restart, h.log)
-		if h.speaker, err = startSpeaker(settings, memory, prefixes, h.log); err != nil {
+		if h.speaker, err = startSpeaker(settings, memory, newCatalogue(router.BGP, vips, nil), h.log); err != nil {
 			return nil, err
 		}
-	} else if err := h.speaker.confine(prefixes); err != nil {
+	} else if err := h.speaker.confine(newCatalogue(router.BGP, vips, h.speaker.offers)); err != nil {
 		return nil, err
 	}
 	h.used = true
-	d := &Driver{host: h, speaker: h.speaker, prefixes: make(map[netip.Prefix]bool, len(prefixes))}
-	for _, p := range prefixes {
-		d.prefixes[p] = true
-	}
-	return d, nil
+	return &Driver{host: h, speaker: h.speaker}, nil
 }
 
 // hold ends the lease's clock. h.mu is held.
@@ -121,7 +117,7 @@ type settings struct {
 	passwords  []string // of the peers, "" for none
 	restart    topology.Restart
 	atExit     topology.AtExit
-	attributes attributes
+	shutdown   time.Duration // of GRACEFUL_SHUTDOWN before a withdrawal
 }
 
 // newSettings reads the secrets besides.
@@ -129,7 +125,7 @@ func newSettings(router topology.Router) (*settings, error) {
 	cfg := router.BGP
 	s := &settings{
 		asn: cfg.ASN, routerID: cfg.RouterID, peers: cfg.Peers,
-		restart: cfg.Restart, atExit: cfg.AtExit, attributes: newAttributes(cfg),
+		restart: cfg.Restart, atExit: cfg.AtExit, shutdown: cfg.GracefulShutdown,
 	}
 	for _, peer := range cfg.Peers {
 		password, err := secret.Read(peer.Password)

@@ -3,7 +3,6 @@ package bgp
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
 	"github.com/osrg/gobgp/v4/api"
 )
@@ -15,12 +14,12 @@ const (
 )
 
 // allow lets in and out nothing but our own paths, and out only those for the
-// prefixes: a second belt, whatever else goes wrong.
-func (s *speaker) allow(ctx context.Context, prefixes []netip.Prefix) error {
+// prefixes offered: a second belt, whatever else goes wrong.
+func (s *speaker) allow(ctx context.Context) error {
 	in, out := &api.Policy{Name: inward}, &api.Policy{Name: outward}
 	in.Statements = []*api.Statement{accept("ours", nil)}
 	policies := &api.SetPoliciesRequest{Policies: []*api.Policy{in, out}}
-	for _, set := range prefixSets(prefixes) {
+	for _, set := range prefixSets(s.offers) {
 		policies.DefinedSets = append(policies.DefinedSets, set)
 		out.Statements = append(out.Statements, accept("ours-"+set.Name, set))
 	}
@@ -55,10 +54,10 @@ func accept(name string, set *api.DefinedSet) *api.Statement {
 }
 
 // prefixSets are the prefixes by family, because a set has one.
-func prefixSets(prefixes []netip.Prefix) []*api.DefinedSet {
+func prefixSets(offers catalogue) []*api.DefinedSet {
 	ipv4 := &api.DefinedSet{DefinedType: api.DefinedType_DEFINED_TYPE_PREFIX, Name: "ipv4"}
 	ipv6 := &api.DefinedSet{DefinedType: api.DefinedType_DEFINED_TYPE_PREFIX, Name: "ipv6"}
-	for _, p := range prefixes {
+	for p := range offers {
 		set, bits := ipv4, uint32(p.Bits())
 		if p.Addr().Is6() {
 			set = ipv6

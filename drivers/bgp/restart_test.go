@@ -23,7 +23,7 @@ const crashing = "ROUTESTEER_BGP_CRASH"
 // address, unless it finds them announced, and waits to be killed.
 func crash(directory string) {
 	host := NewHost(directory, quiet())
-	d, err := host.Open(site(nil), only(vip4, vip6))
+	d, err := host.Open(site(nil), vips(vip4, vip6))
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -285,7 +285,7 @@ func (r *router) routes(p netip.Prefix, want ...netip.Addr) {
 // needed ones were left out; change may set others.
 func site(change func(*topology.BGP)) topology.Router {
 	cfg := &topology.BGP{
-		ASN: ourAS, RouterID: ours4, LocalPref: 100, Origin: topology.OriginIGP, ListenPort: 179,
+		ASN: ourAS, RouterID: ours4, Attributes: topology.Attributes{LocalPref: 100, Origin: topology.OriginIGP}, ListenPort: 179,
 		Restart: topology.Restart{Time: 2 * time.Minute}, AtExit: topology.AtExitKeep,
 		Peers: []topology.Peer{{
 			Address: router4, ASN: theirAS, Port: 179, HoldTime: 9 * time.Second, ConnectRetry: 2 * time.Second, IPv4: true, IPv6: true,

@@ -260,6 +260,18 @@ func stateName(state bgp.FSMState) string {
 	return strings.ToLower(strings.TrimPrefix(state.String(), "BGP_FSM_"))
 }
 
+// anyEstablished reports whether any router hears us.
+func (s *sessions) anyEstablished() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.of {
+		if session.state == bgp.BGP_FSM_ESTABLISHED {
+			return true
+		}
+	}
+	return false
+}
+
 // takesAddPath reports whether any router takes several paths of a prefix of
 // the family.
 func (s *sessions) takesAddPath(f bgp.Family) bool {
@@ -277,11 +289,18 @@ func (a agreement) takesSeveral(f bgp.Family) bool { return slices.Contains(a.ad
 
 // announced counts what the session's router was sent.
 func (s *speaker) announced(session *session) string {
-	n := 0
+	n, leaving := 0, 0
 	for p := range s.book {
-		if slices.Contains(session.agreed.families, familyOf(p)) {
-			n++
+		if !slices.Contains(session.agreed.families, familyOf(p)) {
+			continue
 		}
+		n++
+		if !s.leaving[p].IsZero() {
+			leaving++
+		}
+	}
+	if leaving > 0 {
+		return fmt.Sprintf(", %d prefixes announced, %d of them about to be withdrawn (GRACEFUL_SHUTDOWN)", n, leaving)
 	}
 	return fmt.Sprintf(", %d prefixes announced", n)
 }

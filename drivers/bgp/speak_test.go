@@ -42,12 +42,17 @@ func speak(t *testing.T, router topology.Router, prefixes ...netip.Prefix) *mout
 
 func (m *mouth) open(router topology.Router, prefixes ...netip.Prefix) {
 	m.Helper()
+	m.openVIPs(router, vips(prefixes...))
+}
+
+func (m *mouth) openVIPs(router topology.Router, vips []topology.VIP) {
+	m.Helper()
 	if m.driver != nil {
 		if err := m.driver.Close(); err != nil {
 			m.Fatal(err)
 		}
 	}
-	d, err := m.host.Open(router, prefixes)
+	d, err := m.host.Open(router, vips)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -74,6 +79,15 @@ func to(addresses ...netip.Addr) []steer.NextHop {
 		hops = append(hops, steer.NextHop{Address: a, Weight: 1})
 	}
 	return hops
+}
+
+// vips are VIPs without attributes of their own.
+func vips(prefixes ...netip.Prefix) []topology.VIP {
+	var all []topology.VIP
+	for _, p := range prefixes {
+		all = append(all, topology.VIP{Prefix: p})
+	}
+	return all
 }
 
 func only(prefixes ...netip.Prefix) []netip.Prefix { return prefixes }

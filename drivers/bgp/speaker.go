@@ -10,7 +10,6 @@ import (
 
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/server"
-	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -32,21 +31,24 @@ type speaker struct {
 	unwatch  context.CancelFunc
 	log      *slog.Logger
 
-	book    map[netip.Prefix][]slot // what is in the server's table
-	sent    <-chan struct{}         // closed when what was announced last has been sent; nil for nothing
-	waiting *time.Timer             // until peers are added at the latest
-	connect func()                  // adds the peers, once
+	offers  catalogue
+	book    map[netip.Prefix][]slot    // what is in the server's table
+	leaving map[netip.Prefix]time.Time // of the book, to be withdrawn then: see leaving.go
+	sent    <-chan struct{}            // closed when what was announced last has been sent; nil for nothing
+	waiting *time.Timer                // until peers are added at the latest
+	connect func()                     // adds the peers, once
 }
 
 // startSpeaker starts a speaker that announces what its predecessor did, as far
 // as the prefixes are still the site's.
-func startSpeaker(settings *settings, memory *memory, prefixes []netip.Prefix, log *slog.Logger) (*speaker, error) {
+func startSpeaker(settings *settings, memory *memory, offers catalogue, log *slog.Logger) (*speaker, error) {
 	sessions := newSessions(settings, log)
 	logger, level := sessions.logger()
 	s := &speaker{
 		settings: settings, memory: memory, sessions: sessions, log: log,
 		server: server.NewBgpServer(server.LoggerOption(logger, level)),
-		served: make(chan struct{}), book: map[netip.Prefix][]slot{},
+		served: make(chan struct{}), offers: offers,
+		book: map[netip.Prefix][]slot{}, leaving: map[netip.Prefix]time.Time{},
 	}
 	s.connect = sync.OnceFunc(s.addPeers)
 	go func() {
@@ -55,17 +57,17 @@ func startSpeaker(settings *settings, memory *memory, prefixes []netip.Prefix, l
 	}()
 	watching, unwatch := context.WithCancel(context.Background())
 	s.unwatch = unwatch
-	if err := s.begin(watching, prefixes); err != nil {
+	if err := s.begin(watching); err != nil {
 		s.stop(topology.AtExitKeep)
 		return nil, fmt.Errorf("start the BGP speaker: %w", err)
 	}
 	s.waiting = time.AfterFunc(patience, s.connect)
-	s.settle(len(prefixes))
+	s.settle()
 	return s, nil
 }
 
 // begin brings the speaker up to where peers can be added.
-func (s *speaker) begin(ctx context.Context, prefixes []netip.Prefix) error {
+func (s *speaker) begin(ctx context.Context) error {
 	port := int32(-1)
 	if s.settings.listenPort != 0 {
 		port = int32(s.settings.listenPort)
@@ -74,25 +76,25 @@ func (s *speaker) begin(ctx context.Context, prefixes []netip.Prefix) error {
 	if err := s.server.StartBgp(ctx, &api.StartBgpRequest{Global: global}); err != nil {
 		return err
 	}
-	if err := s.allow(ctx, prefixes); err != nil {
+	if err := s.allow(ctx); err != nil {
 		return err
 	}
 	if err := s.server.WatchEvent(ctx, server.WatchEventMessageCallbacks{OnPeerUpdate: s.sessions.event}, server.WatchPeer()); err != nil {
 		return err
 	}
 	known := s.memory.load()
-	mine := map[netip.Prefix][]steer.NextHop{}
-	for _, p := range prefixes {
+	mine := map[netip.Prefix][]target{}
+	for p, attributes := range s.offers {
 		if hops := known[p]; len(hops) > 0 {
-			mine[p] = hops
+			mine[p] = targets(hops, attributes)
 		}
 	}
 	return s.announce(ctx, mine, nil)
 }
 
-// settle adds the peers when there is a path for each of so many prefixes.
-func (s *speaker) settle(prefixes int) {
-	if len(s.book) >= prefixes {
+// settle adds the peers when there is a path for each prefix.
+func (s *speaker) settle() {
+	if len(s.book) >= len(s.offers) {
 		s.connect()
 	}
 }
@@ -108,23 +110,25 @@ func (s *speaker) addPeers() {
 	}
 }
 
-// confine makes the prefixes those that may be announced, and withdraws others.
-func (s *speaker) confine(prefixes []netip.Prefix) error {
-	stay := make(map[netip.Prefix]bool, len(prefixes))
-	for _, p := range prefixes {
-		stay[p] = true
-	}
-	gone := map[netip.Prefix][]steer.NextHop{}
-	for p := range s.book {
-		if !stay[p] {
-			gone[p] = nil
+// confine makes the offers those that may be announced: others are withdrawn, and
+// those that carry something else now are announced again, in place.
+func (s *speaker) confine(offers catalogue) error {
+	change := map[netip.Prefix][]target{}
+	for p, slots := range s.book {
+		switch attributes := offers[p]; {
+		case attributes == nil:
+			delete(s.leaving, p)
+			change[p] = nil
+		case s.leaving[p].IsZero() && slots[0].to.attributes != attributes:
+			change[p] = targets(hopsOf(slots), attributes)
 		}
 	}
+	s.offers = offers
 	ctx := context.Background()
-	if err := s.announce(ctx, gone, nil); err != nil {
-		return fmt.Errorf("withdraw prefixes that are the site's no more: %w", err)
+	if err := s.announce(ctx, change, nil); err != nil {
+		return fmt.Errorf("announce the prefixes as the site has them now: %w", err)
 	}
-	return s.allow(ctx, prefixes)
+	return s.allow(ctx)
 }
 
 // stop ends the speaker and its sessions: so that routers keep its paths for the
@@ -132,6 +136,9 @@ func (s *speaker) confine(prefixes []netip.Prefix) error {
 func (s *speaker) stop(how topology.AtExit) {
 	if s.waiting != nil {
 		s.waiting.Stop()
+	}
+	if how == topology.AtExitWithdraw {
+		s.sayGoodbye()
 	}
 	s.sessions.silence()
 	s.memory.touch()

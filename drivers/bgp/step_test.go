@@ -13,10 +13,11 @@ import (
 // has what is wanted, paths that stay keep their identifier, no identifier is
 // used twice, and what is announced comes before what goes.
 func TestAStepLeavesNoMomentWithoutAPath(t *testing.T) {
+	carried := []*attributes{{words: "a"}, {words: "b"}}
 	rapid.Check(t, func(t *rapid.T) {
 		var have []slot
 		for range rapid.IntRange(1, 5).Draw(t, "moves") {
-			want := targets(drawHops(t))
+			want := targets(drawHops(t), rapid.SampledFrom(carried).Draw(t, "attributes"))
 			gentle := rapid.Bool().Draw(t, "gentle")
 			s := newStep(have, want, gentle)
 			table := map[uint32]target{}

@@ -36,15 +36,19 @@ type slot struct {
 
 // A target is where a path leads.
 type target struct {
-	hop      steer.NextHop
-	weighted bool // the prefix has paths of different weight: say so
+	hop        steer.NextHop
+	weighted   bool        // the prefix has paths of different weight: say so
+	attributes *attributes // what else it carries
 }
 
-func targets(hops []steer.NextHop) []target {
+func targets(hops []steer.NextHop, attributes *attributes) []target {
+	if len(hops) == 0 {
+		return nil
+	}
 	weighted := slices.ContainsFunc(hops, func(h steer.NextHop) bool { return h.Weight != hops[0].Weight })
 	all := make([]target, len(hops))
 	for i, hop := range hops {
-		all[i] = target{hop, weighted}
+		all[i] = target{hop, weighted, attributes}
 	}
 	return all
 }
@@ -88,15 +92,14 @@ func newStep(have []slot, want []target, gentle bool) step {
 	return s
 }
 
-// announce makes the table what is wanted for some prefixes, none of which has
-// unusable next hops; nil withdraws. Those that are gentle change for no fault.
+// announce makes the table what is wanted for some prefixes; nil withdraws. Those that are gentle change for no fault.
 // All announcements come before any withdrawal.
-func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]steer.NextHop, gentle map[netip.Prefix]bool) error {
-	e := exchange{maker: newPathMaker(s.settings.attributes), after: map[netip.Prefix][]slot{}}
+func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]target, gentle map[netip.Prefix]bool) error {
+	e := exchange{maker: pathMaker{}, after: map[netip.Prefix][]slot{}}
 	known := s.nextHops()
-	for p, hops := range want {
-		aside := gentle[p] && len(s.book[p]) > 0 && known.lacks(hops) && s.sessions.takesAddPath(familyOf(p))
-		e.add(p, newStep(s.book[p], targets(hops), aside))
+	for p, to := range want {
+		aside := gentle[p] && len(s.book[p]) > 0 && known.lacks(to) && s.sessions.takesAddPath(familyOf(p))
+		e.add(p, newStep(s.book[p], to, aside))
 		e.pause = e.pause || aside
 	}
 	if e.empty() {
@@ -109,7 +112,7 @@ func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]steer.Ne
 
 // An exchange is paths to be announced and withdrawn.
 type exchange struct {
-	maker          *pathMaker
+	maker          pathMaker
 	added, removed []*apiutil.Path
 	after          map[netip.Prefix][]slot
 	last           announcement // of added
@@ -220,15 +223,17 @@ func (s *speaker) nextHops() nextHopSet {
 	return all
 }
 
-func (n nextHopSet) lacks(hops []steer.NextHop) bool {
-	return slices.ContainsFunc(hops, func(h steer.NextHop) bool { return !n[h.Address] })
+func (n nextHopSet) lacks(all []target) bool {
+	return slices.ContainsFunc(all, func(to target) bool { return !n[to.hop.Address] })
 }
 
 // hops is the book as it is remembered.
 func (s *speaker) hops() map[netip.Prefix][]steer.NextHop {
 	all := make(map[netip.Prefix][]steer.NextHop, len(s.book))
 	for p, slots := range s.book {
-		all[p] = hopsOf(slots)
+		if s.leaving[p].IsZero() {
+			all[p] = hopsOf(slots)
+		}
 	}
 	return all
 }
@@ -241,18 +246,33 @@ func hopsOf(slots []slot) []steer.NextHop {
 	return normal(hops)
 }
 
-// reread makes the book equal the table.
+// reread makes the book equal the table. What its paths carry is taken for
+// something unknown, so that whoever wants them makes them anew.
 func (s *speaker) reread() error {
 	clear(s.book)
-	return s.table(func(p netip.Prefix, slots []slot) { s.book[p] = slots })
+	unknown := new(attributes)
+	return s.table(func(p netip.Prefix, slots []slot) {
+		for i := range slots {
+			slots[i].to.attributes = unknown
+		}
+		s.book[p] = slots
+	})
 }
 
 // routes lists the paths in the server's table.
 func (s *speaker) routes() ([]steer.Route, error) {
 	var routes []steer.Route
-	detail := fmt.Sprintf("announced by AS %d%s", s.settings.asn, s.settings.attributes.words())
+	details := map[*attributes]string{}
 	err := s.table(func(p netip.Prefix, slots []slot) {
-		routes = append(routes, steer.Route{Prefix: p, NextHops: hopsOf(slots), Detail: detail})
+		if !s.leaving[p].IsZero() {
+			return
+		}
+		carries := s.offers[p]
+		if _, known := details[carries]; !known {
+			details[carries] = fmt.Sprintf("announced by AS %d%s", s.settings.asn, s.offers.words(p))
+		}
+		stray := len(s.book[p]) == 0 || s.book[p][0].to.attributes != carries
+		routes = append(routes, steer.Route{Prefix: p, NextHops: hopsOf(slots), Stray: stray, Detail: details[carries]})
 	})
 	return routes, err
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/routesteer/routesteer/drivers"
@@ -52,7 +51,7 @@ func runController(args []string) error {
 				return cisco.Open(router, cohorts.Site(), cisco.Options{Log: log}), nil
 			}
 			if router.BGP != nil {
-				return host.Open(router, slices.Concat(cohorts.Prefixes()...))
+				return host.Open(router, cohorts.Site().VIPs)
 			}
 			driver, err := linux.Open(*router.Linux, cohorts.Prefixes(), log)
 			if err != nil {
