@@ -28,7 +28,7 @@ root is needed where user namespaces are allowed. Ctrl-C removes everything.
 On a terminal it shows live status, and from another terminal servers can be
 broken, restored and drained: it says how. With --router frr the router's routes
 are FRR's, and the controller steers them over SSH; with --router bird they are
-BIRD's, and it announces them by BGP. With --tour, or without a terminal,
+BIRD's, with --router frr-bgp FRR's, and it announces them by BGP. With --tour, or without a terminal,
 it plays a day's story under load, tells each step with its figures, and exits
 with 0 when everything held.`,
 		Example: `  routesteer lab
@@ -36,7 +36,8 @@ with 0 when everything held.`,
   routesteer lab --tour
   routesteer lab --ipv6 --vips 100
   routesteer lab --router frr          (as root, with the packages frr and openssh-server)
-  routesteer lab --router bird         (with the package bird2)`,
+  routesteer lab --router bird         (with the package bird2)
+  routesteer lab --router frr-bgp      (as --router frr)`,
 		Args: atMost(0),
 		RunE: func(command *cobra.Command, _ []string) error { return a.lab(command.Context(), options, tour) },
 	}

@@ -33,7 +33,7 @@ func labSiteFlags(command *cobra.Command, options *lab.Options) {
 	})
 	options.Router = lab.RouterLinux
 	router := &choice[lab.RouterKind]{&options.Router, lab.RouterKinds()}
-	flags.Var(router, "router", "what holds the routes: linux, the kernel; frr, steered over SSH (needs root, FRR and sshd); or bird, told by BGP (needs BIRD 2)")
+	flags.Var(router, "router", "what holds the routes: linux, the kernel; frr, steered over SSH (needs root, FRR and sshd); bird, told by BGP (needs BIRD 2); or frr-bgp, likewise (needs what frr does)")
 	profile.complete(command, "profile")
 	router.complete(command, "router")
 }

@@ -35,7 +35,7 @@ type Options struct {
 	VIPs     int        // default 4: one for each server
 	Links    Links      // default Switched
 	Family   Family     // default IPv4
-	Router   RouterKind // what holds the routes; default RouterLinux. RouterFRR needs root, FRR and an SSH server, RouterBIRD needs BIRD 2
+	Router   RouterKind // what holds the routes; default RouterLinux. RouterFRR and RouterBGPD need root, FRR and an SSH server, RouterBIRD needs BIRD 2
 	Unpacked []string   // directories with packages that the router needs and that are not installed; for tests
 	Profile  Profile    // the controller's intervals
 	Failback string     // policy, as in the configuration file; default {after: 1s}

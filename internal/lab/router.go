@@ -12,14 +12,15 @@ import (
 type RouterKind string
 
 const (
-	RouterLinux RouterKind = "linux" // its kernel, which the controller steers itself
-	RouterFRR   RouterKind = "frr"   // FRR, which the controller logs in to by SSH
-	RouterBIRD  RouterKind = "bird"  // BIRD, which the controller tells by BGP
+	RouterLinux RouterKind = "linux"   // its kernel, which the controller steers itself
+	RouterFRR   RouterKind = "frr"     // FRR, which the controller logs in to by SSH
+	RouterBIRD  RouterKind = "bird"    // BIRD, which the controller tells by BGP
+	RouterBGPD  RouterKind = "frr-bgp" // FRR's bgpd, likewise
 )
 
 // RouterKinds lists all of them.
 func RouterKinds() []RouterKind {
-	return []RouterKind{RouterLinux, RouterFRR, RouterBIRD}
+	return []RouterKind{RouterLinux, RouterFRR, RouterBIRD, RouterBGPD}
 }
 
 // A router is what runs on the lab's router beside the controller and holds the
@@ -56,6 +57,8 @@ func newRouter(options Options) (router, error) {
 		return &frrRouter{unpacked: options.Unpacked}, nil
 	case RouterBIRD:
 		return &birdRouter{unpacked: options.Unpacked}, nil
+	case RouterBGPD:
+		return &frrBGPRouter{unpacked: options.Unpacked}, nil
 	default:
 		words := make([]string, len(RouterKinds()))
 		for i, kind := range RouterKinds() {

@@ -27,19 +27,29 @@ func (r *birdRouter) start(h *host, dir string) error {
 	if err := r.run(h, dir); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	// A speaker whose first connection is refused waits for seconds.
-	return poll(ctx, 5*time.Millisecond, "BIRD to take sessions", func() (bool, error) {
+	return h.awaitBGP(netip.AddrFrom4([4]byte{127, 0, 0, 1}), "BIRD", func() error {
 		if !r.process.running() {
-			return false, errors.New("it ended at once; " + r.process.lastWords())
+			return errors.New("it ended at once; " + r.process.lastWords())
 		}
-		return h.Do(func() error { return knock(ctx, "127.0.0.1:179") }) == nil, nil
+		return nil
 	})
 }
 
-// knock connects, and no more.
-func knock(ctx context.Context, address string) error {
+// awaitBGP waits until a daemon of the host takes sessions: a speaker whose first
+// connection is refused waits for seconds. ended says why there is no point.
+func (h *host) awaitBGP(at netip.Addr, daemon string, ended func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	return poll(ctx, 5*time.Millisecond, daemon+" to take sessions", func() (bool, error) {
+		if err := ended(); err != nil {
+			return false, err
+		}
+		return h.Do(func() error { return connectOnce(ctx, netip.AddrPortFrom(at, 179).String()) }) == nil, nil
+	})
+}
+
+// connectOnce connects, and no more.
+func connectOnce(ctx context.Context, address string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
@@ -57,9 +67,10 @@ func (r *birdRouter) route(_ context.Context, prefix netip.Prefix, via netip.Add
 	return r.host.route(prefix, via)
 }
 
-func (*birdRouter) cuts() string {
-	return "BGP knows no connections; only a Linux router that the controller runs on can leave them where they are"
-}
+// bgpCuts is why planned moves cut connections on a router that is told by BGP.
+const bgpCuts = "BGP knows no connections; only a Linux router that the controller runs on can leave them where they are"
+
+func (*birdRouter) cuts() string { return bgpCuts }
 
 // birdConfig is that of docs/bgp.md, for a session over loopback: its next hops
 // are looked up among the router's networks.

@@ -31,6 +31,7 @@ func TestTheControllerReadsWhatTheLabWritesOfARouter(t *testing.T) {
 			return r.Cisco != nil && r.Cisco.Dialect == topology.FRR && r.Cisco.KnownHosts == running.KnownHosts && !r.Cisco.KeepSession
 		}},
 		{&birdRouter{}, Default, func(r topology.Router) bool { return r.BGP != nil && len(r.BGP.Peers) == 1 }},
+		{&frrBGPRouter{}, Default, func(r topology.Router) bool { return r.BGP != nil && r.BGP.Peers[0].Source.IsValid() }},
 		{&frrRouter{frr: running}, Fast, func(r topology.Router) bool { return r.Cisco != nil && r.Cisco.KeepSession }},
 	} {
 		text, err := site.config(c.profile, "never", c.router.config(c.profile))
@@ -49,7 +50,7 @@ func TestTheControllerReadsWhatTheLabWritesOfARouter(t *testing.T) {
 
 func TestARouterThatIsNotSaysWhatThereIs(t *testing.T) {
 	_, err := Start(t.Context(), Options{Router: "cisco"})
-	wantWords(t, err, "linux, frr, bird")
+	wantWords(t, err, "linux, frr, bird, frr-bgp")
 	for _, c := range []struct {
 		options ReportOptions
 		want    string
@@ -130,10 +131,14 @@ func checkFRRRow(t *testing.T, row Row) {
 	}
 }
 
-func TestTourOfFRR(t *testing.T) {
+func TestTourOfFRR(t *testing.T) { tourOf(t, RouterFRR) }
+
+func TestTourOfBGPD(t *testing.T) { tourOf(t, RouterBGPD) }
+
+func tourOf(t *testing.T, kind RouterKind) {
 	t.Parallel()
 	var story bytes.Buffer
-	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: shortDir(t), Router: RouterFRR, Unpacked: unpacked}), Load: lightLoad()}, &story)
+	err := Tour(t.Context(), TourOptions{Lab: steered(Options{Base: shortDir(t), Router: kind, Unpacked: unpacked}), Load: lightLoad()}, &story)
 	t.Log("\n" + story.String())
 	if err != nil && !strings.Contains(story.String(), "this machine is busy") {
 		t.Error(err)
@@ -143,13 +148,17 @@ func TestTourOfFRR(t *testing.T) {
 	}
 }
 
-// A drain on BIRD under load loses nothing. BGP tells the controller nothing of
-// the kernel's routes: the report goes by the kernel.
-func TestReportOfBIRD(t *testing.T) {
+// A drain on a router that is told by BGP loses nothing under load. BGP tells the
+// controller nothing of the kernel's routes: the report goes by the kernel.
+func TestReportOfBIRD(t *testing.T) { reportOfBGP(t, RouterBIRD, "../../build/hosts/bird2") }
+
+func TestReportOfBGPD(t *testing.T) { reportOfBGP(t, RouterBGPD, unpacked...) }
+
+func reportOfBGP(t *testing.T, kind RouterKind, unpacked ...string) {
 	for _, family := range []Family{IPv4, IPv6} {
 		t.Run(string(family), func(t *testing.T) {
 			t.Parallel()
-			options := steered(Options{Base: shortDir(t), Family: family, Router: RouterBIRD, Unpacked: []string{"../../build/hosts/bird2"}})
+			options := steered(Options{Base: shortDir(t), Family: family, Router: kind, Unpacked: unpacked})
 			var progress bytes.Buffer
 			rows, err := Report(t.Context(), ReportOptions{Lab: options, Faults: []string{"drain"}, Watch: time.Minute,
 				Load: LoadOptions{Requests: 125, Packets: 4000}}, &progress)
@@ -159,8 +168,8 @@ func TestReportOfBIRD(t *testing.T) {
 			}
 			for _, row := range rows {
 				switch {
-				case !row.Recovered || row.Router != RouterBIRD:
-					t.Errorf("%s, router %s: want recovery, on BIRD", row, row.Router)
+				case !row.Recovered || row.Router != kind:
+					t.Errorf("%s, router %s: want recovery, on %s", row, row.Router, kind)
 				case row.TooBusy():
 				case row.PacketsLost > 0 || row.FailedRequests > row.CutRequests:
 					t.Errorf("%s: want no loss", row)
