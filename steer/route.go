@@ -79,6 +79,7 @@ type Change struct {
 	To       []NextHop      // what it should have; nil for Remove
 	Adopt    bool           // take over the foreign routes that stand in the way
 	Graceful bool           // the move is not for a fault: connections at From may stay there until they end
+	Failure  bool           // a failure is the reason
 	Reason   string         // why, for people
 }
 

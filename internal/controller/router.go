@@ -66,6 +66,8 @@ type worker struct {
 	info    drivers.Info // the driver's last words
 	shaken  bool         // the router has lost links since the last pass that ended well
 	fights  *fights
+	limit   *limit
+	held    *limitError // moves that wait at the last comparison; nil for none
 	backoff time.Duration
 	retryAt time.Time
 }
@@ -97,11 +99,13 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 		done:    make(chan struct{}),
 		stop:    stop,
 		fights:  newFights(),
+		limit:   &limit{ChangeLimit: router.ChangeLimit},
 	}
 	go func() {
 		defer close(w.done)
 		if predecessor != nil {
 			<-predecessor.done
+			w.limit.made = predecessor.limit.made // a reload is no way round it
 		}
 		w.run(ctx)
 	}()
@@ -245,6 +249,11 @@ func (w *worker) plan(seen *sighting) {
 		w.backoff, w.retryAt = 0, time.Time{}
 		return
 	}
+	if w.held != nil && seen.err == error(w.held) {
+		w.backoff, w.retryAt = 0, w.held.until
+		seen.retry = w.retryAt
+		return
+	}
 	// Passes for other reasons, many in a bad second, do not put off the next try.
 	if now := time.Now(); !now.Before(w.retryAt) {
 		w.backoff = min(max(2*w.backoff, firstRetry), lastRetry)
@@ -268,6 +277,8 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 	for round := 0; ; round++ {
 		seen.left = w.diff(w.current.want)
 		switch {
+		case len(seen.left.Changes) == 0 && !seen.at.IsZero() && w.held != nil:
+			return w.held
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero():
 			return w.info.Down
 		case refused != nil:
@@ -319,10 +330,11 @@ func (w *worker) inquire() {
 }
 
 // diff compares what is wanted with what the router had, and leaves alone what
-// others fight for.
+// others fight for and what must wait.
 func (w *worker) diff(want steer.Assignment) steer.Plan {
 	plan := steer.Diff(want, w.have, w.router.Adopt())
 	plan.Changes = w.fights.hold(plan.Changes, time.Now())
+	plan.Changes, w.held = w.limit.hold(plan.Changes, time.Now())
 	return plan
 }
 
@@ -333,6 +345,7 @@ func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 	if seen.repair {
 		seen.left.Changes = sudden(seen.left.Changes)
 	}
+	w.limit.count(seen.left.Changes, time.Now())
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
 	w.inquire()
 	seen.applied = time.Now()

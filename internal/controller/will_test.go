@@ -394,3 +394,28 @@ func TestWeightZeroAndTheFirstTier(t *testing.T) {
 		w.wantRoutes("edge, nobody is left,", w.edge, "web1 web2")
 	})
 }
+
+func TestFailuresMoveNoMorePrefixesThanTheLimit(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = strings.Replace(strings.Replace(pool, "edge: {linux: {}}", "edge: {linux: {}, change_limit: {changes: 1, per: 1m}}", 1), "primary: web1", "primary: [web1]", 2)
+		w.start()
+		defer w.stop()
+		w.wantRoutes("edge, at the start, which is no failure,", w.edge, "web1 web1")
+		w.fall("web1", "connection refused")
+		want := w.status().VIPs[0].Wanted[0] + " " + w.status().VIPs[1].Wanted[0]
+		w.wantRoutes("core, without a limit,", w.core, want)
+		w.wantRoutes("edge, one of two,", w.edge, strings.Fields(want)[0]+" web1")
+		w.warned("router edge is out of sync: 1 prefixes wait for their failover: change_limit lets 1 move in 1m0s, the next of them at 00:01:00")
+		w.later(30 * time.Second)
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		w.later(time.Second)
+		w.wantRoutes("edge, reloaded in that minute,", w.edge, strings.Fields(want)[0]+" web1")
+		w.later(30 * time.Second)
+		w.wantRoutes("edge, a minute later,", w.edge, want)
+		w.do(w.control.Pin(t.Context(), api.PinRequest{VIP: vip1.String(), Server: "web4"}))
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2", "web3"}}))
+		w.wantRoutes("edge, what people ask for,", w.edge, "web4 web4")
+	})
+}

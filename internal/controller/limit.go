@@ -1,0 +1,106 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A limit bounds how many prefixes failures move on a router within a time: what
+// is wrong with the verdicts, or with a slow router, must not become a storm. What
+// people ask for, and what adds a route where there is none, is not bounded.
+type limit struct {
+	topology.ChangeLimit
+	made []moves // within the last Per, the oldest first
+}
+
+// Moves are prefixes that failures moved at one time.
+type moves struct {
+	at       time.Time
+	prefixes int
+}
+
+// A limitError says that moves wait.
+type limitError struct {
+	limit topology.ChangeLimit
+	held  int       // prefixes
+	until time.Time // when some of them may move
+}
+
+func (e *limitError) Error() string {
+	return fmt.Sprintf("%d prefixes wait for their failover: change_limit lets %d move in %s, the next of them at %s",
+		e.held, e.limit.Changes, e.limit.Per, e.until.Format(time.TimeOnly))
+}
+
+// limited reports whether the limit is about a change.
+func limited(change steer.Change) bool { return change.Failure && change.Op != steer.Add }
+
+// hold returns the changes that may be made now, and an error for the others; nil
+// if there are none.
+func (l *limit) hold(changes []steer.Change, now time.Time) ([]steer.Change, *limitError) {
+	if l.Changes == 0 {
+		return changes, nil
+	}
+	room := l.Changes - l.within(now)
+	held := 0
+	rest := make([]steer.Change, 0, len(changes))
+	for _, change := range changes {
+		n := len(change.Prefixes)
+		switch {
+		case !limited(change):
+			rest = append(rest, change)
+		case n <= room:
+			rest = append(rest, change)
+			room -= n
+		default:
+			if room > 0 {
+				rest = append(rest, change.For(change.Prefixes[:room]...))
+			}
+			held += n - max(room, 0)
+			room = 0
+		}
+	}
+	if held == 0 {
+		return rest, nil
+	}
+	return rest, &limitError{l.ChangeLimit, held, l.next(now)}
+}
+
+// within counts the prefixes that were moved within the last Per, and forgets
+// others.
+func (l *limit) within(now time.Time) int {
+	for len(l.made) > 0 && now.Sub(l.made[0].at) >= l.Per {
+		l.made = l.made[1:]
+	}
+	n := 0
+	for _, m := range l.made {
+		n += m.prefixes
+	}
+	return n
+}
+
+// next is when there is room again.
+func (l *limit) next(now time.Time) time.Time {
+	if len(l.made) == 0 {
+		return now.Add(l.Per) // after what is moved now
+	}
+	return l.made[0].at.Add(l.Per)
+}
+
+// count notes changes that were tried.
+func (l *limit) count(changes []steer.Change, now time.Time) {
+	if l.Changes == 0 {
+		return
+	}
+	n := 0
+	for _, change := range changes {
+		if limited(change) {
+			n += len(change.Prefixes)
+		}
+	}
+	if n > 0 {
+		l.made = append(l.made, moves{now, n})
+	}
+}
