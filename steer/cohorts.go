@@ -24,7 +24,7 @@ type Cohorts struct {
 	of   []int32                      // of each of site.VIPs, the index in all
 	by   [][]*Cohort                  // of each of site.Servers, those with it in a tier
 
-	apart  []netip.Prefix // of whom something is asked that is asked of no other
+	apart  []netip.Prefix // of whom something is asked that is asked of no other of their cohort
 	single int            // VIPs in single mode
 	seats  int            // places on a sheet
 }
@@ -51,6 +51,7 @@ type Cohort struct {
 func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	c := sortCohorts(site, nil)
 	c.settleHomes()
+	apart = slices.DeleteFunc(slices.Clone(apart), c.alone)
 	if len(apart) == 0 {
 		return c
 	}
@@ -60,6 +61,13 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 		cohort.home = c.Of(cohort.Prefix).home // who is set apart belongs where it did, and so do the others
 	}
 	return divided
+}
+
+// alone reports whether an entry, if there is one, is the only one of its cohort
+// anyhow.
+func (c *Cohorts) alone(entry netip.Prefix) bool {
+	cohort := c.Of(entry)
+	return cohort == nil || len(cohort.Entries) == 1
 }
 
 func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
@@ -179,7 +187,8 @@ func (c *Cohorts) All() []*Cohort {
 // Site returns the site that they are of.
 func (c *Cohorts) Site() *topology.Site { return c.site }
 
-// Apart returns the VIPs that were set apart. Nobody changes them.
+// Apart returns the VIPs that were set apart from a cohort that they would be of.
+// Nobody changes them.
 func (c *Cohorts) Apart() []netip.Prefix { return c.apart }
 
 // Prefixes returns the prefixes of each cohort, as drivers want to be told them.

@@ -106,6 +106,7 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 		if predecessor != nil {
 			<-predecessor.done
 			w.limit.made = predecessor.limit.made // a reload is no way round it
+			w.tender.inherit(predecessor.tender)
 		}
 		w.run(ctx)
 	}()

@@ -45,14 +45,19 @@ type tender struct {
 	under  map[netip.Prefix]steer.Transition // as of the last look
 	forced map[netip.Prefix]bool             // of these, those that lost a server
 	due    time.Time                         // of the next look; zero for none
+	fresh  bool                              // it has not looked yet
 
 	cuts chan []netip.Prefix   // whose connections are not to be waited for
 	cut  map[netip.Prefix]bool // of the last taken from cuts, until done
 }
 
 func newTender(drain topology.Drain, tended chan<- tending) *tender {
-	return &tender{drain: drain, tended: tended, cuts: make(chan []netip.Prefix)}
+	return &tender{drain: drain, tended: tended, cuts: make(chan []netip.Prefix), fresh: true, forced: map[netip.Prefix]bool{}}
 }
+
+// inherit goes on with what the tender of an earlier worker of the same router
+// looked after, which has ended.
+func (t *tender) inherit(former *tender) { t.under, t.forced = former.under, former.forced }
 
 // cutNow ends transitions at once.
 func (w *worker) cutNow(ctx context.Context, prefixes []netip.Prefix) {
@@ -67,7 +72,7 @@ func (w *worker) cutNow(ctx context.Context, prefixes []netip.Prefix) {
 // tend looks at the transitions of the router, ends what is over, and reports.
 func (w *worker) tend(ctx context.Context) {
 	t := w.tender
-	t.due = time.Time{}
+	t.due, t.fresh = time.Time{}, false
 	drainer, can := w.driver.(drivers.Drainer)
 	if !can {
 		return
@@ -97,7 +102,7 @@ func (w *worker) tend(ctx context.Context) {
 func (w *worker) tendAfter(ctx context.Context, seen sighting, ordered bool) {
 	switch {
 	case w.driver == nil:
-	case isGraceful(seen.made) || w.tender.under == nil:
+	case isGraceful(seen.made) || w.tender.fresh:
 		w.tend(ctx)
 	case ordered && len(w.tender.under) > 0:
 		w.tender.due = time.Now() // a server may be lost

@@ -102,8 +102,10 @@ func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events
 	}
 	// It costs as much as there are VIPs, which the loop should not pay; the site
 	// stays, because we are alone.
-	if apart := asked(next.intent).Apart(); err == nil && !slices.Equal(apart, next.cohorts.Apart()) {
-		next.cohorts = steer.NewCohorts(site, apart...)
+	if apart := asked(next.intent).Apart(); err == nil && len(apart)+len(next.cohorts.Apart()) > 0 {
+		if divided := steer.NewCohorts(site, apart...); !slices.Equal(divided.Apart(), next.cohorts.Apart()) {
+			next.cohorts = divided
+		}
 	}
 	return next, events, err
 }
