@@ -33,6 +33,7 @@ type State struct {
 	Rise    int       // successes needed to rise, flap damping included
 	Why     string    // the failure that brought it down or speaks against it; "" when all is well
 
+	Word      Word          // what the server asks for itself, by an agent check
 	Notice    string        // what is well and will not stay so, as the last check saw it; "" mostly
 	LastCheck time.Time     // when the last check began; zero before the first
 	Took      time.Duration // how long it took
@@ -53,10 +54,11 @@ func (s State) Trend() string {
 	}
 }
 
-// A Flip is one change of a verdict.
+// A Flip is one change of a verdict or, if that stays, of what the server asks
+// for: State.Word.
 type Flip struct {
 	Target   Target
-	From, To Verdict
+	From, To Verdict // the same if the word changed
 	At       time.Time
 	Why      string // what brought it about, in an operator's words
 }
@@ -98,7 +100,7 @@ func (b *Board) State(target Target) State {
 }
 
 // Observe takes in one piece of news and returns the verdicts that it
-// flipped, sorted by VIP.
+// flipped, and the words that it changed, sorted by VIP.
 func (b *Board) Observe(news News) []Flip {
 	switch news := news.(type) {
 	case Result:
@@ -121,14 +123,18 @@ func (b *Board) result(r Result) []Flip {
 	if e == nil || r.Started.Before(e.floor) {
 		return nil
 	}
+	var flips []Flip
 	from := e.Verdict
-	if !e.take(r) {
-		return nil
+	if e.take(r) {
+		why := r.Failure
+		if r.OK() {
+			b.reached(r, e.Since)
+			why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))
+		}
+		flips = append(flips, Flip{Target: r.Target, From: from, To: e.Verdict, At: e.Since, Why: why})
 	}
-	why := r.Failure
-	if r.OK() {
-		b.reached(r, e.Since)
-		why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))
+	if why := e.hear(r); why != "" {
+		flips = append(flips, Flip{Target: r.Target, From: e.Verdict, To: e.Verdict, At: r.Started.Add(r.Took), Why: why})
 	}
-	return []Flip{{Target: r.Target, From: from, To: e.Verdict, At: e.Since, Why: why}}
+	return flips
 }

@@ -15,16 +15,20 @@ const (
 )
 
 type entry struct {
-	check topology.Check
+	check counts
 	State
 	falls    int       // recent falls beyond the first: doublings of rise
 	lastFall time.Time // when the verdict last went from up to down
 	unsure   int       // results seen while Unknown
 	floor    time.Time // checks that began before this say nothing: a loss came after
+	agent    *spoken   // nil if no agent has spoken
 }
 
+// counts are a check's own.
+type counts struct{ Rise, Fall int }
+
 func newEntry(check topology.Check) *entry {
-	return &entry{check: check, State: State{Rise: check.Rise, Needed: check.Rise}}
+	return &entry{check: counts{check.Rise, check.Fall}, State: State{Rise: check.Rise, Needed: check.Rise}}
 }
 
 func (e *entry) passesNeeded(from Verdict) int {

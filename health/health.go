@@ -57,6 +57,7 @@ type Result struct {
 	Took    time.Duration // until it was decided
 	Failure string        // what went wrong, in an operator's words; "" when it passed
 	Notice  string        // of one that passed: what is well and will not stay so, such as a certificate that ends soon
+	Said    *Said         // what an agent answered; nil of other checks, and if it did not answer
 	Address netip.Addr    // of the server, by which it went; the zero Addr if that is not known
 	Hint    string        // what may be behind Failure, of checks on request; "" when there is no telling
 }

@@ -121,6 +121,8 @@ func readKind(check *Check, f fields) bool {
 		return set(f, "dns", &check.DNS, readDNS)
 	case "grpc":
 		return set(f, "grpc", &check.GRPC, readGRPC)
+	case "agent":
+		return set(f, "agent", &check.Agent, readAgent)
 	default:
 		check.ICMP = &ICMP{}
 		return readICMP(c)

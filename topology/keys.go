@@ -17,6 +17,7 @@ const (
 	dnsObject      object = "dns"
 	grpcObject     object = "grpc"
 	grpcTLSObject  object = "grpc_tls"
+	agentObject    object = "agent"
 	icmpObject     object = "icmp"
 	aliveObject    object = "alive"
 	vipObject      object = "vip"
@@ -60,6 +61,8 @@ func (o object) keys() []string {
 		return []string{"port", "service", "tls"}
 	case grpcTLSObject:
 		return certificateKeys()
+	case agentObject:
+		return []string{"port", "send"}
 	case icmpObject:
 		return nil
 	case aliveObject:
@@ -115,7 +118,7 @@ func (o object) keys() []string {
 func (o object) planned() []string {
 	switch o {
 	case checkObject:
-		return []string{"script", "agent"}
+		return []string{"script"}
 	case routerObject:
 		return []string{"exec"}
 	default:
@@ -144,7 +147,9 @@ func (o object) available() []string {
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
-func checkKinds() []string { return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp"} }
+func checkKinds() []string {
+	return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp", "agent"}
+}
 
 // certificateKeys are those that say what a certificate must be like.
 func certificateKeys() []string { return []string{"server_name", "ca_file", "min_days", "skip_verify"} }

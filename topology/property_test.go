@@ -397,6 +397,8 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 			certificate := drawCertificate(t)
 			check.GRPC.TLS = &certificate
 		}
+	case "agent":
+		check.Agent, check.Watch = &Agent{Port: port, Send: rapid.StringMatching(`[ -~\n\té]{0,9}`).Draw(t, "send")}, false
 	case "icmp":
 		check.ICMP, check.Watch = &ICMP{}, false
 	default:

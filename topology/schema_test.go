@@ -17,7 +17,7 @@ const examplePath = "../routesteer.example.yaml"
 
 func objects() []object {
 	return []object{
-		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, dnsObject, grpcObject, grpcTLSObject, icmpObject, aliveObject,
+		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, dnsObject, grpcObject, grpcTLSObject, agentObject, icmpObject, aliveObject,
 		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, ownObject, secretObject, policyObject, pathsObject,
 		windowObject, limitObject,
 	}
@@ -81,7 +81,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 func TestSchemaExplainsEveryKey(t *testing.T) {
 	without := []string{
 		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
-		"check.http", "check.https", "check.tcp", "check.tls", "check.dns", "check.icmp", "dns.name", "dns.answer", "check.grpc", "grpc.port", "grpc_tls.server_name", "grpc_tls.ca_file", "http.host", "https.host", "tcp.port", "tls.server_name", "tls.ca_file",
+		"check.http", "check.https", "check.tcp", "check.tls", "check.dns", "check.icmp", "dns.name", "dns.answer", "check.grpc", "grpc.port", "check.agent", "agent.port", "grpc_tls.server_name", "grpc_tls.ca_file", "http.host", "https.host", "tcp.port", "tls.server_name", "tls.ca_file",
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "vip.bgp",
 		"own_attributes.communities", "own_attributes.med", "own_attributes.local_pref", "own_attributes.prepend", "own_attributes.origin",
@@ -123,6 +123,7 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 			"checks": map[string]any{
 				"default": fill(checkObject, map[string]any{"http": fill(httpObject, map[string]any{})}),
 				"secure":  fill(checkObject, map[string]any{"https": fill(httpsObject, map[string]any{})}),
+				"agent":   fill(checkObject, map[string]any{"agent": fill(agentObject, map[string]any{"port": 8081})}),
 				"grpc":    fill(checkObject, map[string]any{"grpc": fill(grpcObject, map[string]any{"port": 50051})}),
 				"grpcs":   fill(checkObject, map[string]any{"grpc": map[string]any{"port": 50051, "tls": fill(grpcTLSObject, map[string]any{"ca_file": "/ca.pem"})}}),
 				"dns":     fill(checkObject, map[string]any{"dns": fill(dnsObject, map[string]any{"name": "."})}),

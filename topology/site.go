@@ -127,6 +127,8 @@ type Check struct {
 	GRPC *GRPC
 	ICMP *ICMP
 
+	Agent *Agent
+
 	Interval     time.Duration // between starts of checks; default 1s
 	FastInterval time.Duration // the same while a verdict is in doubt; default 200ms, at most Interval
 	Timeout      time.Duration // hard limit of one check; default 500ms, at most Interval
@@ -207,6 +209,13 @@ type GRPC struct {
 	Port    uint16
 	Service string       // whose health to ask for; "" (default) stands for the server's
 	TLS     *Certificate // nil (default) speaks in plain text
+}
+
+// Agent is a check by the words of a program on the server, in HAProxy's
+// agent-check protocol.
+type Agent struct {
+	Port uint16
+	Send string // what it is sent first; "" (default) sends nothing
 }
 
 // ICMP is a check by echo.

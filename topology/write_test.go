@@ -106,6 +106,10 @@ func (w *writer) check(check Check) {
 		w.certificate(3, check.TLS.Certificate)
 	case check.DNS != nil:
 		w.dns(*check.DNS)
+	case check.Agent != nil:
+		w.line(2, "agent:")
+		w.line(3, "port: %d", check.Agent.Port)
+		w.line(3, "send: %q", check.Agent.Send)
 	case check.GRPC != nil:
 		w.line(2, "grpc:")
 		w.line(3, "port: %d", check.GRPC.Port)

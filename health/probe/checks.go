@@ -3,6 +3,7 @@ package probe
 import (
 	"net/netip"
 
+	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -24,9 +25,10 @@ type remarker interface {
 	remark() remark
 }
 
-// A remark is what a check that passed has to tell besides.
+// A remark is what a check has to tell besides.
 type remark struct {
-	notice string // what is well and will not stay so
+	notice string       // of one that passed: what is well and will not stay so
+	said   *health.Said // of an agent that answered
 }
 
 // newSpot makes what checks one address, by the check's kind. Further kinds
@@ -49,6 +51,8 @@ func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
 		s.checker = newDNSCheck(p.sockets, *check.DNS, check.Timeout)
 	case check.GRPC != nil:
 		s.checker = newGRPCCheck(p.sockets, *check.GRPC, check.Timeout, plan.roots, to)
+	case check.Agent != nil:
+		s.checker = &agentCheck{sockets: p.sockets, spec: *check.Agent, timeout: check.Timeout}
 	case check.ICMP != nil:
 		s.checker = &icmpCheck{pinger: p.pinger, timeout: check.Timeout}
 	default:

@@ -224,9 +224,8 @@ func (t *target) report(err error) {
 		if noPath(err) {
 			t.prober.auditSoon()
 		}
-	} else {
-		t.addRemarks(&result)
 	}
+	t.addRemarks(&result)
 	t.schedule.checked(t.began, t.began.Add(result.Took))
 	t.deliver(result)
 	if t.burst > 0 {
@@ -247,13 +246,16 @@ func (t *target) report(err error) {
 	}
 }
 
-// addRemarks adds what the checks of a round that passed have to tell: of
-// several notices, the first.
+// addRemarks adds what the checks of a round have to tell besides: of several
+// notices, and of several answers of agents, the first.
 func (t *target) addRemarks(result *health.Result) {
-	for _, a := range t.aimed {
-		said := t.spots[a.to].remark()
-		if result.Notice == "" {
+	for i := range t.errs {
+		said := t.spots[t.aimed[i].to].remark()
+		if result.Notice == "" && result.OK() {
 			result.Notice = said.notice
+		}
+		if result.Said == nil {
+			result.Said = said.said
 		}
 	}
 }

@@ -211,10 +211,18 @@ type Target struct {
 	Trend     string    `json:"trend,omitempty"`  // "rising 1/2", "falling 2/3"; "" when settled
 	Since     time.Time `json:"since,omitzero"`   // of Health
 	Why       string    `json:"why,omitempty"`    // the last failure, while not up or falling
+	Word      *Word     `json:"word,omitempty"`   // what the server asks for itself, by an agent check
 	Notice    string    `json:"notice,omitempty"` // what is well and will not stay so: a certificate that ends soon
 	LastCheck time.Time `json:"last_check,omitzero"`
 	TookMs    float64   `json:"took_ms,omitempty"` // the last check
 	Rise      int       `json:"rise"`              // successes needed now, flap damping included
+}
+
+// A Word is what a server asks for itself, by an agent check.
+type Word struct {
+	Leave   bool   `json:"leave,omitempty"`   // to get no new traffic
+	Percent int    `json:"percent,omitempty"` // of its weight, 1 to 100
+	Text    string `json:"text,omitempty"`    // why
 }
 
 // A VIP is the state of one VIP, or of several that one entry of the file
@@ -374,7 +382,7 @@ type Reloaded struct {
 type Event struct {
 	Seq    uint64    `json:"seq"` // increases by one; starts at 1 with the controller
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "verdict", "echo", "admin", "assignment", "route", "router", "transition", "config", "controller"
+	Kind   string    `json:"kind"` // "verdict", "agent", "echo", "admin", "assignment", "route", "router", "transition", "config", "controller"
 	Server string    `json:"server,omitempty"`
 	VIP    string    `json:"vip,omitempty"`  // the first, if several
 	VIPs   int       `json:"vips,omitempty"` // how many, if several

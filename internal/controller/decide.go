@@ -42,7 +42,7 @@ func (c *Controller) observe(batch []health.News) {
 		c.decide(time.Now(), events...)
 	}
 	c.noteReboots(flipped)
-	if slices.ContainsFunc(flipped, func(flip health.Flip) bool { return flip.To == health.Down }) {
+	if slices.ContainsFunc(flipped, func(flip health.Flip) bool { return flip.To == health.Down && flip.From != flip.To }) {
 		c.retryFights(time.Now())
 	}
 	for _, flip := range flipped {
@@ -67,6 +67,12 @@ func echoEvent(news health.News) api.Event {
 }
 
 func (c *Controller) flipEvent(flip health.Flip) api.Event {
+	if flip.From == flip.To {
+		return api.Event{
+			Time: flip.At, Kind: "agent", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
+			By: "agent", Reason: flip.Why,
+		}
+	}
 	return api.Event{
 		Time: flip.At, Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
 		From: flip.From.String(), To: flip.To.String(), Reason: flip.Why,

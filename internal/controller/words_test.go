@@ -1,0 +1,46 @@
+package controller_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+// TestAWordOfAnAgentIsToldOnceAndShown holds that what a server asks for is an
+// event when it begins and when it ends, by the agent, and is in status meanwhile.
+func TestAWordOfAnAgentIsToldOnceAndShown(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		target := health.Target{Server: "web3", VIP: vip2}
+		for _, said := range []health.Said{{Leave: true, Text: "kernel"}, {}, {Leave: true, Text: "kernel"}, {Stay: true}} {
+			w.senses.news <- health.Result{Target: target, Started: time.Now(), Said: &said}
+			synctest.Wait()
+			var want *api.Word
+			if !said.Stay {
+				want = &api.Word{Leave: true, Text: "kernel"}
+			}
+			got := w.status().Servers[2].Targets[0].Word
+			if (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Errorf("after %+v: word %+v, want %+v", said, got, want)
+			}
+		}
+		var told []string
+		for event, err := range w.control.Events(t.Context(), 0, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if event.Kind == "agent" {
+				told = append(told, event.Server+" "+event.VIP+" by "+event.By+": "+event.Reason)
+			}
+		}
+		want := []string{"web3 203.0.113.64/27 by agent: asks to be drained: kernel", "web3 203.0.113.64/27 by agent: asks for traffic again"}
+		if !slices.Equal(told, want) {
+			t.Errorf("events %q, want %q", told, want)
+		}
+	})
+}
