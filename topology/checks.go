@@ -123,6 +123,8 @@ func readKind(check *Check, f fields) bool {
 		return set(f, "grpc", &check.GRPC, readGRPC)
 	case "agent":
 		return set(f, "agent", &check.Agent, readAgent)
+	case "script":
+		return set(f, "script", &check.Script, readScript)
 	default:
 		check.ICMP = &ICMP{}
 		return readICMP(c)

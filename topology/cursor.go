@@ -55,9 +55,9 @@ func (c cursor) unknown(what, word string, candidates []string) {
 	}
 }
 
-// unavailable notes a word that the design has and this version has not.
-func (c cursor) unavailable(kind object, word string) {
-	c.problem("%s %q is not available in this version; available: %s", kind.choice(), word, strings.Join(kind.available(), ", "))
+// unavailable notes a driver that the design has and this version has not.
+func (c cursor) unavailable(word string) {
+	c.problem("driver %q is not available in this version; available: %s", word, strings.Join(drivers(), ", "))
 }
 
 // found describes the value for "expected …, found …".
@@ -283,7 +283,7 @@ func (c cursor) fields(kind object, want string) (fields, bool) {
 		case slices.Contains(known, e.name):
 			f.values[e.name] = e
 		case slices.Contains(kind.planned(), e.name):
-			e.key.unavailable(kind, e.name)
+			e.key.unavailable(e.name)
 			f.meant = append(f.meant, known...)
 		default:
 			e.key.unknown("key", shorten(e.name), known)

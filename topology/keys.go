@@ -114,41 +114,17 @@ func (o object) keys() []string {
 	}
 }
 
-// planned returns the keys that a later version will know.
+// planned returns the drivers that a later version will know.
 func (o object) planned() []string {
-	switch o {
-	case checkObject:
-		return []string{"script"}
-	case routerObject:
-		return []string{"exec"}
-	default:
-		return nil
-	}
-}
-
-// choice says what planned keys are a choice of.
-func (o object) choice() string {
 	if o == routerObject {
-		return "driver"
+		return []string{"exec"}
 	}
-	return "check kind"
-}
-
-// available returns the keys that planned ones will join.
-func (o object) available() []string {
-	switch o {
-	case checkObject:
-		return checkKinds()
-	case routerObject:
-		return drivers()
-	default:
-		return o.keys()
-	}
+	return nil
 }
 
 // checkKinds are the keys of a check that say how to probe; one is needed.
 func checkKinds() []string {
-	return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp", "agent"}
+	return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp", "agent", "script"}
 }
 
 // certificateKeys are those that say what a certificate must be like.

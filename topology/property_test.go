@@ -399,6 +399,9 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		}
 	case "agent":
 		check.Agent, check.Watch = &Agent{Port: port, Send: rapid.StringMatching(`[ -~\n\té]{0,9}`).Draw(t, "send")}, false
+	case "script":
+		check.Watch = false
+		check.Script = &Script{Command: append([]string{"/usr/lib/check it"}, rapid.SliceOfN(rapid.StringMatching(`[ -~\n\té]{0,9}`), 0, 3).Draw(t, "arguments")...)}
 	case "icmp":
 		check.ICMP, check.Watch = &ICMP{}, false
 	default:

@@ -111,7 +111,7 @@ func knownDriver(e entry) bool {
 	case slices.Contains(drivers(), e.name):
 		return true
 	case slices.Contains(routerObject.planned(), e.name):
-		e.key.unavailable(routerObject, e.name)
+		e.key.unavailable(e.name)
 	default:
 		e.key.unknown("driver", shorten(e.name), drivers())
 	}

@@ -127,7 +127,8 @@ type Check struct {
 	GRPC *GRPC
 	ICMP *ICMP
 
-	Agent *Agent
+	Agent  *Agent
+	Script *Script
 
 	Interval     time.Duration // between starts of checks; default 1s
 	FastInterval time.Duration // the same while a verdict is in doubt; default 200ms, at most Interval
@@ -216,6 +217,11 @@ type GRPC struct {
 type Agent struct {
 	Port uint16
 	Send string // what it is sent first; "" (default) sends nothing
+}
+
+// Script is a check by a program, which passes when that exits with 0.
+type Script struct {
+	Command []string // its absolute path, and arguments; no shell reads it
 }
 
 // ICMP is a check by echo.

@@ -106,6 +106,8 @@ func (w *writer) check(check Check) {
 		w.certificate(3, check.TLS.Certificate)
 	case check.DNS != nil:
 		w.dns(*check.DNS)
+	case check.Script != nil:
+		w.line(2, "script: %s", list(check.Script.Command))
 	case check.Agent != nil:
 		w.line(2, "agent:")
 		w.line(3, "port: %d", check.Agent.Port)

@@ -51,6 +51,8 @@ func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
 		s.checker = newDNSCheck(p.sockets, *check.DNS, check.Timeout)
 	case check.GRPC != nil:
 		s.checker = newGRPCCheck(p.sockets, *check.GRPC, check.Timeout, plan.roots, to)
+	case check.Script != nil:
+		s.checker = newScriptCheck(p.launcher, plan)
 	case check.Agent != nil:
 		s.checker = &agentCheck{sockets: p.sockets, spec: *check.Agent, timeout: check.Timeout}
 	case check.ICMP != nil:

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An aim is where a check's packets go: to an address, by a mark. Mark 0 means
-// the machine's ordinary routes.
+// An aim is where a check's packets go: to an address, by a mark that leads to
+// an address of the server. Mark 0 means the machine's ordinary routes.
 type aim struct {
 	to   netip.Addr
 	mark uint32
+	by   netip.Addr // of the server; the same as to without a mark
 }
 
 // connect opens a TCP socket and sends its SYN; it does not wait. quiet delays

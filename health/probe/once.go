@@ -68,7 +68,7 @@ func (p *Prober) once(ctx context.Context, plan plan, inUse netip.Addr) (health.
 	t := newTarget(p, plan, nil)
 	t.inUse.Store(&inUse)
 	t.deliver = func(r health.Result) {
-		heard = signOfAll(t.errs)
+		heard = t.heard()
 		results <- r
 		t.stop(ended)
 	}

@@ -63,14 +63,14 @@ func (p plan) aims(inUse netip.Addr) ([]aim, way, error) {
 		return nil, way{}, err
 	}
 	if p.check.Through == topology.ThroughAddress {
-		return []aim{{to: w.path.address}}, w, nil
+		return []aim{{to: w.path.address, by: w.path.address}}, w, nil
 	}
 	aims := make([]aim, len(p.addresses))
 	for i, address := range p.addresses {
 		if words := w.path.obstacle(address); words != "" {
 			return nil, way{}, failf("%s", words)
 		}
-		aims[i] = aim{to: address, mark: w.path.mark}
+		aims[i] = aim{to: address, mark: w.path.mark, by: w.path.address}
 	}
 	return aims, w, nil
 }

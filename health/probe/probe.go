@@ -23,13 +23,15 @@ type Prober struct {
 	sockets *sockets
 	paths   *paths
 	pinger  *pinger
-	outbox  *outbox
-	alive   *alive
-	witness *witnesses
-	links   *links
-	near    *neighbours
-	loop    *loop
-	flush   timer // the loop's: send passed results on their way
+
+	launcher *launcher
+	outbox   *outbox
+	alive    *alive
+	witness  *witnesses
+	links    *links
+	near     *neighbours
+	loop     *loop
+	flush    timer // the loop's: send passed results on their way
 
 	audits  chan struct{} // asks for an audit of the paths
 	cancel  context.CancelFunc
@@ -84,6 +86,10 @@ func (p *Prober) open() (err error) {
 		return err
 	}
 	opened = append(opened, p.sockets.close)
+	if p.launcher, err = newLauncher(); err != nil {
+		return err
+	}
+	opened = append(opened, p.launcher.close)
 	if p.loop, err = newLoop(); err != nil {
 		return err
 	}
@@ -126,6 +132,9 @@ func (p *Prober) Set(site *topology.Site) error {
 	}
 	trusted, err := readAuthorities(site)
 	if err != nil {
+		return fmt.Errorf("set the site to probe: %w", err)
+	}
+	if err := inspectScripts(site); err != nil {
 		return fmt.Errorf("set the site to probe: %w", err)
 	}
 	change, err := p.paths.prepare(site)
@@ -277,6 +286,7 @@ func (p *Prober) Close() error {
 	p.links.close()
 	p.near.close()
 	err := errors.Join(p.pinger.close(), p.paths.close())
+	p.launcher.close()
 	p.sockets.close()
 	if err != nil {
 		return fmt.Errorf("close the prober: %w", err)

@@ -18,19 +18,12 @@ type sockets struct {
 
 // newSockets opens sockets in the namespace of the calling thread.
 func newSockets() (*sockets, error) {
-	var here, process unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
-		return nil, fmt.Errorf("look at this thread's network namespace: %w", err)
-	}
-	if err := unix.Stat("/proc/self/ns/net", &process); err != nil {
-		return nil, fmt.Errorf("look at this process's network namespace: %w", err)
-	}
-	if here.Ino == process.Ino && here.Dev == process.Dev {
-		return &sockets{}, nil
-	}
-	file, err := os.Open("/proc/thread-self/ns/net")
+	file, err := otherNamespace()
 	if err != nil {
-		return nil, fmt.Errorf("open this thread's network namespace: %w", err)
+		return nil, err
+	}
+	if file == nil {
+		return &sockets{}, nil
 	}
 	defer file.Close()
 	s := &sockets{jobs: make(chan func()), done: make(chan struct{})}
@@ -40,6 +33,26 @@ func newSockets() (*sockets, error) {
 		return nil, fmt.Errorf("enter this thread's network namespace: %w", err)
 	}
 	return s, nil
+}
+
+// otherNamespace opens the namespace of the calling thread, which the caller closes;
+// nil if it is the process's own.
+func otherNamespace() (*os.File, error) {
+	var here, process unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
+		return nil, fmt.Errorf("look at this thread's network namespace: %w", err)
+	}
+	if err := unix.Stat("/proc/self/ns/net", &process); err != nil {
+		return nil, fmt.Errorf("look at this process's network namespace: %w", err)
+	}
+	if here.Ino == process.Ino && here.Dev == process.Dev {
+		return nil, nil
+	}
+	file, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("open this thread's network namespace: %w", err)
+	}
+	return file, nil
 }
 
 // stay is the thread in another namespace. It is never unlocked, so that it

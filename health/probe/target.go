@@ -217,7 +217,7 @@ func (t *target) report(err error) {
 	result := health.Result{Target: t.target, Started: t.began, Took: time.Since(t.began)}
 	if t.way.presence != nil {
 		result.Address = t.way.presence.address
-		t.prober.alive.checked(t.way.presence, signOfAll(t.errs))
+		t.prober.alive.checked(t.way.presence, t.heard())
 	}
 	if err != nil {
 		result.Failure = err.Error()
@@ -244,6 +244,15 @@ func (t *target) report(err error) {
 	default:
 		t.rest()
 	}
+}
+
+// heard is what the round says of the server's address; a program's exit code
+// says nothing.
+func (t *target) heard() sign {
+	if t.check.Script != nil {
+		return noSign
+	}
+	return signOfAll(t.errs)
 }
 
 // addRemarks adds what the checks of a round have to tell besides: of several

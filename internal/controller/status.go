@@ -108,7 +108,7 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 func targetStatus(judge topology.Judge, state health.State) api.Target {
 	return api.Target{
 		Word: wordStatus(state.Word),
-		VIP: judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
+		VIP:  judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
 		Since: state.Since, Why: state.Why, Notice: state.Notice, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
 	}
 }

@@ -1,0 +1,108 @@
+package probe
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPrograms is how many programs run at the same time, for all checks.
+const maxPrograms = 32
+
+// A launcher starts programs from a thread that has no capabilities, so that they
+// have none, in the network namespace of the thread that made the launcher. They
+// get SIGKILL when that thread, and so this process, ends.
+type launcher struct {
+	slots chan struct{} // has room for as many as may run
+	jobs  chan func()
+	done  chan struct{} // closed when the thread has ended
+}
+
+func newLauncher() (*launcher, error) {
+	namespace, err := otherNamespace()
+	if err != nil {
+		return nil, err
+	}
+	if namespace != nil {
+		defer namespace.Close()
+	}
+	l := &launcher{slots: make(chan struct{}, maxPrograms), jobs: make(chan func()), done: make(chan struct{})}
+	ready := make(chan error)
+	go l.live(namespace, ready)
+	if err := <-ready; err != nil {
+		return nil, fmt.Errorf("make a thread for the programs of checks: %w", err)
+	}
+	return l, nil
+}
+
+// live is the thread. It is never unlocked, so that it ends with its goroutine and
+// serves nothing else.
+func (l *launcher) live(namespace *os.File, ready chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The main thread does not end, and /proc/self is what it is: it stays as it
+		// was. Held, it leaves another one to us.
+		go l.live(namespace, ready)
+		<-l.done
+		runtime.UnlockOSThread()
+		return
+	}
+	defer close(l.done)
+	err := enter(namespace)
+	if err == nil {
+		err = renounce()
+	}
+	ready <- err
+	if err != nil {
+		return
+	}
+	for job := range l.jobs {
+		job()
+	}
+}
+
+// enter puts the calling thread into a namespace, unless that is nil.
+func enter(namespace *os.File) error {
+	if namespace == nil {
+		return nil
+	}
+	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
+}
+
+// renounce gives up the calling thread's capabilities, and sees to it that what it
+// executes gets none for being root's (capabilities(7)). A program whose file
+// has capabilities gets those: the administrator gave them.
+func renounce() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("clear the ambient capabilities: %w", err)
+	}
+	const noRoot, locked = 1 << 0, 1 << 1 // SECBIT_NOROOT, SECBIT_NOROOT_LOCKED
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot|locked, 0, 0, 0); err != nil && unix.Geteuid() == 0 {
+		// A root without CAP_SETPCAP: this takes no right, and bars files' as well.
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("bar programs from new rights: %w", err)
+		}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return fmt.Errorf("give up capabilities: %w", err)
+	}
+	return nil
+}
+
+// start starts a program.
+func (l *launcher) start(cmd *exec.Cmd) error {
+	started := make(chan error)
+	l.jobs <- func() { started <- cmd.Start() }
+	return <-started
+}
+
+// close ends the thread; nothing may be started any more.
+func (l *launcher) close() {
+	close(l.jobs)
+	<-l.done
+}
