@@ -32,7 +32,7 @@ func (in *Input) reach(names []topology.ServerName, vip *Cohort, previous []Next
 			continue
 		}
 		at, waiting := in.pick(addresses, vip.Failback, in.Recalled.has(name, vip) || in.Hurried.has(name, vip), previous)
-		r.hops = append(r.hops, NextHop{Address: addresses[at], Weight: max(1, vip.WeightOf(server))})
+		r.hops = append(r.hops, NextHop{Address: addresses[at], Weight: in.share(server, vip)})
 		r.due = earlier(r.due, waiting.due)
 		if at > 0 {
 			r.words = append(r.words, fmt.Sprintf("%s is reached by %s: %s", name, addresses[at], waiting.why))

@@ -102,6 +102,7 @@ func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 			if state.Verdict != health.Unknown {
 				state.Since = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "since")) * time.Second)
 			}
+			state.Word.Leave = rapid.IntRange(0, 9).Draw(t, "asks to leave") == 0
 			b.states[health.Target{Server: name, VIP: vip.Judge}] = state
 		}
 		if was := rapid.SliceOfNDistinct(rapid.SampledFrom(all), 0, min(2, len(all)), rapid.ID).Draw(t, "was"); len(was) > 0 {

@@ -10,22 +10,35 @@ import (
 // sheet notes nothing.
 type sheet []noted
 
-// A noted verdict is one more than it, or 0 for one that was not asked for.
+// A noted verdict is one more than it, or 0 for one that was not asked for, and
+// whether the server asks for no new traffic.
 type noted uint8
+
+const leaves noted = 0x80
 
 func newSheet(cohorts *Cohorts) sheet { return make(sheet, cohorts.seats) }
 
-// verdict returns what is noted of a server as the cohort sees it, or asks.
-func (s sheet) verdict(name topology.ServerName, cohort *Cohort, ask func() health.Verdict) health.Verdict {
+// look returns what is noted of a server as the cohort sees it, or asks.
+func (s sheet) look(name topology.ServerName, cohort *Cohort, ask func() health.State) noted {
 	seat := cohort.seat(name)
 	if s == nil || seat < 0 {
-		return ask()
+		return note(ask())
 	}
 	if s[seat] == 0 {
-		s[seat] = noted(ask()) + 1
+		s[seat] = note(ask())
 	}
-	return health.Verdict(s[seat] - 1)
+	return s[seat]
 }
+
+func note(state health.State) noted {
+	n := noted(state.Verdict) + 1
+	if state.Word.Leave {
+		n |= leaves
+	}
+	return n
+}
+
+func (n noted) verdict() health.Verdict { return health.Verdict(n&^leaves - 1) }
 
 // seat is the server's place on a sheet; -1 if it is in no tier.
 func (c *Cohort) seat(name topology.ServerName) int {

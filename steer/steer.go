@@ -130,8 +130,12 @@ func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
 	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
 }
 
+func (in *Input) noted(name topology.ServerName, vip *Cohort) noted {
+	return in.sheet.look(name, vip, func() health.State { return in.state(name, vip) })
+}
+
 func (in *Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
-	return in.sheet.verdict(name, vip, func() health.Verdict { return in.state(name, vip).Verdict })
+	return in.noted(name, vip).verdict()
 }
 
 // Eligible reports whether new traffic of the cohort may go to the server.

@@ -82,7 +82,28 @@ func (in *Input) Off(name topology.ServerName, vip *Cohort) string {
 	if in.Cohorts.idles(name, vip) {
 		return "given weight 0"
 	}
+	if in.noted(name, vip)&leaves != 0 {
+		return asking(in.state(name, vip).Word)
+	}
 	return ""
+}
+
+// asking is what a server is that asks for no new traffic.
+func asking(word health.Word) string {
+	if word.Text == "" {
+		return "asking to be drained"
+	}
+	return "asking to be drained (" + word.Text + ")"
+}
+
+// share is the server's weight among the next hops of a route of the cohort: less
+// than its own where it asks for less.
+func (in *Input) share(server topology.Server, vip *Cohort) int {
+	weight := vip.WeightOf(server)
+	if percent := in.state(server.Name, vip).Word.Percent; percent > 0 {
+		weight = (weight*percent + 50) / 100
+	}
+	return max(1, weight)
 }
 
 // pin is where an operator pinned the cohort, if that is a server of it.

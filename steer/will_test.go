@@ -157,3 +157,23 @@ func TestAWitnessDecides(t *testing.T) {
 func rapidWithin(t *rapid.T, d time.Duration) time.Duration {
 	return time.Duration(rapid.Int64Range(0, int64(d)).Draw(t, "ago"))
 }
+
+// TestAnAgentsPercentageIsAShareOfTheWeight: web2 has weight 2 and asks for half.
+func TestAnAgentsPercentageIsAShareOfTheWeight(t *testing.T) {
+	s := site(t, pool)
+	believed, _ := believe(t, s, "")
+	hops := func(percent int) string {
+		believed.states[health.Target{Server: "web2", VIP: s.VIPs[0].Judge}] = health.State{Verdict: health.Up, Word: health.Word{Percent: percent}}
+		return steer.FormatNextHops(steer.Desired(steer.Input{Site: s, Health: believed, Now: noon}).Of(s.VIPs[0].Prefix).NextHops)
+	}
+	for percent, want := range map[int]string{
+		0:   "192.0.2.11 weight 1, 192.0.2.12 weight 2", // it has not said
+		100: "192.0.2.11 weight 1, 192.0.2.12 weight 2",
+		50:  "192.0.2.11, 192.0.2.12",
+		1:   "192.0.2.11, 192.0.2.12", // a route knows no smaller share than 1
+	} {
+		if got := hops(percent); got != want {
+			t.Errorf("%d%%: %s, want %s", percent, got, want)
+		}
+	}
+}

@@ -8,7 +8,33 @@ import (
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/topology"
 )
+
+// TestAServerThatAsksIsDrainedAndGetsItsTrafficBack holds that the word of an agent
+// moves traffic as an operator's does, without a failure: back at once, and never
+// to where it would strand.
+func TestAServerThatAsksIsDrainedAndGetsItsTrafficBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.later(time.Hour)
+		say := func(server topology.ServerName, said health.Said) {
+			w.senses.news <- health.Result{Target: health.Target{Server: server, VIP: vip1}, Started: time.Now(), Said: &said}
+			w.later(0)
+		}
+		say("web1", health.Said{Leave: true, Text: "kernel"})
+		w.wantRoutes("edge, web1 asks to be drained,", w.edge, "web2 web2")
+		if why := w.status().VIPs[0].Why; why != "web1 is asking to be drained (kernel): moved to web2 (backup)" {
+			t.Errorf("why: %q", why)
+		}
+		say("web2", health.Said{Leave: true})
+		w.wantRoutes("edge, both ask,", w.edge, "web2 web2")
+		w.warned("203.0.113.32/27 has no eligible server")
+		say("web1", health.Said{Stay: true})
+		w.wantRoutes("edge, web1 asks for traffic,", w.edge, "web1 web2")
+	})
+}
 
 // TestAWordOfAnAgentIsToldOnceAndShown holds that what a server asks for is an
 // event when it begins and when it ends, by the agent, and is in status meanwhile.
