@@ -244,6 +244,7 @@ type VIP struct {
 	Eligible  []string  `json:"eligible"`       // servers up and ready; never null
 	Routes    []Route   `json:"routes"`         // one for each router, or more where Prefixes differ; never null
 	InSync    bool      `json:"in_sync"`        // every router does as wanted
+	Held      bool      `json:"held,omitempty"` // a failure calls for a move, and a guard holds it back: Why
 	Pin       *Pin      `json:"pin,omitempty"`
 	Off       []Off     `json:"off,omitempty"` // servers drained of this VIP only
 }

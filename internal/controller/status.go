@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/routesteer/routesteer/health"
@@ -144,7 +145,7 @@ func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Coho
 	vip := entry.VIP
 	shown := vipStatus{api.VIP{
 		Prefix: vip.Prefix.String(), Name: vip.Name, Check: string(vip.Check), Mode: string(vip.Mode),
-		Wanted: words(want.Servers), Why: want.Reason(), Since: want.Since, Next: want.Next,
+		Wanted: words(want.Servers), Why: want.Reason(), Since: want.Since, Next: want.Next, Held: want.Frozen,
 		Eligible: []string{}, Routes: []api.Route{}, InSync: true,
 	}}
 	if len(entry.Prefixes) > 1 {
@@ -279,6 +280,9 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 			add("%s is left where it is: %s", label(entry), want.Why)
 		}
 	}
+	if words := v.deaf(in); words != "" {
+		add("%s", words)
+	}
 	warnings = append(warnings, v.willWarnings(status)...)
 	for _, router := range status.Routers {
 		if router.Error != "" {
@@ -304,6 +308,18 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 		add("the last reload was refused: %s", status.Config.Problems[0])
 	}
 	return append(warnings, v.warnings...)
+}
+
+// deafAfter is how long no witness is heard before that is a warning.
+const deafAfter = 5 * time.Second
+
+// deaf says that no witness is heard, before one is needed.
+func (v view) deaf(in steer.Input) string {
+	witnesses := v.site.Policy.Witness
+	if len(witnesses) == 0 || in.Now.Sub(later(in.Witness.Heard, v.config.Loaded)) < deafAfter {
+		return ""
+	}
+	return fmt.Sprintf("no witness (%s) is heard: until one is, failures move nothing", strings.Join(texts(witnesses), ", "))
 }
 
 // willWarnings reminds of what operators may have forgotten, and of pins that do not hold.

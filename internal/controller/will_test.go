@@ -355,6 +355,11 @@ func TestALossWaitsForAWitness(t *testing.T) {
 		}
 		w.later(2 * time.Second)
 		w.warned("no witness (192.0.2.1) was heard since")
+		if !w.status().VIPs[0].Held {
+			t.Error("status does not tell that the VIP is held back")
+		}
+		w.later(5 * time.Second)
+		w.warned("no witness (192.0.2.1) is heard: until one is, failures move nothing")
 		back := time.Now()
 		hear(back)
 		w.wantRoutes("edge, heard after a silence, web1 not checked since,", w.edge, "web1 web2")

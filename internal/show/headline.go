@@ -40,6 +40,7 @@ func findTrouble(s *api.Status) []string {
 	if s.Frozen != "" {
 		found = append(found, "frozen: "+clean(s.Frozen))
 	}
+	found = appendNamed(found, "VIP", "held back where it is", vipsWhere(s, func(v api.VIP) bool { return v.Held && !abandoned(s, v) }))
 	found = appendNamed(found, "router", "in error", routersWhere(s, func(r api.Router) bool { return r.Error != "" }))
 	found = appendNamed(found, "server", "down", serversWhere(s, func(v api.Server) bool { return v.Health == "down" }))
 	found = appendNamed(found, "server", "partly down", serversWhere(s, func(v api.Server) bool { return v.Health == "mixed" }))

@@ -116,6 +116,8 @@ func vipState(s *api.Status, vip api.VIP) (string, ink) {
 	switch {
 	case abandoned(s, vip):
 		return "NO SERVER", bad
+	case vip.Held:
+		return "HELD BACK", bad
 	case foreign:
 		return "FOREIGN", bad
 	case !vip.InSync:
