@@ -1,7 +1,6 @@
 package steer
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,7 +32,7 @@ func newDecision(in Input) *decision {
 		gone:     in.gone(),
 	}
 	d.many, d.together = in.frozen()
-	d.want.frozen = cmp.Or(d.many, d.together)
+	d.want.frozen = frozenText(d.many, d.together)
 	if in.Previous.cohorts != in.Cohorts {
 		d.previous = Assign(in.Cohorts, in.Previous.For).wants
 	}

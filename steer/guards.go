@@ -1,7 +1,6 @@
 package steer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,8 +31,19 @@ func (in *Input) Frozen() string {
 	if in.Cohorts == nil {
 		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
 	}
-	many, together := in.frozen()
-	return cmp.Or(many, together)
+	return frozenText(in.frozen())
+}
+
+// frozenText says of the whole site what is frozen, why, and what to do.
+func frozenText(many, together string) string {
+	switch {
+	case many != "":
+		return "moves for failures are frozen: " + many
+	case together != "":
+		return "moves for failures are frozen: " + together + ": see what they share, and whether this controller is cut off; `routesteer resume` lets them move"
+	default:
+		return ""
+	}
 }
 
 // frozen says that too many servers are lost, and that most were lost together.
@@ -53,7 +63,7 @@ func (in *Input) tooMany() string {
 	if lost+drained <= most {
 		return ""
 	}
-	return fmt.Sprintf("moves for failures are frozen: %d of %d servers down and %d drained, more than max_unavailable (%d)", lost, len(in.Site.Servers), drained, most)
+	return fmt.Sprintf("%d of %d servers down and %d drained, more than max_unavailable (%d)", lost, len(in.Site.Servers), drained, most)
 }
 
 // unavailable counts the servers that are down for every VIP they may carry,
@@ -89,8 +99,7 @@ func (in *Input) together() string {
 	if 2*hit <= all {
 		return ""
 	}
-	return fmt.Sprintf("moves for failures are frozen: most servers of %d of %d VIPs were lost within %s of each other: see what they share, and whether this controller is cut off; "+
-		"`routesteer resume` lets them move", hit, all, period)
+	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", hit, all, period)
 }
 
 // fellTogether counts the most of the VIP's servers that went down within one
@@ -132,7 +141,7 @@ func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, b
 		frozen = d.together
 	}
 	if frozen != "" {
-		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + ", but " + frozen, Frozen: true}, true
+		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + "; frozen: " + frozen, Frozen: true}, true
 	}
 	return d.unproven(current, lost, vip)
 }

@@ -211,12 +211,12 @@ func TestDesired(t *testing.T) {
 		{"nobody is left and the file says withdraw", with(pool, "{on_all_down: withdraw}"), "web1 down, web2 down, web3 down", "web1,web2", `
 203.0.113.96/32 withdrawn: no server is eligible (web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused): withdrawn`},
 		{"too many are unavailable: frozen", with(article, "{max_unavailable: 50%}"), "web1 down, web2 down, web3 drained", "web1 web2 web4 web4", `
-203.0.113.32/27 web1: web1 is down: connection refused, but moves for failures are frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
-203.0.113.64/27 web2: web2 is down: connection refused, but moves for failures are frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.32/27 web1: web1 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.64/27 web2: web2 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
 203.0.113.96/27 web4: web4 is backup
 203.0.113.128/27 web4: web4 is primary`},
 		{"frozen, and an operator's drain is obeyed all the same", with(article, "{max_unavailable: 25%}"), "web1 down, web2 drained", "web1 web2 web3 web4", `
-203.0.113.32/27 web1: web1 is down: connection refused, but moves for failures are frozen: 1 of 4 servers down and 1 drained, more than max_unavailable (1)
+203.0.113.32/27 web1: web1 is down: connection refused; frozen: 1 of 4 servers down and 1 drained, more than max_unavailable (1)
 203.0.113.64/27 web3: web2 is drained: moved to web3 (backup)
 203.0.113.96/27 web3: web3 is primary
 203.0.113.128/27 web4: web4 is primary`},

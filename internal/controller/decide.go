@@ -116,7 +116,7 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 		c.adopt()
 	}
 	before := c.want
-	in := c.input(now)
+	in, off := c.input(now), c.off
 	c.recallMaintained(&in)
 	c.want = steer.Desired(in)
 	if len(c.pending) > 0 {
@@ -136,8 +136,24 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	for _, event := range events {
 		c.record(event())
 	}
+	c.recordMaintenance(off, now)
 	c.recordFreeze(before, now)
 	c.recordMoves(before, now)
+}
+
+// recordMaintenance records whose maintenance has begun or ended since servers were
+// off.
+func (c *Controller) recordMaintenance(off map[topology.ServerName]window, at time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(c.off)) {
+		if _, before := off[name]; !before {
+			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "ready", To: "maintenance", By: c.site.File, Reason: c.off[name].reason})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(off)) {
+		if _, still := c.off[name]; !still {
+			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "maintenance", To: "ready", By: c.site.File})
+		}
+	}
 }
 
 // askWitness has the witnesses asked when a move waits for their answer.

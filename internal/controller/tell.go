@@ -3,6 +3,7 @@ package controller
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
@@ -47,15 +48,16 @@ func (c *Controller) tellPaces() {
 	}
 }
 
-// carriers are the targets that VIPs are sent to, or will be by themselves when
-// a failback is due: traffic must not return to a server that was last looked at
+// carriers are the targets that VIPs are sent to, or will be by themselves, when
+// a failback is due or a maintenance begins: traffic must not return to a server that was last looked at
 // a standby's interval ago.
 func (c *Controller) carriers() map[health.Target]bool {
-	carriers := map[health.Target]bool{}
+	carriers, leaving := map[health.Target]bool{}, leavingSoon(c.site, time.Now())
 	for _, cohort := range c.cohorts.All() {
 		want := c.want.For(cohort)
 		names := want.Servers
-		if !want.Next.IsZero() {
+		leaves := slices.ContainsFunc(names, func(name topology.ServerName) bool { return leaving[name] })
+		if leaves || !want.Next.IsZero() {
 			names = cohort.Servers()
 		}
 		for _, name := range names {

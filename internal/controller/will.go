@@ -81,7 +81,12 @@ func maintained(site *topology.Site, now time.Time) map[topology.ServerName]wind
 	return under
 }
 
-// nextWindow is when a maintenance begins or ends next; zero for never.
+// rehearsal is how long before a maintenance its standbys are checked as often as
+// if they carried the traffic that they are about to get.
+const rehearsal = 30 * time.Second
+
+// nextWindow is when a maintenance, or its rehearsal, begins next, or when one ends;
+// zero for never.
 func nextWindow(site *topology.Site, now time.Time) time.Time {
 	var next time.Time
 	for _, m := range site.Maintenance {
@@ -89,10 +94,26 @@ func nextWindow(site *topology.Site, now time.Time) time.Time {
 			next = earlier(next, until)
 		}
 		if begin, comes := m.Next(now); comes {
+			if ready := begin.Add(-rehearsal); ready.After(now) {
+				begin = ready
+			}
 			next = earlier(next, begin)
 		}
 	}
 	return next
+}
+
+// leavingSoon are the servers whose maintenance begins within the rehearsal.
+func leavingSoon(site *topology.Site, now time.Time) map[topology.ServerName]bool {
+	soon := map[topology.ServerName]bool{}
+	for _, m := range site.Maintenance {
+		if begin, comes := m.Next(now); comes && begin.Sub(now) <= rehearsal {
+			for _, name := range m.Servers {
+				soon[name] = true
+			}
+		}
+	}
+	return soon
 }
 
 // later is the later of two times.

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -251,13 +252,29 @@ func TestMaintenanceBeginsAndEndsByTheClock(t *testing.T) {
 		defer w.stop()
 		w.later(time.Hour + 59*time.Minute)
 		w.wantRoutes("edge, before,", w.edge, "web1 web2")
-		w.later(2 * time.Minute)
+		w.wantPaces("a minute before", "web1 regular, web2 slow")
+		w.later(40 * time.Second)
+		w.wantPaces("shortly before", "web1 regular, web2 regular")
+		w.later(80 * time.Second)
 		w.wantRoutes("edge, in the window,", w.edge, "web2 web2")
+		w.wantPaces("in the window", "web1 slow, web2 regular")
 		if admin := w.status().Servers[0].Admin; admin.State != "maintenance" || admin.Reason != "updates" || admin.Until.UTC().Hour() != 3 {
 			t.Errorf("status tells %+v", admin)
 		}
 		w.later(time.Hour)
 		w.wantRoutes("edge, after,", w.edge, "web1 web2")
+		told := ""
+		for event, err := range w.control.Events(t.Context(), 0, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if event.Kind == "admin" {
+				told += fmt.Sprintf("%s %s>%s by %s (%s); ", event.Server, event.From, event.To, event.By, event.Reason)
+			}
+		}
+		if want := "web1 ready>maintenance by site.yaml (updates); web1 maintenance>ready by site.yaml (); "; told != want {
+			t.Errorf("the journal tells %q, want %q", told, want)
+		}
 		w.later(7 * 24 * time.Hour)
 		if changes := w.edge.Changes(); changes != 6 {
 			t.Errorf("%d changes in two windows, want 2 at the start and 2 for each", changes)

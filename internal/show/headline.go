@@ -38,7 +38,7 @@ func findTrouble(s *api.Status) []string {
 	var found []string
 	found = appendNamed(found, "VIP", "without a server", vipsWhere(s, func(v api.VIP) bool { return abandoned(s, v) }))
 	if s.Frozen != "" {
-		found = append(found, "frozen: "+clean(s.Frozen))
+		found = append(found, clean(s.Frozen))
 	}
 	found = appendNamed(found, "VIP", "held back where it is", vipsWhere(s, func(v api.VIP) bool { return v.Held && !abandoned(s, v) }))
 	found = appendNamed(found, "router", "in error", routersWhere(s, func(r api.Router) bool { return r.Error != "" }))

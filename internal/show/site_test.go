@@ -85,7 +85,7 @@ func badSite() *api.Status {
 		Routes: 1, Repairs: 4, Error: "dial 192.0.2.1:22: i/o timeout", Retry: now.Add(8 * time.Second), Foreign: []string{"203.0.113.64/27"}},
 		api.Router{Name: "rim", Driver: "linux", LastLook: now, LastChange: before(time.Minute), Routes: 2, Repairs: 9,
 			Fighting: []string{"203.0.113.32/27", "203.0.113.64/27", "203.0.113.96/27", "203.0.113.128/27"}})
-	s.Frozen = "2 of 2 servers are unavailable, max_unavailable is 50%"
+	s.Frozen = "moves for failures are frozen: 2 of 2 servers are unavailable, max_unavailable is 50%"
 	s.Config.Failed, s.Config.Problems = before(time.Hour), []string{`site.yaml:3:5: unknown server "wbe1", did you mean web1?`}
 	s.Warnings = []string{"web1 does not answer echo while its checks pass"}
 	return s
