@@ -227,6 +227,10 @@ func (c *Cohorts) able(vip *Cohort) []topology.ServerName {
 	return able
 }
 
+// Home is the server of the first tier that the cohort belongs to when all are
+// well; "" in ecmp mode.
+func (c *Cohort) Home() topology.ServerName { return c.home }
+
 // settleHomes gives each cohort in single mode the server of its first tier
 // that it belongs to when all are well.
 func (c *Cohorts) settleHomes() {

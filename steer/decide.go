@@ -60,8 +60,13 @@ func (d *decision) set(vip *Cohort, want Want) {
 		}
 	}
 	d.want.wants[vip.index] = want
+	d.count(vip, want.Servers)
+}
+
+// count adds the cohort to the load of its servers.
+func (d *decision) count(vip *Cohort, servers []topology.ServerName) {
 	if vip.Mode == topology.Single {
-		d.load.add(want.Servers, len(vip.Prefixes))
+		d.load.add(servers, len(vip.Prefixes))
 	}
 }
 
@@ -162,6 +167,7 @@ func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerNa
 		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}, true
 	}
 	if want, withheld := d.withheld(current, vip); withheld {
+		want.Next = earlier(want.Next, later.due)
 		return want, true
 	}
 	switch {

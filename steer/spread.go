@@ -19,8 +19,9 @@ const overload = 1.25
 type load struct {
 	weight map[topology.ServerName]int
 	count  map[topology.ServerName]int
-	vips   int // to be shared in all
-	total  int // weight of the servers that share
+	shares map[topology.ServerName]bool // who can take any
+	vips   int                          // to be shared in all
+	total  int                          // weight of the servers that share
 }
 
 // newLoad prepares to hand out the site's VIPs to the servers that can take
@@ -32,10 +33,11 @@ func newLoad(in Input) *load {
 }
 
 func loadOf(cohorts *Cohorts, shares func(*Cohort, topology.ServerName) bool) *load {
-	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}, vips: cohorts.single}
+	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}, shares: map[topology.ServerName]bool{}, vips: cohorts.single}
 	for i, server := range cohorts.site.Servers {
 		l.weight[server.Name] = server.Weight
 		if slices.ContainsFunc(cohorts.by[i], func(vip *Cohort) bool { return shares(vip, server.Name) }) {
+			l.shares[server.Name] = true
 			l.total += server.Weight
 		}
 	}

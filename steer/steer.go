@@ -110,11 +110,19 @@ func Desired(in Input) Assignment {
 		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
 	}
 	d := newDecision(in)
-	// First all that stay where they are: they are the load that the others are
-	// spread over.
+	d.decide(func(*Cohort) bool { return true })
+	return d.want
+}
+
+// decide decides anew for some cohorts: first for all that stay where they are,
+// which are, with those not decided anew, the load that the others are spread
+// over.
+func (d *decision) decide(anew func(*Cohort) bool) {
 	var moving []*Cohort
-	for _, cohort := range in.Cohorts.all {
-		if want, stays := d.stay(cohort); stays {
+	for _, cohort := range d.Cohorts.all {
+		if !anew(cohort) {
+			d.count(cohort, d.previous[cohort.index].Servers)
+		} else if want, stays := d.stay(cohort); stays {
 			d.set(cohort, want)
 		} else {
 			moving = append(moving, cohort)
@@ -123,7 +131,6 @@ func Desired(in Input) Assignment {
 	for _, cohort := range moving {
 		d.set(cohort, d.move(cohort))
 	}
-	return d.want
 }
 
 func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
@@ -143,8 +150,10 @@ func (in *Input) Eligible(name topology.ServerName, vip *Cohort) bool {
 	return in.verdict(name, vip) == health.Up && in.Off(name, vip) == ""
 }
 
-// holds reports whether traffic that is at the server may stay: nothing is
-// known against it.
+// Holds reports whether traffic of the cohort that is at the server may stay:
+// nothing is known against it.
+func (in *Input) Holds(name topology.ServerName, vip *Cohort) bool { return in.holds(name, vip) }
+
 func (in *Input) holds(name topology.ServerName, vip *Cohort) bool {
 	return vip.has(name) && in.verdict(name, vip) != health.Down && in.Off(name, vip) == ""
 }

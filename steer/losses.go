@@ -1,0 +1,128 @@
+package steer
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// Losses tries what would be decided if servers were lost, time and again. One
+// costs as much as there are cohorts that it concerns; Desired, which says the
+// same, as much as there are cohorts. It is used by one goroutine at a time.
+type Losses struct {
+	in     Input // Previous is in force, and decided by what is known
+	load   *load
+	fallen int // servers that are down for a VIP
+}
+
+// NewLosses is for an Input whose Previous is the assignment in force, of
+// in.Cohorts, by which nothing is left to move.
+func NewLosses(in Input) *Losses {
+	in.Witness.Heard = in.Now.Add(time.Nanosecond) // who is lost is lost: what is tried is not whether it is believed
+	l := &Losses{in: in, load: newLoad(in)}
+	for i, server := range in.Site.Servers {
+		if slices.ContainsFunc(in.Cohorts.by[i], func(vip *Cohort) bool { return in.verdict(server.Name, vip) == health.Down }) {
+			l.fallen++
+		}
+	}
+	return l
+}
+
+// A Loss is what would be without some servers.
+type Loss struct {
+	Input               // Previous is what would be decided
+	Concerned []*Cohort // those of which the others stay as they are
+	load      *load
+}
+
+// Without decides what would be if all checks of these servers failed. They are
+// servers of the site that may carry a VIP.
+func (l *Losses) Without(lost ...topology.ServerName) Loss {
+	in := l.in
+	in.Health = bereft{in.Health, lost, in.Now}
+	in.sheet = newSheet(in.Cohorts)
+	d := &decision{
+		Input: in, previous: in.Previous.wants, gone: in.gone(), load: l.load.without(lost),
+		want: Assignment{cohorts: in.Cohorts, wants: slices.Clone(in.Previous.wants)},
+	}
+	d.many = in.tooMany()
+	if l.fallen+len(lost) >= fewest {
+		d.together = in.together()
+	}
+	after := Loss{Input: in, Concerned: in.Previous.concerned(lost), load: d.load.clone()}
+	d.decide(among(in.Cohorts, after.Concerned))
+	d.want.frozen = cmp.Or(d.many, d.together)
+	after.Previous = d.want
+	return after
+}
+
+// Shares counts what each server carries then, as the function of that name does.
+func (l Loss) Shares() []Share { return shares(l.Input, l.load) }
+
+// among reports which cohorts are some of those.
+func among(cohorts *Cohorts, some []*Cohort) func(*Cohort) bool {
+	is := make([]bool, len(cohorts.all))
+	for _, cohort := range some {
+		is[cohort.index] = true
+	}
+	return func(cohort *Cohort) bool { return is[cohort.index] }
+}
+
+// concerned are the cohorts that may move when servers are lost: those that have
+// their traffic there, or would rather have it there, and those that do not simply
+// stay where they are.
+func (a Assignment) concerned(lost []topology.ServerName) []*Cohort {
+	var concerned []*Cohort
+	for i, cohort := range a.cohorts.All() {
+		want := a.wants[i]
+		rests := (want.Cause == Settled || want.Cause == Pinned || want.Cause.moved()) && len(want.Servers) > 0
+		if !rests || slices.ContainsFunc(lost, func(name topology.ServerName) bool { return cohort.concerns(name, want.Servers) }) {
+			concerned = append(concerned, cohort)
+		}
+	}
+	return concerned
+}
+
+// concerns reports whether a server has the traffic, or is of a better tier than
+// those that have.
+func (c *Cohort) concerns(name topology.ServerName, have []topology.ServerName) bool {
+	if slices.Contains(have, name) {
+		return true
+	}
+	now := tierOf(c, have[0])
+	return now > 0 && tierOf(c, name) < now
+}
+
+// without is the load before anything is handed out, if servers take nothing.
+func (l *load) without(servers []topology.ServerName) *load {
+	less := l.clone()
+	for _, name := range servers {
+		if less.shares[name] {
+			delete(less.shares, name)
+			less.total -= less.weight[name]
+		}
+	}
+	return less
+}
+
+func (l *load) clone() *load {
+	return &load{weight: l.weight, count: maps.Clone(l.count), shares: maps.Clone(l.shares), vips: l.vips, total: l.total}
+}
+
+// A bereft is a Health without some servers.
+type bereft struct {
+	Health
+	lost []topology.ServerName
+	at   time.Time
+}
+
+func (b bereft) State(target health.Target) health.State {
+	if slices.Contains(b.lost, target.Server) {
+		return health.State{Verdict: health.Down, Since: b.at, LastCheck: b.at, Why: "lost"}
+	}
+	return b.Health.State(target)
+}

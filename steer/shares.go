@@ -1,0 +1,57 @@
+package steer
+
+import (
+	"github.com/routesteer/routesteer/topology"
+)
+
+// A Share is what a server carries of a site's VIPs, beside what would be fair.
+type Share struct {
+	Server topology.ServerName
+
+	// VIPs whose traffic is wanted there: prefixes, and of those that several
+	// servers share the part that the server's weight gives it.
+	VIPs float64
+	// Fair is the part of all VIPs that the server's weight gives it, among the
+	// servers that may carry any; 0 for one that may not.
+	Fair float64
+}
+
+// Shares counts what each of the site's servers carries by in.Previous, in the
+// order of the site.
+func Shares(in Input) []Share { return shares(in, newLoad(in)) }
+
+func shares(in Input, load *load) []Share {
+	shares, place := make([]Share, len(in.Site.Servers)), map[topology.ServerName]int{}
+	for i, server := range in.Site.Servers {
+		shares[i].Server, place[server.Name] = server.Name, i
+	}
+	all := 0.0
+	for _, cohort := range in.Cohorts.all {
+		servers := in.Previous.For(cohort).Servers
+		total := 0
+		for _, name := range servers {
+			total += load.part(cohort, name)
+		}
+		for _, name := range servers {
+			if i, known := place[name]; known {
+				part := float64(len(cohort.Prefixes)*load.part(cohort, name)) / float64(total)
+				shares[i].VIPs += part
+				all += part
+			}
+		}
+	}
+	for i, server := range in.Site.Servers {
+		if load.shares[server.Name] {
+			shares[i].Fair = all * float64(server.Weight) / float64(load.total)
+		}
+	}
+	return shares
+}
+
+// part is the server's weight in a cohort that it carries, though it be none.
+func (l *load) part(cohort *Cohort, name topology.ServerName) int { return max(1, l.of(cohort, name)) }
+
+// Most is what a server may carry that has its share: the bound that spreading
+// keeps as long as a server with room can take a VIP. It is for VIPs that move
+// alone; a cohort of several may go past it.
+func (s Share) Most() float64 { return overload*s.Fair + 1 }
