@@ -170,7 +170,7 @@ func TestSharesAddUp(t *testing.T) {
 			carried += share.VIPs
 			fair += share.Fair
 			can := slices.ContainsFunc(in.Cohorts.All(), func(c *steer.Cohort) bool { return in.Holds(share.Server, c) })
-			if takes = takes || can; can != (share.Fair > 0) && placed > 0 {
+			if takes = takes || can; can != share.Takes || can != (share.Fair > 0) && placed > 0 {
 				t.Fatalf("%s may carry any: %t, and its fair share is %f", share.Server, can, share.Fair)
 			}
 		}

@@ -7,12 +7,13 @@ import (
 // A Share is what a server carries of a site's VIPs, beside what would be fair.
 type Share struct {
 	Server topology.ServerName
+	Takes  bool // it may carry some VIP: it is up for it, or nothing is known, and not out of service
 
 	// VIPs whose traffic is wanted there: prefixes, and of those that several
 	// servers share the part that the server's weight gives it.
 	VIPs float64
 	// Fair is the part of all VIPs that the server's weight gives it, among the
-	// servers that may carry any; 0 for one that may not.
+	// servers that take any; 0 for one that does not.
 	Fair float64
 }
 
@@ -41,7 +42,7 @@ func shares(in Input, load *load) []Share {
 		}
 	}
 	for i, server := range in.Site.Servers {
-		if load.shares[server.Name] {
+		if shares[i].Takes = load.shares[server.Name]; shares[i].Takes {
 			shares[i].Fair = all * float64(server.Weight) / float64(load.total)
 		}
 	}

@@ -1,6 +1,8 @@
 package steer
 
 import (
+	"slices"
+
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -20,8 +22,11 @@ func newSheet(cohorts *Cohorts) sheet { return make(sheet, cohorts.seats) }
 
 // look returns what is noted of a server as the cohort sees it, or asks.
 func (s sheet) look(name topology.ServerName, cohort *Cohort, ask func() health.State) noted {
+	if s == nil {
+		return note(ask())
+	}
 	seat := cohort.seat(name)
-	if s == nil || seat < 0 {
+	if seat < 0 {
 		return note(ask())
 	}
 	if s[seat] == 0 {
@@ -44,12 +49,10 @@ func (n noted) verdict() health.Verdict { return health.Verdict(n&^leaves - 1) }
 func (c *Cohort) seat(name topology.ServerName) int {
 	seat := c.first
 	for _, tier := range c.Tiers {
-		for _, server := range tier.Servers {
-			if server == name {
-				return seat
-			}
-			seat++
+		if at, known := slices.BinarySearch(tier.Servers, name); known {
+			return seat + at
 		}
+		seat += len(tier.Servers)
 	}
 	return -1
 }

@@ -41,8 +41,9 @@ var allowed = map[string][]string{
 	"internal/netns/netnstest": {"internal/netns"},
 	"internal/secret":          {"topology"},
 	"internal/state":           {"topology"},
-	"internal/controller":      {"drivers", "health", "internal/api", "internal/state", "steer", "topology"},
+	"internal/controller":      {"drivers", "health", "internal/api", "internal/state", "internal/whatif", "steer", "topology"},
 	"internal/control":         {"internal/api"},
+	"internal/whatif":          {"health", "internal/api", "steer", "topology"},
 	"internal/lab":             {"internal/api", "internal/control", "internal/frr", "internal/netns", "topology"},
 	"internal/show":            {"internal/api"},
 	"internal/sweep":           {"drivers/linux", "topology"},
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 }
 
 // pure packages decide, and leave the world alone.
-var pure = []string{"topology", "health", "steer"}
+var pure = []string{"topology", "health", "steer", "internal/whatif"}
 
 var impure = []string{"os", "net", "net/http", "context", "sync", "log/slog", "log", "math/rand", "math/rand/v2"}
 
