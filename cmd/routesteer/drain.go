@@ -21,7 +21,7 @@ const proofTimeout = 30 * time.Second
 const statusTimeout = 10 * time.Second
 
 func (a *app) drainCommand() *cobra.Command {
-	request, timeout, wait, until := api.DrainRequest{}, time.Duration(0), false, ""
+	request, timeout, wait, dry, until := api.DrainRequest{}, time.Duration(0), false, false, ""
 	command := &cobra.Command{
 		Use:   "drain SERVER...",
 		Short: "Move servers' traffic away",
@@ -46,14 +46,22 @@ drained before; 1 when the drain is refused or a router has not confirmed in
 time. With --wait: 0 idle, all connections have ended, or were silent for
 drain_idle and are cut; 3 timed out, some were left after drain_timeout, and are
 cut; 4 forced, some were cut before, because their server was lost, somebody
-ended the move, or a router could not keep them.`,
+ended the move, or a router could not keep them.
+
+With --dry-run nothing is changed: it says which VIPs would go where, and what
+each server would carry then, from the state as it is, with the standbys checked
+as a drain checks them. Exit code as if it were done: 1 when it would be refused.`,
 		Example: `  routesteer drain web1 --reason "kernel update" --until reboot
   routesteer drain web1 web2 --vip shop --until 2h
-  routesteer drain web1 --wait && ssh web1 reboot`,
+  routesteer drain web1 --wait && ssh web1 reboot
+  routesteer drain web1 --dry-run`,
 		Args:              someServers,
 		ValidArgsFunction: a.completeServers,
 		RunE: func(command *cobra.Command, args []string) error {
 			request.Servers, request.TimeoutMs = args, timeout.Milliseconds()
+			if dry {
+				return a.dryRun(command.Context(), "drain", args, request.VIPs, request.Force)
+			}
 			request.UntilReboot = until == untilReboot
 			if !request.UntilReboot {
 				end, err := readUntil(command, until, time.Now())
@@ -71,17 +79,21 @@ ended the move, or a router could not keep them.`,
 	command.Flags().BoolVar(&request.Force, "force", false, "even if a VIP is left without a server")
 	command.Flags().BoolVar(&wait, "wait", false, "until no connection is left")
 	command.Flags().BoolVar(&request.Cut, "cut", false, "end connections that are left")
+	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would move")
+	command.MarkFlagsMutuallyExclusive("dry-run", "wait")
+	command.MarkFlagsMutuallyExclusive("dry-run", "cut")
 	addTimeout(command, &timeout)
 	return command
 }
 
 func (a *app) undrainCommand() *cobra.Command {
-	request, timeout := api.UndrainRequest{}, time.Duration(0)
+	request, timeout, dry := api.UndrainRequest{}, time.Duration(0), false
 	command := &cobra.Command{
 		Use:   "undrain SERVER...",
 		Short: "Put servers back in service",
 		Long: `Put a server, or several, back in service. Traffic returns when the checks pass
-and the failback policy allows. What was drained with --vip is undrained with it.`,
+and the failback policy allows. What was drained with --vip is undrained with it.
+With --dry-run nothing is changed: it says what would move at once.`,
 		Example: `  routesteer undrain web1
   routesteer undrain web1 web2 --vip shop
   routesteer undrain web1 -o json | jq .vips`,
@@ -89,10 +101,14 @@ and the failback policy allows. What was drained with --vip is undrained with it
 		ValidArgsFunction: a.completeServers,
 		RunE: func(command *cobra.Command, args []string) error {
 			request.Servers, request.TimeoutMs = args, timeout.Milliseconds()
+			if dry {
+				return a.dryRun(command.Context(), "undrain", args, request.VIPs, true)
+			}
 			return a.wish(command.Context(), request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Undrain(ctx, request) })
 		},
 	}
 	command.Flags().StringArrayVar(&request.VIPs, "vip", nil, "only this VIP's traffic (may be given several times)")
+	command.Flags().BoolVar(&dry, "dry-run", false, "only say what would move")
 	addTimeout(command, &timeout)
 	return command
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/control"
+	"github.com/routesteer/routesteer/internal/whatif"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // started is when the fake controller was.
@@ -148,6 +150,45 @@ func (f *fakeController) Transitions(_ context.Context, server string) ([]api.Tr
 		t.Left = []api.Left{{Servers: []string{"web1"}, Connections: left}}
 	}
 	return []api.Transition{t}, nil
+}
+
+// Explain tells of the one VIP.
+func (f *fakeController) Explain(ctx context.Context, word string) (*api.Explanation, error) {
+	status, err := f.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vip := status.VIPs[0]
+	if word != "shop" && word != vip.Prefix {
+		return nil, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no VIP %q in site.yaml", word), Hint: "did you mean shop?"}
+	}
+	return &api.Explanation{
+		Time: status.Time, VIP: vip, Cause: "settled", Home: "web1", Failback: "after 1m0s of continuous health", OnAllDown: "keep", Next: []api.Expected{},
+		Servers: []api.Standing{
+			{Server: "web1", Tier: "primary", Chosen: true, Eligible: true, Role: "home", Why: "it belongs there when all are well (primary)",
+				Weight: 1, VIPs: 1, Fair: 0.5, Admin: f.admin, Target: status.Servers[0].Targets[0]},
+			{Server: "web2", Tier: "backup", Eligible: true, Role: "standby", Why: "backup: web1 of primary can carry it",
+				Weight: 1, Fair: 0.5, Admin: api.Admin{State: "ready"}, Target: status.Servers[1].Targets[0]},
+		},
+		Routers: []api.RouterAnswer{{Router: "edge", InSync: true, Routes: vip.Routes}}, Transitions: []api.Transition{},
+	}, nil
+}
+
+// Simulate tries it on a site like the one that Status tells of.
+func (f *fakeController) Simulate(_ context.Context, request api.SimulateRequest) (*api.Simulation, error) {
+	site, err := topology.Parse("site.yaml", []byte(`
+servers: {web1: 192.0.2.11, web2: 192.0.2.12}
+vips: [{name: shop, prefix: 203.0.113.32/27, primary: web1, backup: web2}]
+routers: {edge: {linux: {}}}
+`))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := whatif.Fresh(site, started).Simulate(request, func() bool { return false })
+	if err == nil {
+		answer.Live = true
+	}
+	return answer, err
 }
 
 func (f *fakeController) Check(_ context.Context, server string) ([]api.CheckResult, error) {

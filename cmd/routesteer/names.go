@@ -32,11 +32,7 @@ func (a *app) completeSubject(command *cobra.Command, args []string, _ string) (
 	if status == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := serverCompletions(status)
-	for _, vip := range status.VIPs {
-		names = append(names, cobra.CompletionWithDesc(vip.Prefix, "VIP "+vip.Name))
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return append(serverCompletions(status), vipCompletions(status)...), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeServers is a cobra.CompletionFunc: servers that are not given yet.
@@ -76,6 +72,14 @@ func serverCompletions(status *api.Status) []cobra.Completion {
 	var names []cobra.Completion
 	for _, server := range status.Servers {
 		names = append(names, cobra.CompletionWithDesc(server.Name, fmt.Sprintf("server, %s, %s", server.Health, server.Admin.State)))
+	}
+	return names
+}
+
+func vipCompletions(status *api.Status) []cobra.Completion {
+	var names []cobra.Completion
+	for _, vip := range status.VIPs {
+		names = append(names, cobra.CompletionWithDesc(vip.Prefix, "VIP "+vip.Name))
 	}
 	return names
 }

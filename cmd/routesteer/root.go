@@ -31,7 +31,8 @@ func (a *app) rootCommand() *cobra.Command {
 makes the routers send each VIP to one that works. It changes routes, never
 addresses.
 
-Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
+Exit codes: 0 done, 1 failed; plan: 2 when something would change; simulate: 2
+when a VIP would be left without a server.`,
 		Example: `  routesteer lab                 a whole site on this machine, to try it
   routesteer run -c site.yaml    the controller
   routesteer status              what is, at a glance
@@ -53,7 +54,7 @@ Exit codes: 0 done, 1 failed; plan: 2 when something would change.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
-		a.statusCommand(), a.planCommand(), a.drainCommand(), a.undrainCommand(),
+		a.statusCommand(), a.explainCommand(), a.planCommand(), a.simulateCommand(), a.drainCommand(), a.undrainCommand(),
 		a.pinCommand(), a.unpinCommand(), a.failbackCommand(), a.resumeCommand(),
 		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
 		a.loopbackCommand(), a.dnsCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),

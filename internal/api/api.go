@@ -45,6 +45,12 @@ type Operator interface {
 	// and of each VIP how its last one ended; with a server only those that leave,
 	// or left, connections there.
 	Transitions(ctx context.Context, server string) ([]Transition, error)
+	// Explain tells the whole story of one VIP: word is its prefix, an address in
+	// it, or its name.
+	Explain(ctx context.Context, word string) (*Explanation, error)
+	// Simulate tells what would become of the site, as it is now, by steps that
+	// nobody takes. Nothing changes.
+	Simulate(ctx context.Context, request SimulateRequest) (*Simulation, error)
 	// Reload reads the configuration again. A bad file changes nothing.
 	Reload(ctx context.Context, request ReloadRequest) (*Reloaded, error)
 	// Events yields the events kept after sequence number since, oldest first,

@@ -103,6 +103,16 @@ func (c *Client) Transitions(ctx context.Context, server string) ([]api.Transiti
 	return *all, nil
 }
 
+// Explain implements api.Operator.
+func (c *Client) Explain(ctx context.Context, word string) (*api.Explanation, error) {
+	return ask[api.Explanation](ctx, c, http.MethodGet, explainPath+"?"+url.Values{"vip": {word}}.Encode(), nil)
+}
+
+// Simulate implements api.Operator.
+func (c *Client) Simulate(ctx context.Context, request api.SimulateRequest) (*api.Simulation, error) {
+	return ask[api.Simulation](ctx, c, http.MethodPost, simulatePath, request)
+}
+
 // Check implements api.Operator.
 func (c *Client) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
 	results, err := ask[[]api.CheckResult](ctx, c, http.MethodPost, checkPath, checkRequest{Server: server})

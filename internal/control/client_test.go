@@ -64,6 +64,16 @@ func TestEveryRequestReachesTheOperatorAndItsAnswerComesBack(t *testing.T) {
 			api.ResumeRequest{By: me.Username}, &api.Moved{Did: "resume"},
 		},
 		{
+			"explain", func() (any, error) { return client.Explain(ctx, "203.0.113.33 & more") },
+			"explain 203.0.113.33 & more", &api.Explanation{VIP: api.VIP{Name: "203.0.113.33 & more"}},
+		},
+		{
+			"simulate", func() (any, error) {
+				return client.Simulate(ctx, api.SimulateRequest{Steps: []string{"down web1"}, Losses: 2, Capacity: 9, Prove: true, LimitMs: 5})
+			},
+			api.SimulateRequest{Steps: []string{"down web1"}, Losses: 2, Capacity: 9, Prove: true, LimitMs: 5}, &api.Simulation{File: "site.yaml", VIPs: 1},
+		},
+		{
 			"check", func() (any, error) { return client.Check(ctx, "web1") },
 			"check web1", []api.CheckResult{{Server: "web1", OK: true}},
 		},

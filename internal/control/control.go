@@ -14,6 +14,8 @@
 //	POST /v1/failback api.FailbackRequest api.Moved
 //	POST /v1/resume   api.ResumeRequest   api.Moved
 //	GET  /v1/transitions?server=NAME    [api.Transition], of all servers without a name
+//	GET  /v1/explain?vip=WORD           api.Explanation, of the VIP of that prefix, address or name
+//	POST /v1/simulate api.SimulateRequest api.Simulation
 //	POST /v1/check    {"server": NAME}    [api.CheckResult], of all servers without a name
 //	POST /v1/reload   api.ReloadRequest   api.Reloaded
 //	GET  /v1/events?since=N&follow=true   api.Event, one a line
@@ -47,6 +49,9 @@ const (
 	movesPath    = "/v1/transitions"
 	reloadPath   = "/v1/reload"
 	eventsPath   = "/v1/events"
+
+	explainPath  = "/v1/explain"
+	simulatePath = "/v1/simulate"
 )
 
 // Limits that keep either side from being held or filled by the other.

@@ -86,6 +86,14 @@ func (f *fakeOperator) Transitions(_ context.Context, server string) ([]api.Tran
 	return []api.Transition{{VIP: "203.0.113.32/27", From: []string{server}, State: api.Ending}}, f.note("transitions " + server)
 }
 
+func (f *fakeOperator) Explain(_ context.Context, word string) (*api.Explanation, error) {
+	return &api.Explanation{VIP: api.VIP{Name: word}}, f.note("explain " + word)
+}
+
+func (f *fakeOperator) Simulate(_ context.Context, request api.SimulateRequest) (*api.Simulation, error) {
+	return &api.Simulation{File: "site.yaml", VIPs: len(request.Steps)}, f.note(request)
+}
+
 func (f *fakeOperator) Check(_ context.Context, server string) ([]api.CheckResult, error) {
 	return []api.CheckResult{{Server: server, OK: true}}, f.note("check " + server)
 }

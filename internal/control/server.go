@@ -61,6 +61,9 @@ func newHandler(operator api.Operator) http.Handler {
 		reloadPath: answer(http.MethodPost, s.reload),
 		eventsPath: s.events,
 		movesPath:  s.transitions,
+
+		explainPath:  s.explain,
+		simulatePath: answer(http.MethodPost, s.simulate),
 	}
 	for path, do := range wishes(operator) {
 		handlers[path] = answer(http.MethodPost, do)
@@ -102,23 +105,48 @@ func (s *server) check(ctx context.Context, body []byte) (any, error) {
 
 // transitions reads ?server=NAME.
 func (s *server) transitions(w http.ResponseWriter, r *http.Request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	for key := range query {
-		if key != "server" {
-			err = fmt.Errorf("unknown parameter %q", key)
-		}
-	}
-	if err != nil {
-		writeError(w, badRequest("the query is not as expected: %v", err))
-		return
-	}
-	answer(http.MethodGet, func(ctx context.Context, _ []byte) (any, error) {
-		all, err := s.operator.Transitions(ctx, query.Get("server"))
+	withParameter("server", func(ctx context.Context, name string) (any, error) {
+		all, err := s.operator.Transitions(ctx, name)
 		if all == nil {
 			all = []api.Transition{} // never null
 		}
 		return all, err
 	})(w, r)
+}
+
+// explain reads ?vip=WORD.
+func (s *server) explain(w http.ResponseWriter, r *http.Request) {
+	withParameter("vip", func(ctx context.Context, word string) (any, error) {
+		if word == "" {
+			return nil, badRequest("which VIP? ?vip= is empty")
+		}
+		return s.operator.Explain(ctx, word)
+	})(w, r)
+}
+
+// withParameter turns a function of the query's only parameter into a handler.
+func withParameter(name string, do func(ctx context.Context, value string) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		for key := range query {
+			if key != name {
+				err = fmt.Errorf("unknown parameter %q", key)
+			}
+		}
+		if err != nil {
+			writeError(w, badRequest("the query is not as expected: %v", err))
+			return
+		}
+		answer(http.MethodGet, func(ctx context.Context, _ []byte) (any, error) { return do(ctx, query.Get(name)) })(w, r)
+	}
+}
+
+func (s *server) simulate(ctx context.Context, body []byte) (any, error) {
+	var request api.SimulateRequest
+	if err := decode(body, &request); err != nil {
+		return nil, err
+	}
+	return s.operator.Simulate(ctx, request)
 }
 
 func (s *server) reload(ctx context.Context, body []byte) (any, error) {

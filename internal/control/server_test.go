@@ -38,6 +38,10 @@ func TestRequestsThatAreNotAsTheyShouldBeAreRefused(t *testing.T) {
 		{"no media type", "POST", "/v1/check", `{}`, http.Header{"Content-Type": nil}, 415, "Content-Type"},
 		{"nonsense for since", "GET", "/v1/events?since=-1", "", nil, 400, `"since"`},
 		{"an unknown parameter", "GET", "/v1/events?sicne=1", "", nil, 400, `"sicne"`},
+		{"no VIP to explain", "GET", "/v1/explain", "", nil, 400, "which VIP?"},
+		{"another parameter than the VIP", "GET", "/v1/explain?server=web1", "", nil, 400, `"server"`},
+		{"another method for explain", "POST", "/v1/explain?vip=shop", "{}", nil, 405, "takes GET"},
+		{"an unknown field of a simulation", "POST", "/v1/simulate", `{"stpes":[]}`, nil, 400, `unknown field "stpes"`},
 		{"a broken query", "GET", "/v1/events?%zz", "", nil, 400, "query"},
 	}
 	for _, test := range tests {
@@ -94,6 +98,8 @@ func FuzzServer(f *testing.F) {
 	f.Add("POST", "/v1/undrain", jsonType, `{"servers":["web1"]}`)
 	f.Add("POST", "/v1/check", jsonType+"; charset=utf-8", `{}`)
 	f.Add("POST", "/v1/reload", jsonType, `null`)
+	f.Add("GET", "/v1/explain?vip=203.0.113.33", "", "")
+	f.Add("POST", "/v1/simulate", jsonType, `{"steps":["down web1","after 60s"],"losses":1}`)
 	f.Add("GET", "/v1/events?since=2&follow=true", "", "")
 	f.Add("GET", "/v1/events?since=18446744073709551615", "", "")
 	f.Add("GET", "//v1/../v1/plan?x=%zz", "", "")

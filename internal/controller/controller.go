@@ -76,6 +76,7 @@ type Controller struct {
 	stopped  chan struct{} // closed when the loop has ended
 	changing chan struct{} // has room for one: who changes operators' intent, or the site
 	poked    chan struct{} // has room for one: something may be over
+	trying   chan struct{} // has room for one: who tries what would be
 	started  time.Time
 
 	// What follows belongs to the loop.
@@ -89,9 +90,9 @@ type Controller struct {
 	carrying map[health.Target]bool        // the servers that VIPs are sent to
 	inUse    map[health.Target]netip.Addr  // as the senses were told, of servers with a choice
 	intent   state.Intent
-	recalled steer.Recall                   // of the decision being made: what an operator let go back
-	hurried  steer.Recall                   // the same, at once
-	off      map[topology.ServerName]window // in maintenance at the last decision
+	recalled steer.Recall                         // of the decision being made: what an operator let go back
+	hurried  steer.Recall                         // the same, at once
+	off      map[topology.ServerName]steer.Window // in maintenance at the last decision
 	want     steer.Assignment
 	doubted  bool                   // a move waits for a witness
 	dueAt    time.Time              // when want must be decided anew though nothing happens; zero for never
@@ -142,6 +143,7 @@ func New(options Options) (*Controller, error) {
 		stopped:  make(chan struct{}),
 		changing: make(chan struct{}, 1),
 		poked:    make(chan struct{}, 1),
+		trying:   make(chan struct{}, 1),
 		started:  time.Now(),
 		site:     site,
 		board:    health.NewBoard(site),

@@ -97,7 +97,7 @@ func (c *Controller) input(now time.Time) steer.Input {
 // recallMaintained lets traffic return to servers whose maintenance is over since
 // the last decision.
 func (c *Controller) recallMaintained(in *steer.Input) {
-	under := maintained(c.site, in.Now)
+	under := steer.Maintained(c.site, in.Now)
 	for name := range c.off {
 		if _, still := under[name]; still {
 			continue
@@ -127,7 +127,7 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 		c.order(now)
 	}
 	c.tellPaths()
-	due := earlier(c.want.NextDue(), nextWindow(c.site, now))
+	due := earlier(earlier(c.want.NextDue(), steer.NextWindow(c.site, now)), nextRehearsal(c.site, now))
 	if moved || !due.Equal(c.dueAt) {
 		c.tellPaces()
 	}
@@ -143,10 +143,10 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 
 // recordMaintenance records whose maintenance has begun or ended since servers were
 // off.
-func (c *Controller) recordMaintenance(off map[topology.ServerName]window, at time.Time) {
+func (c *Controller) recordMaintenance(off map[topology.ServerName]steer.Window, at time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(c.off)) {
 		if _, before := off[name]; !before {
-			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "ready", To: "maintenance", By: c.site.File, Reason: c.off[name].reason})
+			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "ready", To: "maintenance", By: c.site.File, Reason: c.off[name].Reason})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(off)) {

@@ -21,11 +21,7 @@ import (
 // The loop only lends a copy: putting a large site into words takes many times
 // longer, and news must not wait for it.
 func (c *Controller) Status(ctx context.Context) (*api.Status, error) {
-	var v view
-	err := c.do(ctx, func() {
-		v = c.view()
-		v.board = v.board.Clone()
-	})
+	v, err := c.lend(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +124,8 @@ func (v view) admin(name topology.ServerName, now time.Time) api.Admin {
 	if drain, drained := v.intent.Drains[name]; drained {
 		return adminOf(drain)
 	}
-	if window, under := maintained(v.site, now)[name]; under {
-		return api.Admin{State: "maintenance", By: v.site.File, Reason: window.reason, Until: window.until}
+	if window, under := steer.Maintained(v.site, now)[name]; under {
+		return api.Admin{State: "maintenance", By: v.site.File, Reason: window.Reason, Until: window.Until}
 	}
 	return api.Admin{State: "ready"}
 }

@@ -36,68 +36,18 @@ func asked(intent state.Intent) steer.Will {
 }
 
 // will is what operators and the file ask for.
-func (v view) will(now time.Time) steer.Will {
-	will := asked(v.intent)
-	for name, window := range maintained(v.site, now) {
-		if will.Drained[name] == "" {
-			will.Drained[name] = window.words()
-		}
-	}
-	return will
-}
-
-// A window is a maintenance that is under way.
-type window struct {
-	until  time.Time
-	zone   *time.Location
-	reason string
-}
-
-func (w window) words() string {
-	text := "in maintenance until " + w.until.In(w.zone).Format("Mon 15:04 MST")
-	if w.reason != "" {
-		text += " (" + w.reason + ")"
-	}
-	return text
-}
-
-// maintained are the servers that the file takes out of service now.
-func maintained(site *topology.Site, now time.Time) map[topology.ServerName]window {
-	var under map[topology.ServerName]window
-	for _, m := range site.Maintenance {
-		until, active := m.Until(now)
-		if !active {
-			continue
-		}
-		if under == nil {
-			under = map[topology.ServerName]window{}
-		}
-		for _, name := range m.Servers {
-			if until.After(under[name].until) {
-				under[name] = window{until, m.At.Zone, m.Reason}
-			}
-		}
-	}
-	return under
-}
+func (v view) will(now time.Time) steer.Will { return asked(v.intent).During(v.site, now) }
 
 // rehearsal is how long before a maintenance its standbys are checked as often as
 // if they carried the traffic that they are about to get.
 const rehearsal = 30 * time.Second
 
-// nextWindow is when a maintenance, or its rehearsal, begins next, or when one ends;
-// zero for never.
-func nextWindow(site *topology.Site, now time.Time) time.Time {
+// nextRehearsal is when the next one begins; zero for never.
+func nextRehearsal(site *topology.Site, now time.Time) time.Time {
 	var next time.Time
 	for _, m := range site.Maintenance {
-		if until, active := m.Until(now); active {
-			next = earlier(next, until)
-		}
-		if begin, comes := m.Next(now); comes {
-			if ready := begin.Add(-rehearsal); ready.After(now) {
-				begin = ready
-			}
-			next = earlier(next, begin)
+		if begin, comes := m.Next(now); comes && begin.Sub(now) > rehearsal {
+			next = earlier(next, begin.Add(-rehearsal))
 		}
 	}
 	return next

@@ -92,20 +92,3 @@ func (w allWell) State(health.Target) health.State {
 func (allWell) Lost(netip.Addr) bool { return false }
 
 func (allWell) WellSince(netip.Addr) time.Time { return time.Time{} }
-
-// A bereft is a Health without some servers. It is asked far more often than
-// the others.
-type bereft struct {
-	steer.Health
-	lost []topology.ServerName
-	at   time.Time
-}
-
-func (b bereft) State(target health.Target) health.State {
-	for _, name := range b.lost {
-		if name == target.Server {
-			return health.State{Verdict: health.Down, Since: b.at, LastCheck: b.at, Why: simulated}
-		}
-	}
-	return b.Health.State(target)
-}

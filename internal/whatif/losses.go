@@ -18,6 +18,7 @@ const (
 // lose tries the loss of each server, and with atOnce 2 of every two. Of two it
 // tells only what neither of them brings alone.
 func (w *World) lose(atOnce, capacity int, enough func() bool) []api.Losses {
+	w.wait(&api.SimulatedStep{})
 	t := w.newTrial(capacity, enough)
 	one := t.try(1, func(yield func(...int) bool) {
 		for i := range t.servers {
@@ -43,6 +44,7 @@ func (w *World) lose(atOnce, capacity int, enough func() bool) []api.Losses {
 // A trial tries losses, of servers in the order of what they carry: those that
 // matter most come first, if time is short.
 type trial struct {
+	losses   *steer.Losses
 	world    *World
 	servers  []topology.ServerName
 	capacity int
@@ -59,7 +61,7 @@ type bruises struct {
 }
 
 func (w *World) newTrial(capacity int, enough func() bool) *trial {
-	t := &trial{world: w, capacity: capacity, enough: enough, alone: map[topology.ServerName]bruises{}}
+	t := &trial{losses: steer.NewLosses(w.input()), world: w, capacity: capacity, enough: enough, alone: map[topology.ServerName]bruises{}}
 	shares := steer.Shares(w.in)
 	slices.SortStableFunc(shares, func(a, b steer.Share) int { return cmp.Compare(b.VIPs, a.VIPs) })
 	for _, share := range shares {
@@ -116,14 +118,11 @@ func possible(servers, atOnce int) int {
 
 // loss tries one loss.
 func (t *trial) loss(lost []topology.ServerName) api.Loss {
-	in := t.world.in
-	in.Health = bereft{in.Health, lost, in.Now}
-	concerned := in.Previous.Concerned(lost...)
-	before := in.Previous
-	in.Previous = steer.Redecide(in, concerned)
-	told := api.Loss{Servers: words(lost), Unserved: []string{}, Overloaded: []api.ServerLoad{}, Frozen: in.Frozen()}
+	without, before := t.losses.Without(lost...), t.world.in.Previous
+	in := without.Input
+	told := api.Loss{Servers: words(lost), Unserved: []string{}, Overloaded: []api.ServerLoad{}, Frozen: in.Previous.Frozen()}
 	brought := bruises{map[*steer.Cohort]bool{}, map[string]bool{}}
-	for _, cohort := range concerned {
+	for _, cohort := range without.Concerned {
 		if !slices.Equal(before.For(cohort).Servers, in.Previous.For(cohort).Servers) {
 			told.Moved += len(cohort.Prefixes)
 		}
@@ -133,7 +132,7 @@ func (t *trial) loss(lost []topology.ServerName) api.Loss {
 			told.Unserved = append(told.Unserved, labels(cohort, maxNamed-len(told.Unserved))...)
 		}
 	}
-	for _, share := range steer.Shares(in) {
+	for _, share := range without.Shares() {
 		name := string(share.Server)
 		if overloaded(share, t.capacity) && !t.known(lost, func(b bruises) bool { return b.over[name] }) {
 			brought.over[name] = true

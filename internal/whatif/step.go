@@ -3,6 +3,7 @@ package whatif
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,8 @@ const (
 // A Step is one thing that happens to a site.
 type Step struct {
 	Verb    Verb
-	Servers []topology.ServerName // all at once; at least one, unless Verb is After
+	Servers []topology.ServerName // all at once
+	VIPs    []netip.Prefix        // the first of their entries
 	For     time.Duration         // of After
 }
 
@@ -29,27 +31,64 @@ type Verb string
 
 // What can happen.
 const (
-	Down    Verb = "down"    // the checks of servers fail, for all VIPs
-	Up      Verb = "up"      // they pass
-	Drain   Verb = "drain"   // an operator takes servers out of service, as by --force
-	Undrain Verb = "undrain" // and back in
-	After   Verb = "after"   // time passes, and failbacks become due
+	Down     Verb = "down"     // SERVERS: their checks fail, for all VIPs
+	Up       Verb = "up"       // SERVERS: they pass
+	Drain    Verb = "drain"    // SERVERS, or SERVERS of VIPS: an operator takes them out of service, as by --force
+	Undrain  Verb = "undrain"  // the same: and back in
+	Pin      Verb = "pin"      // VIP SERVER: an operator wants the VIP there
+	Unpin    Verb = "unpin"    // VIP
+	Failback Verb = "failback" // VIPS and SERVERS, or nothing for all: traffic returns at once
+	Resume   Verb = "resume"   // failures that came together may move traffic
+	After    Verb = "after"    // TIME passes, and failbacks become due
 )
+
+// A form is what a verb is about.
+type form struct {
+	servers, vips, both, time bool
+	needs                     string // what is wanted
+}
+
+var forms = map[Verb]form{
+	Down:     {servers: true, needs: "servers, as in down web1,web2"},
+	Up:       {servers: true, needs: "servers, as in up web1,web2"},
+	Drain:    {servers: true, both: true, needs: "servers, as in drain web1,web2 or drain web1 of shop"},
+	Undrain:  {servers: true, both: true, needs: "servers, as in undrain web1,web2 or undrain web1 of shop"},
+	Pin:      {needs: "a VIP and a server, as in pin shop web1"},
+	Unpin:    {vips: true, needs: "a VIP, as in unpin shop"},
+	Failback: {needs: "VIPs or servers, or nothing for all"},
+	Resume:   {needs: "nothing more"},
+	After:    {time: true, needs: "a time such as 60s or 2h, up to " + maxAfter.String()},
+}
 
 // String is the Step as a script has it.
 func (s Step) String() string {
-	if s.Verb == After {
-		return "after " + s.For.String()
+	words := []string{string(s.Verb)}
+	servers, vips := join(s.Servers), join(s.VIPs)
+	switch {
+	case s.Verb == After:
+		words = append(words, s.For.String())
+	case s.Verb == Pin:
+		words = append(words, vips, servers)
+	case s.Verb == Failback && servers != "" && vips != "":
+		words = append(words, vips+","+servers)
+	case servers != "" && vips != "":
+		words = append(words, servers, "of", vips)
+	case servers+vips != "":
+		words = append(words, servers+vips)
 	}
-	names := make([]string, len(s.Servers))
-	for i, name := range s.Servers {
-		names[i] = string(name)
+	return strings.Join(words, " ")
+}
+
+func join[T any](values []T) string {
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = fmt.Sprint(value)
 	}
-	return string(s.Verb) + " " + strings.Join(names, ",")
+	return strings.Join(words, ",")
 }
 
 // ParseScript reads one step a line. What follows a # is a comment. An error
-// says which line is wrong, and what would be right.
+// says which line is wrong, and what would be right. Names are not looked up.
 func ParseScript(script string) ([]string, error) {
 	var steps []string
 	number := 0
@@ -59,7 +98,7 @@ func ParseScript(script string) ([]string, error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if _, err := parseStep(line); err != nil {
+		if _, err := parseDraft(line); err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		steps = append(steps, line)
@@ -67,73 +106,165 @@ func ParseScript(script string) ([]string, error) {
 	return steps, nil
 }
 
-// Parse reads the steps, and finds fault with servers that the site does not
-// have. Errors are *api.Error.
+// Parse reads steps about a site. Errors are *api.Error.
 func Parse(site *topology.Site, texts []string) ([]Step, error) {
 	if len(texts) > maxSteps {
 		return nil, badRequest("%d steps are more than %d", len(texts), maxSteps)
 	}
 	steps := make([]Step, len(texts))
 	for i, text := range texts {
-		step, err := parseStep(text)
+		d, err := parseDraft(text)
 		if err == nil {
-			err = known(site, step)
+			steps[i], err = d.resolve(site)
 		}
 		if err != nil {
 			return nil, badRequest("step %d: %v", i+1, err)
 		}
-		steps[i] = step
 	}
 	return steps, nil
 }
 
-// parseStep reads "down web1,web2" or "after 60s".
-func parseStep(text string) (Step, error) {
+// A draft is a step whose names nobody has looked up.
+type draft struct {
+	verb  Verb
+	names []string // before "of", each once
+	of    []string // after it
+	span  time.Duration
+}
+
+// parseDraft reads "down web1,web2", "drain web1 of shop" or "after 60s".
+func parseDraft(text string) (draft, error) {
 	verb, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	step := Step{Verb: Verb(verb)}
-	switch step.Verb {
-	case After:
-		return parseAfter(strings.TrimSpace(rest))
-	case Down, Up, Drain, Undrain:
-	default:
-		return step, fmt.Errorf("%q is no step: want down, up, drain or undrain with servers, or after with a time", cut(text))
+	d := draft{verb: Verb(verb)}
+	form, known := forms[d.verb]
+	if !known {
+		return d, fmt.Errorf("%q is no step: want down, up, drain, undrain, pin, unpin, failback, resume or after", cut(verb))
 	}
-	for _, name := range strings.FieldsFunc(rest, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
-		if server := topology.ServerName(name); !slices.Contains(step.Servers, server) {
-			step.Servers = append(step.Servers, server)
+	rest = strings.TrimSpace(rest)
+	wrong := fmt.Errorf("%s %q: want %s", verb, cut(rest), form.needs)
+	if form.time {
+		var err error
+		if d.span, err = time.ParseDuration(rest); err != nil || d.span <= 0 || d.span > maxAfter {
+			return d, wrong
+		}
+		return d, nil
+	}
+	names, of, limited := strings.Cut(" "+rest+" ", " of ")
+	d.names, d.of = list(names), list(of)
+	if limited && (!form.both || len(d.of) == 0) || !d.fits(form) {
+		return d, wrong
+	}
+	return d, nil
+}
+
+// fits reports whether there are as many names as the verb takes.
+func (d draft) fits(form form) bool {
+	switch {
+	case form.servers:
+		return len(d.names) > 0
+	case form.vips:
+		return len(d.names) == 1
+	case d.verb == Pin:
+		return len(d.names) == 2
+	default:
+		return d.verb == Failback || len(d.names) == 0
+	}
+}
+
+// list reads names with commas or spaces between them, each once.
+func list(text string) []string {
+	var names []string
+	for _, name := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	if len(step.Servers) == 0 {
-		return step, fmt.Errorf("%s what? name a server, or several as in %s web1,web2", verb, verb)
-	}
-	return step, nil
+	return names
 }
 
-func parseAfter(text string) (Step, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 || d > maxAfter {
-		return Step{}, fmt.Errorf("after %q: want a time such as 60s or 2h, up to %s", cut(text), maxAfter)
+// resolve looks the names up.
+func (d draft) resolve(site *topology.Site) (Step, error) {
+	step := Step{Verb: d.verb, For: d.span}
+	servers, vips, either := d.names, d.of, []string{}
+	switch d.verb {
+	case Pin:
+		servers, vips = d.names[1:], d.names[:1]
+	case Unpin:
+		servers, vips = nil, d.names
+	case Failback:
+		servers, either = nil, d.names
 	}
-	return Step{Verb: After, For: d}, nil
-}
-
-// known finds fault with a server that the site does not have.
-func known(site *topology.Site, step Step) error {
-	for _, name := range step.Servers {
-		if _, ok := site.Server(name); ok {
+	for _, name := range servers {
+		if err := step.addServer(site, name); err != nil {
+			return step, err
+		}
+	}
+	for _, word := range vips {
+		if err := step.addVIP(site, word); err != nil {
+			return step, err
+		}
+	}
+	for _, word := range either {
+		if step.addServer(site, word) == nil {
 			continue
 		}
+		if err := step.addVIP(site, word); err != nil {
+			return step, err
+		}
+	}
+	return step, step.serves(site)
+}
+
+func (s *Step) addServer(site *topology.Site, name string) error {
+	if _, known := site.Server(topology.ServerName(name)); !known {
 		var names []string
 		for _, server := range site.Servers {
 			names = append(names, string(server.Name))
 		}
-		text := fmt.Sprintf("no server %q in %s", cut(string(name)), site.File)
-		if near := topology.Nearest(string(name), names); len(near) > 0 {
-			text += ": did you mean " + strings.Join(near, " or ") + "?"
+		return unknown("server", name, site, names)
+	}
+	s.Servers = append(s.Servers, topology.ServerName(name))
+	return nil
+}
+
+func (s *Step) addVIP(site *topology.Site, word string) error {
+	vip, known := site.FindVIP(word)
+	if !known {
+		var names []string
+		for _, vip := range site.VIPs {
+			names = append(names, vip.Prefix.String(), vip.Name)
 		}
-		return errors.New(text)
+		return unknown("VIP", word, site, names)
+	}
+	if !slices.Contains(s.VIPs, vip.Prefix) {
+		s.VIPs = append(s.VIPs, vip.Prefix)
 	}
 	return nil
+}
+
+// serves finds fault with servers that are none of the VIPs that the step names
+// with them.
+func (s *Step) serves(site *topology.Site) error {
+	if s.Verb == Failback {
+		return nil
+	}
+	for _, prefix := range s.VIPs {
+		vip, _ := site.VIP(prefix)
+		for _, name := range s.Servers {
+			if !slices.Contains(vip.Servers(), name) {
+				return fmt.Errorf("%s is not a server of %s: its servers are %s", name, prefix, join(vip.Servers()))
+			}
+		}
+	}
+	return nil
+}
+
+func unknown(kind, word string, site *topology.Site, names []string) error {
+	text := fmt.Sprintf("no %s %q in %s", kind, cut(word), site.File)
+	if near := topology.Nearest(word, names); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
 }
 
 func badRequest(format string, args ...any) *api.Error {

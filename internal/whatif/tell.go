@@ -14,7 +14,7 @@ const maxMoves = 50_000
 
 // tell adds the moves that lead from one assignment to the next.
 func (w *World) tell(told *api.SimulatedStep, before, next steer.Assignment) {
-	for _, cohort := range w.in.Cohorts.All() {
+	for _, cohort := range next.Cohorts().All() {
 		was, want := before.For(cohort), next.For(cohort)
 		if slices.Equal(was.NextHops, want.NextHops) && slices.Equal(was.Servers, want.Servers) && was.Withdraw == want.Withdraw {
 			continue
@@ -36,7 +36,7 @@ func (w *World) tell(told *api.SimulatedStep, before, next steer.Assignment) {
 // situation is how things stand: the servers' load, and who is left without one.
 func (w *World) situation(capacity int) api.Situation {
 	in := w.in
-	s := api.Situation{Load: []api.ServerLoad{}, Unserved: []api.Unserved{}, Frozen: in.Frozen()}
+	s := api.Situation{Load: []api.ServerLoad{}, Unserved: []api.Unserved{}, Frozen: in.Previous.Frozen()}
 	for _, share := range steer.Shares(in) {
 		s.Load = append(s.Load, w.load(share, capacity))
 	}
@@ -55,11 +55,11 @@ func (w *World) situation(capacity int) api.Situation {
 
 func (w *World) load(share steer.Share, capacity int) api.ServerLoad {
 	load := api.ServerLoad{Server: string(share.Server), VIPs: share.VIPs, Fair: share.Fair, Most: most(share, capacity), State: "in service"}
-	switch {
-	case w.drained(share.Server):
-		load.State = "drained"
+	switch off := w.in.Drained[share.Server]; {
+	case off != "":
+		load.State = off
 	case !share.Takes:
-		load.State = "out" // down for every VIP
+		load.State = "out" // down, or of no weight, for every VIP
 	}
 	load.Overloaded = overloaded(share, capacity)
 	return load
@@ -84,14 +84,17 @@ func served(in steer.Input, cohort *steer.Cohort) bool {
 	return slices.ContainsFunc(in.Previous.For(cohort).Servers, func(name topology.ServerName) bool { return in.Holds(name, cohort) })
 }
 
-// Stranded lists the VIPs, with the reason, that were with the server and have
-// nowhere else to go: it would keep them though it were drained.
-func Stranded(before, after steer.Assignment, server topology.ServerName) []string {
+// stranded lists the VIPs, with the reason, that were with servers and have nowhere
+// else to go: they would stay though the servers were drained.
+func (w *World) stranded(before steer.Assignment, servers []topology.ServerName) []string {
 	var left []string
-	for _, cohort := range after.Cohorts().All() {
-		want := after.For(cohort)
-		carried := slices.Contains(before.For(cohort).Servers, server)
-		if !carried || !want.Withdraw && !slices.Contains(want.Servers, server) {
+	for _, cohort := range w.in.Cohorts.All() {
+		want := w.in.Previous.For(cohort)
+		stays := func(name topology.ServerName) bool {
+			had := slices.Contains(before.For(cohort).Servers, name) && w.in.Off(name, cohort) != ""
+			return had && (want.Withdraw || slices.Contains(want.Servers, name))
+		}
+		if !slices.ContainsFunc(servers, stays) {
 			continue
 		}
 		for _, entry := range cohort.Entries {

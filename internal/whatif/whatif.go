@@ -1,6 +1,6 @@
 // Package whatif tries what would become of a site: servers are lost and come
-// back, are drained and undrained, time passes, and each step is decided by
-// package steer, as the controller would decide it.
+// back, are drained and undrained, VIPs are pinned, time passes, and each step is
+// decided by package steer, as the controller would decide it.
 //
 // It decides nothing by itself, and changes nothing: it works on a copy of what a
 // controller knows, or on a file alone. The package is pure.
@@ -20,25 +20,38 @@ import (
 // A World is a site at one moment of what is supposed. It is used by one
 // goroutine at a time.
 type World struct {
-	in     steer.Input // Previous is the assignment in force
+	in     steer.Input // Previous is the assignment in force; Will is asked, and the file's
+	asked  steer.Will  // what operators ask for
 	health *supposed
 	began  time.Time
-	moves  int // that were told of
+	fell   time.Time // when a step last had servers fall; zero for never
+	moves  int       // that were told of
 }
 
 // Fresh is the world of a file alone: all servers have been up for long, and
 // every VIP is where it belongs. now is when it begins.
 func Fresh(site *topology.Site, now time.Time) *World {
-	in := steer.Input{Site: site, Cohorts: steer.NewCohorts(site), Health: allWell{now.Add(-2 * 24 * time.Hour)}, Now: now}
-	in.Previous = steer.Desired(in)
-	return Live(in)
+	w := Live(steer.Input{Site: site, Cohorts: steer.NewCohorts(site), Health: allWell{now.Add(-2 * 24 * time.Hour)}, Now: now})
+	w.in.Previous = steer.Desired(w.input())
+	return w
 }
 
-// Live is the world as a controller sees it. in.Health must stay as it is.
+// Live is the world as a controller sees it. in.Will is what operators ask for;
+// what the file asks for at the time is added to it. in.Health must stay as it is.
 func Live(in steer.Input) *World {
-	w := &World{in: in, health: suppose(in.Health, in.Site), began: in.Now}
-	w.in.Health, w.in.Drained = w.health, maps.Clone(in.Drained)
+	w := &World{in: in, asked: own(in.Will), health: suppose(in.Health, in.Site), began: in.Now}
+	w.in.Health = w.health
+	w.in.Will = w.asked.During(in.Site, in.Now)
 	return w
+}
+
+// input is what steer looks at now. Witnesses answer, so that losses are
+// believed.
+func (w *World) input() steer.Input {
+	in := w.in
+	in.Will = w.asked.During(in.Site, in.Now)
+	in.Witness.Heard = in.Now.Add(time.Nanosecond)
+	return in
 }
 
 // Simulate does what the request asks for, until it is done or enough says that
@@ -95,60 +108,106 @@ func Limit(request api.SimulateRequest) time.Duration {
 // take takes one step, and tells what comes of it.
 func (w *World) take(step Step, capacity int) api.SimulatedStep {
 	told := api.SimulatedStep{Step: step.String(), Moves: []api.SimulatedMove{}, Refused: []string{}}
-	before, drained, recalled := w.in.Previous, w.drainedBy(step), w.recalledBy(step)
-	if step.Verb == After {
+	switch step.Verb {
+	case After:
 		w.pass(step.For, &told)
-	} else {
-		w.say(step)
-		w.decide(&told, recalled)
-		w.settle(&told)
-	}
-	for _, name := range drained {
-		told.Refused = append(told.Refused, Stranded(before, w.in.Previous, name)...)
+	case Down, Up:
+		w.flip(step, &told)
+	default:
+		w.obey(step, &told)
 	}
 	told.At = w.in.Now.Sub(w.began).String()
 	told.Situation = w.situation(capacity)
 	return told
 }
 
-// say notes what a step says of its servers.
-func (w *World) say(step Step) {
+// flip has servers fall or rise. Servers of one step fall together; those of
+// another so much later that nobody takes both for one failure.
+func (w *World) flip(step Step, told *api.SimulatedStep) {
+	verdict := health.Up
+	if step.Verb == Down {
+		verdict = health.Down
+		w.wait(told)
+		w.fell = w.in.Now
+	}
 	for _, name := range step.Servers {
-		switch step.Verb {
-		case Down:
-			w.health.say(name, health.Down, w.in.Now)
-		case Up:
-			w.health.say(name, health.Up, w.in.Now)
-		case Drain, Undrain:
-			w.setDrained(name, step.Verb == Drain)
-		default:
-			panic("whatif: no such step about servers: " + string(step.Verb))
-		}
+		w.health.say(name, verdict, w.in.Now)
+	}
+	w.decide(told, steer.Will{})
+	w.settle(told)
+}
+
+// wait lets time pass until what falls now does not fall together with what fell
+// before.
+func (w *World) wait(told *api.SimulatedStep) {
+	apart := w.fell.Add(w.in.Site.FallPeriod() + time.Millisecond)
+	if !w.fell.IsZero() && apart.After(w.in.Now) {
+		w.pass(apart.Sub(w.in.Now), told)
 	}
 }
 
-// decide decides as the controller would, and tells the moves.
-func (w *World) decide(told *api.SimulatedStep, recalled []topology.ServerName) {
-	in := w.in
-	recall(&in, recalled)
+// obey does what an operator asks for; what is so already changes nothing.
+func (w *World) obey(step Step, told *api.SimulatedStep) {
+	before := w.in.Previous
+	effect := w.ask(step)
+	told.Refused = append(told.Refused, effect.refused...)
+	if effect.changed {
+		w.regroup()
+		w.decide(told, effect.back)
+	}
+	w.settle(told)
+	if step.Verb == Drain {
+		told.Refused = append(told.Refused, w.stranded(before, effect.taken)...)
+	}
+}
+
+// decide decides as the controller would, and tells the moves. back is traffic
+// that an operator lets return.
+func (w *World) decide(told *api.SimulatedStep, back steer.Will) {
+	in := w.input()
+	in.Recalled, in.Hurried = back.Recalled, back.Hurried
+	w.recallMaintained(&in)
 	next := steer.Desired(in)
 	w.tell(told, w.in.Previous, next)
+	w.in.Will = in.Will
 	w.in.Previous = next
+}
+
+// recallMaintained lets traffic return to servers whose maintenance is over since
+// the last decision.
+func (w *World) recallMaintained(in *steer.Input) {
+	servers := map[topology.ServerName]bool{}
+	maps.Copy(servers, in.Recalled.Servers)
+	for name := range w.in.Drained {
+		if w.asked.Drained[name] == "" && in.Drained[name] == "" {
+			servers[name] = true
+		}
+	}
+	in.Recalled.Servers = servers
 }
 
 // pass lets time pass, and decides whenever something is due.
 func (w *World) pass(d time.Duration, told *api.SimulatedStep) {
 	end := w.in.Now.Add(d)
 	for {
-		due := w.in.Previous.NextDue()
-		if due.IsZero() || !due.After(w.in.Now) || due.After(end) {
+		due := w.due()
+		if !due.After(w.in.Now) || due.After(end) {
 			break
 		}
 		w.in.Now = due
-		w.decide(told, nil)
+		w.decide(told, steer.Will{})
 	}
 	w.in.Now = end
 	w.settle(told)
+}
+
+// due is when something must be decided though nothing happens; zero for never.
+func (w *World) due() time.Time {
+	due, window := w.in.Previous.NextDue(), steer.NextWindow(w.in.Site, w.in.Now)
+	if due.IsZero() || !window.IsZero() && window.Before(due) {
+		return window
+	}
+	return due
 }
 
 // settle has every server checked once more. Traffic that stayed where all were
@@ -156,6 +215,6 @@ func (w *World) pass(d time.Duration, told *api.SimulatedStep) {
 func (w *World) settle(told *api.SimulatedStep) {
 	w.health.checked = w.in.Now
 	if slices.ContainsFunc(w.in.Cohorts.All(), func(c *steer.Cohort) bool { return w.in.Previous.For(c).Cause == steer.KeptDown }) {
-		w.decide(told, nil)
+		w.decide(told, steer.Will{})
 	}
 }

@@ -78,8 +78,30 @@ up web3:
 after 1h0m0s:
 drain web3:
 undrain web3: 96/27 web4>web3`},
-		"servers with a comma go at once": {article, []string{"down web2,web3,web4"}, `
-down web2,web3,web4: 96/27 web3>web1 128/27 web4>web1 without:64/27`},
+		"three servers that fall at once are not believed until an operator says so": {article, []string{"down web2,web3,web4", "resume"}, `
+down web2,web3,web4: without:64/27 without:96/27 without:128/27 frozen
+resume: 96/27 web3>web1 128/27 web4>web1 without:64/27`},
+		"servers that fall one after the other are": {article, []string{"down web2", "down web3", "down web4"}, `
+down web2: 64/27 web2>web3
+down web3: 64/27 web3>web4 96/27 web3>web4
+down web4: 96/27 web4>web1 128/27 web4>web1 without:64/27`},
+		"a pin, and its end": {article, []string{"pin shop web3", "down web3", "up web3", "unpin shop", "down web2", "pin shop web2"}, `
+pin 203.0.113.64/27 web3: 64/27 web2>web3
+down web3: 64/27 web3>web2 96/27 web3>web4
+up web3: 64/27 web2>web3
+unpin 203.0.113.64/27: 64/27 web3>web2
+down web2: 64/27 web2>web3
+pin 203.0.113.64/27 web2: refused`},
+		"a server off one VIP": {article, []string{"drain web4 of 203.0.113.128", "down web1", "undrain web4 of 203.0.113.128/27"}, `
+drain web4 of 203.0.113.128/27: 128/27 web4>web1
+down web1: 32/27 web1>web4 128/27 web1> without:128/27
+undrain web4 of 203.0.113.128/27: 128/27 >web4`},
+		"a maintenance window": {article + `maintenance: [{servers: web2, at: "daily 12:10", for: 20m}]` + "\n", []string{"after 5m", "after 1h", "down web2", "up web2", "failback"}, `
+after 5m0s:
+after 1h0m0s: 64/27 web2>web3 at 10m0s 64/27 web3>web2 at 30m0s
+down web2: 64/27 web2>web3
+up web2:
+failback: 64/27 web3>web2`},
 		"the last drain would be refused": {article, []string{"drain web4", "drain web1", "drain web1"}, `
 drain web4: 128/27 web4>web1
 drain web1: 32/27 web1>web3 128/27 web1> without:128/27 refused
@@ -90,7 +112,7 @@ down web2: without:64/27 frozen
 drain web4: 32/27 web4>web3 128/27 web4> without:64/27 without:128/27 refused frozen
 up web1,web2: 128/27 >web1`},
 		"who is seen well first after an outage gets what is left": {article, []string{"down web1,web2,web3,web4", "up web3"}, `
-down web1,web2,web3,web4: 128/27 web4> without:32/27 without:64/27 without:96/27 without:128/27
+down web1,web2,web3,web4: 128/27 web4> without:32/27 without:64/27 without:96/27 without:128/27 frozen
 up web3: 32/27 web1>web3 64/27 web2>web3 without:128/27`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +142,8 @@ func TestWhatIsKnownStays(t *testing.T) {
 	b := board{map[topology.ServerName]health.State{
 		"web1": well, "web3": well, "web4": well, "web2": {Verdict: health.Down, Since: noon.Add(-time.Minute), Why: "connection refused"},
 	}, map[netip.Addr]bool{card: true}}
-	in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: b, Drained: map[topology.ServerName]bool{"web3": true}, Now: noon}
+	in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: b, Now: noon,
+		Will: steer.Will{Drained: map[topology.ServerName]string{"web3": "drained"}}}
 	in.Previous = steer.Desired(in)
 	answer, err := whatif.Live(in).Simulate(api.SimulateRequest{Steps: []string{"after 1h", "undrain web3", "up web2", "after 1m"}}, never)
 	if err != nil {
@@ -140,7 +163,7 @@ func TestWhatIsKnownStays(t *testing.T) {
 	if len(back) != 1 || back[0].To[0] != "web2" || back[0].At != "1h1m0s" || strings.Contains(back[0].Reason, "198.51.100.12") {
 		t.Errorf("web2, which is up, gets %+v back", back)
 	}
-	if in.Drained["web3"] != true {
+	if in.Drained["web3"] == "" {
 		t.Error("the controller's own drains were changed")
 	}
 }
@@ -272,8 +295,8 @@ func TestSlipsInARequestAreNamed(t *testing.T) {
 		want    string
 	}{
 		"an unknown server": {api.SimulateRequest{Steps: []string{"down web1", "up wbe2"}}, `step 2: no server "wbe2" in site.yaml: did you mean web2?`},
-		"no server":         {api.SimulateRequest{Steps: []string{"drain"}}, "step 1: drain what?"},
-		"no such step":      {api.SimulateRequest{Steps: []string{"kick web1"}}, `"kick web1" is no step`},
+		"no server":         {api.SimulateRequest{Steps: []string{"drain"}}, `drain "": want servers, as in drain web1,web2`},
+		"no such step":      {api.SimulateRequest{Steps: []string{"kick web1"}}, `"kick" is no step`},
 		"no time":           {api.SimulateRequest{Steps: []string{"after"}}, `after "": want a time`},
 		"a time gone by":    {api.SimulateRequest{Steps: []string{"after -1s"}}, `after "-1s"`},
 		"too much patience": {api.SimulateRequest{Steps: []string{"after 1000h"}}, "up to 168h0m0s"},

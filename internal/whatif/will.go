@@ -1,49 +1,123 @@
 package whatif
 
 import (
+	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
-// setDrained takes a server out of service, or puts it back.
-func (w *World) setDrained(name topology.ServerName, drained bool) {
-	if w.in.Drained == nil {
-		w.in.Drained = map[topology.ServerName]bool{}
+// drained is what a server is that an operator takes out of service.
+const drained = "drained"
+
+// own is a copy of a will that can be changed.
+func own(will steer.Will) steer.Will {
+	copied := steer.Will{
+		Drained: map[topology.ServerName]string{}, Off: map[steer.Place]string{}, Pins: map[netip.Prefix]steer.Pin{}, Resumed: will.Resumed,
 	}
-	if drained {
-		w.in.Drained[name] = true
-	} else {
-		delete(w.in.Drained, name)
+	maps.Copy(copied.Drained, will.Drained)
+	maps.Copy(copied.Off, will.Off)
+	maps.Copy(copied.Pins, will.Pins)
+	return copied
+}
+
+// An effect is what an operator's step does.
+type effect struct {
+	changed bool                  // it asks for what was not so before
+	taken   []topology.ServerName // servers that it takes out of service, or off VIPs
+	refused []string              // why it would be refused, and was not done
+	back    steer.Will            // traffic that may return by it: Recalled and Hurried
+}
+
+// ask notes what an operator asks for by the step.
+func (w *World) ask(step Step) effect {
+	switch step.Verb {
+	case Drain:
+		return w.drain(step)
+	case Undrain:
+		return w.undrain(step)
+	case Pin:
+		return w.pin(step.VIPs[0], step.Servers[0])
+	case Unpin:
+		prefix := step.VIPs[0]
+		_, pinned := w.asked.Pins[prefix]
+		delete(w.asked.Pins, prefix)
+		return effect{changed: pinned, back: steer.Will{Recalled: steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}}}
+	case Failback:
+		hurried := steer.Recall{All: len(step.Servers)+len(step.VIPs) == 0, Servers: set(step.Servers), VIPs: set(step.VIPs)}
+		return effect{changed: true, back: steer.Will{Hurried: hurried}}
+	case Resume:
+		w.asked.Resumed = w.in.Now
+		return effect{changed: true}
+	default:
+		panic("whatif: no operator asks for " + string(step.Verb))
 	}
 }
 
-// drained reports whether a server is out of service.
-func (w *World) drained(name topology.ServerName) bool { return w.in.Drained[name] }
-
-// drainedBy are the servers that the step takes out of service: to drain one that
-// is drained changes nothing.
-func (w *World) drainedBy(step Step) []topology.ServerName {
-	if step.Verb != Drain {
-		return nil
+func (w *World) drain(step Step) effect {
+	var e effect
+	for _, name := range step.Servers {
+		fresh := w.asked.Drained[name] == ""
+		if len(step.VIPs) == 0 {
+			w.asked.Drained[name] = drained
+		} else {
+			fresh = false
+		}
+		for _, prefix := range step.VIPs {
+			place := steer.Place{Server: name, VIP: prefix}
+			fresh = fresh || w.asked.Off[place] == ""
+			w.asked.Off[place] = drained + " of it"
+		}
+		if fresh {
+			e.changed, e.taken = true, append(e.taken, name)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(step.Servers), w.drained)
+	return e
 }
 
-// recalledBy are the servers that the step puts back in service.
-func (w *World) recalledBy(step Step) []topology.ServerName {
-	if step.Verb != Undrain {
-		return nil
+func (w *World) undrain(step Step) effect {
+	e := effect{back: steer.Will{Recalled: steer.Recall{Servers: set(step.Servers)}}}
+	for _, name := range step.Servers {
+		if len(step.VIPs) == 0 {
+			e.changed = e.changed || w.asked.Drained[name] != ""
+			delete(w.asked.Drained, name)
+		}
+		for _, prefix := range step.VIPs {
+			place := steer.Place{Server: name, VIP: prefix}
+			e.changed = e.changed || w.asked.Off[place] != ""
+			delete(w.asked.Off, place)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(step.Servers), func(name topology.ServerName) bool { return !w.drained(name) })
+	return e
 }
 
-// recall lets traffic return to servers, if they are well, whatever the failback
-// policy says.
-func recall(in *steer.Input, servers []topology.ServerName) {
-	in.Recalled = map[topology.ServerName]bool{}
-	for _, name := range servers {
-		in.Recalled[name] = true
+// pin pins a VIP to a server, if that can carry it.
+func (w *World) pin(prefix netip.Prefix, name topology.ServerName) effect {
+	in := w.input()
+	if against := in.Against(name, in.Cohorts.Of(prefix)); against != "" {
+		return effect{refused: []string{fmt.Sprintf("%s: %s", prefix, against)}}
 	}
+	pin := steer.Pin{Server: name}
+	changed := w.asked.Pins[prefix] != pin
+	w.asked.Pins[prefix] = pin
+	return effect{changed: changed}
+}
+
+// regroup sorts VIPs into cohorts anew, if something is asked of one alone.
+func (w *World) regroup() {
+	if apart := w.asked.Apart(); !slices.Equal(apart, w.in.Cohorts.Apart()) {
+		w.in.Cohorts = steer.NewCohorts(w.in.Site, apart...)
+		w.in.Previous = steer.Assign(w.in.Cohorts, w.in.Previous.For)
+	}
+}
+
+func set[T comparable](values []T) map[T]bool {
+	set := map[T]bool{}
+	for _, value := range values {
+		set[value] = true
+	}
+	return set
 }

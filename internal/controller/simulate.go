@@ -1,0 +1,98 @@
+package controller
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/internal/whatif"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// Simulate implements api.Operator. It works on a copy, outside the loop, and one
+// at a time: it may take a processor for long.
+func (c *Controller) Simulate(ctx context.Context, request api.SimulateRequest) (*api.Simulation, error) {
+	select {
+	case c.trying <- struct{}{}:
+		defer func() { <-c.trying }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	results, err := c.proofs(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.lend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, result := range results {
+		if !result.OK() {
+			v.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result))
+		}
+	}
+	until := time.Now().Add(whatif.Limit(request))
+	in := v.input(time.Now())
+	in.Will = asked(v.intent)
+	answer, err := whatif.Live(in).Simulate(request, func() bool { return ctx.Err() != nil || time.Now().After(until) })
+	if err != nil {
+		return nil, err
+	}
+	answer.Live = true
+	return answer, ctx.Err()
+}
+
+// proofs checks what drains and undrains check before they move anything, if the
+// request asks for it.
+func (c *Controller) proofs(ctx context.Context, request api.SimulateRequest) ([]health.Result, error) {
+	if !request.Prove {
+		return nil, nil
+	}
+	next, undrained, err := c.prospect(ctx, request.Steps)
+	if err != nil {
+		return nil, err
+	}
+	var targets []health.Target
+	if err := c.do(ctx, func() { targets = append(c.standbys(next), c.wellAt(undrained)...) }); err != nil {
+		return nil, err
+	}
+	return c.prober.Check(ctx, targets), ctx.Err()
+}
+
+// prospect is what the intent would be by the drains of steps, and the servers that
+// others put back in service.
+func (c *Controller) prospect(ctx context.Context, texts []string) (next prospect, undrained []topology.ServerName, err error) {
+	var site *topology.Site
+	if err := c.do(ctx, func() { site, next = c.site, prospect{intent: c.intent.Clone(), cohorts: c.cohorts} }); err != nil {
+		return next, nil, err
+	}
+	steps, err := whatif.Parse(site, texts)
+	for _, step := range steps {
+		switch step.Verb {
+		case whatif.Drain:
+			drain(next.intent, step)
+		case whatif.Undrain:
+			undrained = append(undrained, step.Servers...)
+		}
+	}
+	if apart := asked(next.intent).Apart(); !slices.Equal(apart, next.cohorts.Apart()) {
+		next.cohorts = steer.NewCohorts(site, apart...)
+	}
+	return next, undrained, err
+}
+
+// drain adds the drains of a step to the intent.
+func drain(intent state.Intent, step whatif.Step) {
+	for _, name := range step.Servers {
+		if len(step.VIPs) == 0 {
+			intent.Drains[name] = state.Drain{}
+		}
+		for _, vip := range step.VIPs {
+			intent.Take(name, vip, state.Drain{})
+		}
+	}
+}
