@@ -85,6 +85,11 @@ resume: 96/27 web3>web1 128/27 web4>web1 without:64/27`},
 down web2: 64/27 web2>web3
 down web3: 64/27 web3>web4 96/27 web3>web4
 down web4: 96/27 web4>web1 128/27 web4>web1 without:64/27`},
+		"to undrain what is in service changes nothing": {article, []string{"down web3", "up web3", "undrain web3", "after 1h"}, `
+down web3: 96/27 web3>web4
+up web3:
+undrain web3:
+after 1h0m0s:`},
 		"a pin, and its end": {article, []string{"pin shop web3", "down web3", "up web3", "unpin shop", "down web2", "pin shop web2"}, `
 pin 203.0.113.64/27 web3: 64/27 web2>web3
 down web3: 64/27 web3>web2 96/27 web3>web4
