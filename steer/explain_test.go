@@ -221,9 +221,9 @@ web1 left: web1 is down: connection refused, but no server is eligible: the rout
 web2 out of service: web2 is drained
 web3 down: web3 is down: connection refused`},
 		"too many are down": {policy: "max_unavailable: 1", servers: "web1 down, web2 down", was: "web1", want: `
-web1 withheld: web1 is down: connection refused, but moves for failures are frozen: 2 of 3 servers down and 0 drained, more than max_unavailable (1)
+web1 withheld: web1 is down: connection refused; frozen: 2 of 3 servers down and 0 drained, more than max_unavailable (1)
 web2 down: web2 is down: connection refused
-web3 barred: web1 is down: connection refused, but moves for failures are frozen: 2 of 3 servers down and 0 drained, more than max_unavailable (1)`},
+web3 barred: web1 is down: connection refused; frozen: 2 of 3 servers down and 0 drained, more than max_unavailable (1)`},
 		"nothing is known": {servers: "web1 unknown, web2 unknown, web3 up", was: "web1", want: `
 web1 unproven: no verdict yet, and nothing against it: traffic that is there stays
 web2 unknown: web2 is not known to be up yet

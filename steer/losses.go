@@ -1,7 +1,6 @@
 package steer
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -55,7 +54,7 @@ func (l *Losses) Without(lost ...topology.ServerName) Loss {
 	}
 	after := Loss{Input: in, Concerned: in.Previous.concerned(lost), load: d.load.clone()}
 	d.decide(among(in.Cohorts, after.Concerned))
-	d.want.frozen = cmp.Or(d.many, d.together)
+	d.want.frozen = frozenText(d.many, d.together)
 	after.Previous = d.want
 	return after
 }
