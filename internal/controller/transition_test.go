@@ -87,6 +87,21 @@ func TestConnectionsOfALostServerAreGivenUp(t *testing.T) {
 	})
 }
 
+func TestAServerIsLostBeforeANewControllerHasSeenTheTransition(t *testing.T) {
+	inTransition(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.edge.Cut()
+		w.start()
+		w.senses.news <- health.Loss{Server: "web1", Address: address1, At: time.Now(), Failure: "no answer to 3 echoes"}
+		w.senses.news <- health.Result{Target: health.Target{Server: "web2", VIP: vip2}, Started: time.Now(), Failure: "connection refused"}
+		w.edge.Mend()
+		w.later(time.Minute)
+		if got := w.edge.Released(vip1); len(got) != 1 || got[0] != address1 {
+			t.Errorf("given up: %v; want web1's", got)
+		}
+	})
+}
+
 func TestConnectionsOfAServerThatOnlyFailsItsChecksStay(t *testing.T) {
 	inTransition(t, func(t *testing.T, w *world) {
 		w.senses.falls("web1", "connection refused", vip1)
