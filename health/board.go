@@ -126,7 +126,7 @@ func (b *Board) result(r Result) []Flip {
 	var flips []Flip
 	from := e.Verdict
 	if e.take(r) {
-		why := r.Failure
+		why := e.Why
 		if r.OK() {
 			b.reached(r, e.Since)
 			why = fmt.Sprintf("%d checks passed", e.passesNeeded(from))

@@ -65,6 +65,15 @@ func TestRiseAndFallCountConsecutiveResults(t *testing.T) {
 	}
 }
 
+func TestAnUnsteadyStartIsToldAsSuch(t *testing.T) {
+	b := health.NewBoard(newSite(web1))
+	feed(b, noon, ".x.x.x.x.")
+	flips := b.Observe(health.Result{Target: one, Started: noon.Add(time.Minute), Failure: "connection refused"})
+	if len(flips) != 1 || flips[0].Why != "unsteady from the start: connection refused" {
+		t.Errorf("flips %+v", flips)
+	}
+}
+
 func TestTrendTellsWhatIsComing(t *testing.T) {
 	b := health.NewBoard(newSite(web1))
 	for _, c := range []struct{ results, trend, why string }{
