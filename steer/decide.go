@@ -204,6 +204,8 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 		}
 	}
 	switch {
+	case len(ripe) == 0 && waiting.due.IsZero():
+		return d.rejoined(vip, holding), waiting
 	case len(ripe) == 0:
 		return nil, waiting
 	case vip.Mode == topology.Single:
@@ -234,6 +236,21 @@ func (d *decision) waitingFor(vip *Cohort, name topology.ServerName) string {
 		return fmt.Sprintf("%s is back, and gets its traffic between %s", name, vip.Failback.Between)
 	}
 	return fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s%s", name, vip.Failback.After, vip.Failback.Between.Clause())
+}
+
+// rejoined are the servers and those of their tier that join them, while a better
+// tier waits for an operator; nil if none does.
+func (d *decision) rejoined(vip *Cohort, holding []topology.ServerName) []topology.ServerName {
+	if vip.Mode != topology.ECMP {
+		return nil
+	}
+	companions := slices.DeleteFunc(slices.Clone(vip.Tiers[tierOf(vip, holding[0])].Servers), func(name topology.ServerName) bool {
+		return !d.Eligible(name, vip)
+	})
+	if all := d.accompanied(vip, slices.Clone(holding), companions); len(all) > len(holding) {
+		return all
+	}
+	return nil
 }
 
 // better returns the eligible servers that traffic would rather be with than

@@ -226,6 +226,8 @@ func TestDesired(t *testing.T) {
 203.0.113.96/32 web1,web2: web1 back in service (primary)`},
 		{"ecmp: a tier that is back waits for an operator with failback manual", with(pool, "{failback: manual}"), "", "web3", `
 203.0.113.96/32 web3: web1 is back; failback is manual (routesteer failback 203.0.113.96/32)`},
+		{"ecmp: a member joins again, though the tier before waits for an operator", strings.Replace(with(pool, "{failback: manual}"), "primary: [web1, web2], backup: web3", "primary: web3, backup: [web1, web2]", 1), "", "web1", `
+203.0.113.96/32 web1,web2: web2 back in service (backup)`},
 		{"ecmp: a lost member leaves, the others stay", pool, "web1 down", "web1,web2", `
 203.0.113.96/32 web2: web1 is down: connection refused`},
 		{"ecmp: a member that is back waits, then joins", pool, "web1 up 59s", "web2", `
