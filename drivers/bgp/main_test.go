@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"testing"
 
 	"github.com/routesteer/routesteer/internal/netns"
@@ -20,6 +21,14 @@ const inside = "ROUTESTEER_BGP_TEST"
 func TestMain(m *testing.M) {
 	if directory := os.Getenv(crashing); directory != "" {
 		crash(directory)
+		return
+	}
+	if directory := os.Getenv(steering); directory != "" {
+		debug.SetGCPercent(50) // as cmd/routesteer does
+		if err := beSteered(directory); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	if os.Getenv(inside) != "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -187,6 +188,15 @@ func (r *router) via(p netip.Prefix) []netip.Addr {
 	return hops
 }
 
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	address, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(address.Unmap(), bits), ok
+}
+
 func gateways(route netlink.Route) []netip.Addr {
 	var hops []netip.Addr
 	if a, ok := netip.AddrFromSlice(route.Gw); ok {
@@ -237,7 +247,7 @@ func (r *router) removals(p netip.Prefix) func() []string {
 }
 
 // longest is how long a test waits for what must come.
-const longest = 30 * time.Second
+const longest = time.Minute
 
 // soon waits until a condition holds that the router brings about. Another
 // program sends no news: it is asked again and again.

@@ -113,49 +113,44 @@ func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]target, 
 // An exchange is paths to be announced and withdrawn.
 type exchange struct {
 	maker          pathMaker
-	added, removed []*apiutil.Path
+	added, removed []place
 	after          map[netip.Prefix][]slot
 	last           announcement // of added
 	inOrder        bool         // a prefix loses some of its paths: others must have been sent
 	pause          bool         // and routers must have had time to look at them
-	err            error
+}
+
+// A place is a path of a prefix. The server's form of it, which is ten times as
+// large, is made of a batch at a time.
+type place struct {
+	prefix netip.Prefix
+	slot   slot
 }
 
 // add adds a prefix's step.
 func (e *exchange) add(p netip.Prefix, s step) {
-	make := func(slots []slot) []*apiutil.Path {
-		var paths []*apiutil.Path
+	for _, slots := range [][]slot{s.placed, s.besides} {
 		for _, slot := range slots {
-			path, err := e.maker.path(p, slot)
-			if err != nil {
-				e.err = err
-				continue
-			}
-			paths = append(paths, path)
+			e.added = append(e.added, place{p, slot})
+			e.last = announcement{p, slot.to.hop.Address}
 		}
-		return paths
 	}
-	e.added = append(append(e.added, make(s.placed)...), make(s.besides)...)
-	e.removed = append(e.removed, make(s.gone)...)
+	for _, slot := range s.gone {
+		e.removed = append(e.removed, place{p, slot})
+	}
 	e.after[p] = s.after
 	e.inOrder = e.inOrder || len(s.gone) > 0 && len(s.after) > 0
-	for _, slot := range slices.Concat(s.placed, s.besides) {
-		e.last = announcement{p, slot.to.hop.Address}
-	}
 }
 
-func (e *exchange) empty() bool { return len(e.added)+len(e.removed) == 0 && e.err == nil }
+func (e *exchange) empty() bool { return len(e.added)+len(e.removed) == 0 }
 
 // hand hands an exchange to the server. If it ends early, what was done is read
 // back.
 func (s *speaker) hand(ctx context.Context, e exchange) error {
-	if e.err != nil {
-		return e.err
-	}
 	if len(e.added) > 0 {
 		s.sent = s.sessions.expect(e.last)
 	}
-	err := inBatches(ctx, e.added, func(paths []*apiutil.Path) error {
+	err := e.inBatches(ctx, e.added, func(paths []*apiutil.Path) error {
 		open := s.sessions.gate.shut()
 		defer open()
 		_, err := s.server.AddPath(apiutil.AddPathRequest{Paths: paths})
@@ -168,7 +163,7 @@ func (s *speaker) hand(ctx context.Context, e exchange) error {
 		err = wait(ctx, nil, acquaintance)
 	}
 	if err == nil {
-		err = inBatches(ctx, e.removed, func(paths []*apiutil.Path) error {
+		err = e.inBatches(ctx, e.removed, func(paths []*apiutil.Path) error {
 			return s.server.DeletePath(apiutil.DeletePathRequest{Paths: paths})
 		})
 	}
@@ -183,12 +178,21 @@ func (s *speaker) hand(ctx context.Context, e exchange) error {
 	return nil
 }
 
-func inBatches(ctx context.Context, paths []*apiutil.Path, do func([]*apiutil.Path) error) error {
-	for part := range slices.Chunk(paths, batch) {
+func (e *exchange) inBatches(ctx context.Context, places []place, do func([]*apiutil.Path) error) error {
+	paths := make([]*apiutil.Path, 0, min(len(places), batch))
+	for part := range slices.Chunk(places, batch) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := do(part); err != nil {
+		paths = paths[:0]
+		for _, at := range part {
+			path, err := e.maker.path(at.prefix, at.slot)
+			if err != nil {
+				return err
+			}
+			paths = append(paths, path)
+		}
+		if err := do(paths); err != nil {
 			return err
 		}
 	}
@@ -261,7 +265,7 @@ func (s *speaker) reread() error {
 
 // routes lists the paths in the server's table.
 func (s *speaker) routes() ([]steer.Route, error) {
-	var routes []steer.Route
+	routes := make([]steer.Route, 0, len(s.book))
 	details := map[*attributes]string{}
 	err := s.table(func(p netip.Prefix, slots []slot) {
 		if !s.leaving[p].IsZero() {

@@ -148,7 +148,8 @@ func tourOf(t *testing.T, kind RouterKind) {
 	}
 }
 
-// A drain on a router that is told by BGP loses nothing under load. BGP tells the
+// A drain, an undrain, and kill -9 of the controller lose nothing under load on a
+// router that is told by BGP, and by the last no route changes. BGP tells the
 // controller nothing of the kernel's routes: the report goes by the kernel.
 func TestReportOfBIRD(t *testing.T) { reportOfBGP(t, RouterBIRD, "../../build/hosts/bird2") }
 
@@ -160,7 +161,7 @@ func reportOfBGP(t *testing.T, kind RouterKind, unpacked ...string) {
 			t.Parallel()
 			options := steered(Options{Base: shortDir(t), Family: family, Router: kind, Unpacked: unpacked})
 			var progress bytes.Buffer
-			rows, err := Report(t.Context(), ReportOptions{Lab: options, Faults: []string{"drain"}, Watch: time.Minute,
+			rows, err := Report(t.Context(), ReportOptions{Lab: options, Faults: []string{"drain", "undrain", "controller-kill"}, Watch: time.Minute,
 				Load: LoadOptions{Requests: 125, Packets: 4000}}, &progress)
 			t.Log("\n" + progress.String())
 			if err != nil {
@@ -170,6 +171,8 @@ func reportOfBGP(t *testing.T, kind RouterKind, unpacked ...string) {
 				switch {
 				case !row.Recovered || row.Router != kind:
 					t.Errorf("%s, router %s: want recovery, on %s", row, row.Router, kind)
+				case row.Fault == "controller-kill" && row.RouteChanges > 0:
+					t.Errorf("%s: want no route to change, %d did", row, row.RouteChanges)
 				case row.TooBusy():
 				case row.PacketsLost > 0 || row.FailedRequests > row.CutRequests:
 					t.Errorf("%s: want no loss", row)
