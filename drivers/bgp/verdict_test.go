@@ -19,6 +19,7 @@ import (
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -132,8 +133,8 @@ func beSteered(dir string) error {
 			}
 			return topology.Parse("site", text)
 		},
-		Open: func(router topology.Router, site *topology.Site) (drivers.Driver, error) {
-			return host.Open(router, site.VIPs)
+		Open: func(router topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
+			return host.Open(router, cohorts.Site().VIPs)
 		},
 		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
 			nerves.news = news
@@ -170,6 +171,8 @@ func (n *nerves) Set(site *topology.Site) error { n.site = site; return nil }
 func (n *nerves) Pace(health.Target, health.Pace) {}
 
 func (n *nerves) Use(health.Target, netip.Addr) {}
+
+func (n *nerves) Ask() {}
 
 func (n *nerves) Close() error { return nil }
 
