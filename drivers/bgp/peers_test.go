@@ -200,6 +200,50 @@ func TestPassivePeersWithPasswordAndTTLSecurity(t *testing.T) {
 	b.routes(vip4, web1)
 }
 
+// farAway gives the router an address behind the network of the session.
+func (r *router) farAway() netip.Addr {
+	far := netip.MustParseAddr("198.51.100.1")
+	r.run("ip link set lo up")
+	r.run("ip address add %s/32 dev lo", far)
+	r.here("ip route add %s/32 via %s", far, router4)
+	return far
+}
+
+// TestMultihopOnBIRD: a session with an address that is on no network of ours.
+func TestMultihopOnBIRD(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	r := newRouter(t)
+	far := r.farAway()
+	b := r.startBird(strings.NewReplacer(
+		"protocol device { }", "protocol device { }\nprotocol direct { ipv4; ipv6; }", // for next hops to be looked up in
+		"local 192.0.2.1 as 65001;", "local "+far.String()+" as 65001;\n\tmultihop 2;",
+	).Replace(birdConfig))
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].Address, cfg.Peers[0].Multihop = far, 2 }), vip4, vip6)
+	m.sendBoth()
+	b.routes(vip4, web1)
+	b.routes(vip6, web16)
+	m.send(only(vip4), web2)
+	b.routes(vip4, web2)
+}
+
+func TestMultihopOnFRR(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	r := newRouter(t)
+	far := r.farAway()
+	f := r.startFRR(strings.Replace(frrConfig, " neighbor 192.0.2.2 timers 3 9\n",
+		" neighbor 192.0.2.2 timers 3 9\n neighbor 192.0.2.2 ebgp-multihop 2\n neighbor 192.0.2.2 update-source "+far.String()+"\n", 1))
+	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].Address, cfg.Peers[0].Multihop = far, 2 }), vip4, vip6)
+	m.sendBoth()
+	f.routes(vip4, web1)
+	f.routes(vip6, web16)
+	m.send(only(vip4), web2)
+	f.routes(vip4, web2)
+}
+
 // TestTTLSecurity: BIRD refuses packets of a TTL below 255, and gets them from
 // a speaker that knows.
 func TestTTLSecurity(t *testing.T) {

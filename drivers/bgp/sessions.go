@@ -48,6 +48,7 @@ type agreement struct {
 	families []bgp.Family
 	addPath  []bgp.Family // families of which it takes several paths
 	restarts bool         // it knows graceful restart
+	keeps    bool         // it keeps routes of who is away beyond that (RFC 9494)
 }
 
 func newSessions(settings *settings, log *slog.Logger) *sessions {
@@ -188,6 +189,8 @@ func agreementOf(state apiutil.PeerState) agreement {
 			}
 		case *bgp.CapGracefulRestart:
 			a.restarts = true
+		case *bgp.CapLongLivedGracefulRestart:
+			a.keeps = len(c.Tuples) > 0
 		}
 	}
 	if len(a.families) == 0 {
@@ -322,6 +325,9 @@ func (s *speaker) problems(session *session, n numbers) []string {
 	}
 	if s.settings.restart.Time > 0 && !session.agreed.restarts {
 		add("knows no graceful restart (RFC 4724): it drops our routes when this process ends")
+	}
+	if s.settings.restart.LongLived > 0 && !session.agreed.keeps {
+		add("does no long-lived graceful restart (RFC 9494): it drops our routes when this process is away for longer than %s", s.settings.restart.Time)
 	}
 	if n.received > 0 {
 		add("announces %d prefixes to us, none of which is used: let it announce nothing", n.received)

@@ -16,10 +16,6 @@ import (
 )
 
 const (
-	// batch is how many paths are handed over in one call, so that a deadline and
-	// the speaker's keepalives come through in between. The server packs up to 2,048
-	// at a time.
-	batch = 2000
 	// sending is how long routers are given to read what they are sent.
 	sending = time.Second
 	// acquaintance is how long routers are given to find out about a next hop that
@@ -105,50 +101,18 @@ func (s *speaker) announce(ctx context.Context, want map[netip.Prefix][]target, 
 	if e.empty() {
 		return nil
 	}
+	e.sort()
 	err := s.hand(ctx, e)
 	s.memory.save(s.hops())
 	return err
 }
 
-// An exchange is paths to be announced and withdrawn.
-type exchange struct {
-	maker          pathMaker
-	added, removed []place
-	after          map[netip.Prefix][]slot
-	last           announcement // of added
-	inOrder        bool         // a prefix loses some of its paths: others must have been sent
-	pause          bool         // and routers must have had time to look at them
-}
-
-// A place is a path of a prefix. The server's form of it, which is ten times as
-// large, is made of a batch at a time.
-type place struct {
-	prefix netip.Prefix
-	slot   slot
-}
-
-// add adds a prefix's step.
-func (e *exchange) add(p netip.Prefix, s step) {
-	for _, slots := range [][]slot{s.placed, s.besides} {
-		for _, slot := range slots {
-			e.added = append(e.added, place{p, slot})
-			e.last = announcement{p, slot.to.hop.Address}
-		}
-	}
-	for _, slot := range s.gone {
-		e.removed = append(e.removed, place{p, slot})
-	}
-	e.after[p] = s.after
-	e.inOrder = e.inOrder || len(s.gone) > 0 && len(s.after) > 0
-}
-
-func (e *exchange) empty() bool { return len(e.added)+len(e.removed) == 0 }
-
 // hand hands an exchange to the server. If it ends early, what was done is read
 // back.
 func (s *speaker) hand(ctx context.Context, e exchange) error {
 	if len(e.added) > 0 {
-		s.sent = s.sessions.expect(e.last)
+		last := e.added[len(e.added)-1]
+		s.sent = s.sessions.expect(announcement{last.prefix, last.slot.to.hop.Address})
 	}
 	err := e.inBatches(ctx, e.added, func(paths []*apiutil.Path) error {
 		open := s.sessions.gate.shut()
@@ -173,27 +137,6 @@ func (s *speaker) hand(ctx context.Context, e exchange) error {
 	for p, slots := range e.after {
 		if s.book[p] = slots; len(slots) == 0 {
 			delete(s.book, p)
-		}
-	}
-	return nil
-}
-
-func (e *exchange) inBatches(ctx context.Context, places []place, do func([]*apiutil.Path) error) error {
-	paths := make([]*apiutil.Path, 0, min(len(places), batch))
-	for part := range slices.Chunk(places, batch) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		paths = paths[:0]
-		for _, at := range part {
-			path, err := e.maker.path(at.prefix, at.slot)
-			if err != nil {
-				return err
-			}
-			paths = append(paths, path)
-		}
-		if err := do(paths); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // modern is what any router of today says it can do.
@@ -81,6 +82,31 @@ func TestManyPrefixesShareUpdates(t *testing.T) {
 		} else {
 			t.Logf("a move of %d prefixes took %d UPDATEs", n, got)
 		}
+	}
+}
+
+// TestPrefixesOfManyKindsShareUpdates: 8,000 of 40 kinds of attributes. The fewest
+// are 40. If they were announced in any order, each batch would hold some of all
+// kinds: 160.
+func TestPrefixesOfManyKindsShareUpdates(t *testing.T) {
+	const n, kinds, most = 8_000, 40, 90
+	p := newRouter(t).listen(t)
+	prefixes := many(n)
+	all := vips(prefixes...)
+	for i := range all {
+		all[i].BGP = &topology.OwnAttributes{Communities: []topology.Community{{Global: 65000, Local1: uint32(i % kinds)}}}
+	}
+	m := &mouth{T: t, host: NewHost(t.TempDir(), quiet())}
+	t.Cleanup(m.host.Close)
+	m.openVIPs(site(nil), all)
+	m.send(prefixes, web1)
+	p.accept(modern()...)
+	p.count(n, web1)
+	m.send(prefixes, web2)
+	if got := p.count(n, web2); got < kinds || got > most {
+		t.Errorf("a move took %d UPDATEs, want %d to %d", got, kinds, most)
+	} else {
+		t.Logf("a move took %d UPDATEs", got)
 	}
 }
 
