@@ -45,12 +45,15 @@ type Recall struct {
 	All     bool
 	Servers map[topology.ServerName]bool
 	VIPs    map[netip.Prefix]bool
+	Places  map[Place]bool // of one VIP each, to one server
 }
 
 // has reports whether traffic of the cohort may go back to the server.
 func (r Recall) has(name topology.ServerName, vip *Cohort) bool {
 	return r.All || r.Servers[name] ||
-		len(r.VIPs) > 0 && slices.ContainsFunc(vip.Entries, func(e topology.Entry) bool { return r.VIPs[e.VIP.Prefix] })
+		len(r.VIPs)+len(r.Places) > 0 && slices.ContainsFunc(vip.Entries, func(e topology.Entry) bool {
+			return r.VIPs[e.VIP.Prefix] || r.Places[Place{name, e.VIP.Prefix}]
+		})
 }
 
 // Apart are the VIPs, by the first prefix of their entries, of which something is

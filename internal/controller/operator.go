@@ -49,16 +49,20 @@ func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*
 }
 
 func (c *Controller) undrain(servers []topology.ServerName, request api.UndrainRequest) *wish {
-	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}}
-	for _, name := range servers {
-		recalled.Servers[name] = true
-	}
+	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, Places: map[steer.Place]bool{}}
 	return &wish{
 		by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "undrain", Servers: request.Servers, Of: request.VIPs},
 		concerns: concernsServers(servers), recalled: recalled,
 		prove: func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) },
 		edit: func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
-			return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) { return place.undrain(intent) })
+			return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) {
+				if place.vip.IsValid() {
+					recalled.Places[steer.Place{Server: place.server, VIP: place.vip}] = true
+				} else {
+					recalled.Servers[place.server] = true
+				}
+				return place.undrain(intent)
+			})
 		},
 	}
 }

@@ -189,6 +189,20 @@ func TestAServerIsDrainedOfOneVIP(t *testing.T) {
 	})
 }
 
+func TestAnUndrainOfOneVIPBringsBackNoOther(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = pool + "policy: {failback: never}\n"
+		w.start()
+		defer w.stop()
+		w.fall("web1", "connection refused")
+		w.fall("web1", "")
+		elsewhere := w.status().VIPs[1].Wanted[0]
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, VIPs: []string{vip1.String()}}))
+		w.do(w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}, VIPs: []string{vip1.String()}}))
+		w.wantRoutes("edge", w.edge, "web1 "+elsewhere)
+	})
+}
+
 func TestADrainEndsByItself(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()
