@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/routesteer/routesteer/topology"
 )
 
 // TestTheJudgementPageShowsWhatIsPrinted types the commands of docs/judgement.md
@@ -15,11 +17,13 @@ func TestTheJudgementPageShowsWhatIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(page), "```yaml\n")
-	site, _, found := strings.Cut(rest, "```")
+	site, parts := filesOf(string(page))
+	if _, err := topology.Parse("docs/judgement.md", []byte(site+parts)); err != nil {
+		t.Errorf("with all that the page adds to it, the file is bad: %v", err)
+	}
 	file := filepath.Join(t.TempDir(), "site.yaml")
-	if err := os.WriteFile(file, []byte(site), 0o644); err != nil || !found {
-		t.Fatal("no site.yaml on the page", err)
+	if err := os.WriteFile(file, []byte(site), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	typed := 0
 	for command, want := range shown(string(page)) {
@@ -34,6 +38,19 @@ func TestTheJudgementPageShowsWhatIsPrinted(t *testing.T) {
 	if typed < 2 {
 		t.Errorf("only %d commands found", typed)
 	}
+}
+
+// filesOf returns the site of a page, and the parts of a file that it shows besides.
+func filesOf(page string) (site, parts string) {
+	for _, rest := range strings.Split(page, "```yaml\n")[1:] {
+		block, _, _ := strings.Cut(rest, "```")
+		if strings.Contains(block, "routers:") {
+			site += block
+		} else {
+			parts += block
+		}
+	}
+	return site, parts
 }
 
 // shown are the commands of a page with what they print: both are indented, and
