@@ -222,6 +222,8 @@ type Target struct {
 	LastCheck time.Time `json:"last_check,omitzero"`
 	TookMs    float64   `json:"took_ms,omitempty"` // the last check
 	Rise      int       `json:"rise"`              // successes needed now, flap damping included
+	Damping   int       `json:"damping,omitempty"` // how many times as many as usual that is, because it flapped; 0 for as usual
+	UpAt      time.Time `json:"up_at,omitzero"`    // of one that is down: when it would be trusted again, if checks passed from now on
 }
 
 // A Word is what a server asks for itself, by an agent check.

@@ -37,9 +37,7 @@ type Standing struct {
 	VIPs     float64   `json:"vips"` // what it carries of all the site's VIPs
 	Fair     float64   `json:"fair"` // its fair share of them
 	Admin    Admin     `json:"admin"`
-	Target   Target    `json:"target"`            // its health as the VIP sees it
-	UpAt     time.Time `json:"up_at,omitzero"`    // of one that is down: when it would be trusted again, if checks passed from now on
-	Damping  int       `json:"damping,omitempty"` // how many times as many passes as usual it needs, because it flapped; 0 for as usual
+	Target   Target    `json:"target"` // its health as the VIP sees it
 }
 
 // A RouterAnswer is what one router does with the VIP.

@@ -95,7 +95,6 @@ func (v view) standings(in steer.Input, entry topology.Entry, cohort *steer.Coho
 		shares[share.Server] = share
 	}
 	judge, _ := v.site.VIP(cohort.Judge)
-	check, _ := v.site.Check(cohort.Check)
 	all := []api.Standing{}
 	for _, s := range steer.Explain(in, cohort) {
 		server, _ := v.site.Server(s.Server)
@@ -103,10 +102,7 @@ func (v view) standings(in steer.Input, entry topology.Entry, cohort *steer.Coho
 		told := api.Standing{
 			Server: string(s.Server), Tier: s.Tier, Chosen: s.Chosen, Eligible: s.Eligible, Role: string(s.Role), Why: s.Why, Due: s.Due,
 			Weight: cohort.WeightOf(server), VIPs: shares[s.Server].VIPs, Fair: shares[s.Server].Fair, Admin: v.adminFor(s.Server, entry.VIP.Prefix, in.Now),
-			Target: targetStatus(topology.Judge{VIP: judge, VIPs: 1}, state), UpAt: state.UpAt(check),
-		}
-		if damping := state.Damping(check); damping > 1 {
-			told.Damping = damping
+			Target: v.targetStatus(topology.Judge{VIP: judge, VIPs: 1}, state),
 		}
 		all = append(all, told)
 	}
@@ -196,8 +192,8 @@ func outlook(e *api.Explanation, s api.Standing) (what string, at time.Time) {
 	case steer.RoleByHand:
 		return fmt.Sprintf("its traffic returns to %s when an operator asks for it: routesteer failback %s", s.Server, e.VIP.Prefix), time.Time{}
 	case steer.RoleDown:
-		if rather && !s.UpAt.IsZero() {
-			return fmt.Sprintf("%s is up again at the earliest, if its checks pass from now on; then failback: %s", s.Server, e.Failback), s.UpAt
+		if rather && !s.Target.UpAt.IsZero() {
+			return fmt.Sprintf("%s is up again at the earliest, if its checks pass from now on; then failback: %s", s.Server, e.Failback), s.Target.UpAt
 		}
 	case steer.RoleOut:
 		if rather {

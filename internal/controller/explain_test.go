@@ -45,7 +45,7 @@ func TestAVIPIsExplainedThroughAFailureAndBack(t *testing.T) {
 		if got := roles(down); got != "web1 down, web2 chosen" || down.Cause != "failover" {
 			t.Errorf("while web1 is down: %s, %s", got, down.Cause)
 		}
-		if s := down.Servers[0]; !s.UpAt.Equal(time.Now().Add(time.Second)) || s.Target.Why != "connection refused" || s.Damping != 0 {
+		if s := down.Servers[0]; !s.Target.UpAt.Equal(time.Now().Add(time.Second)) || s.Target.Why != "connection refused" || s.Target.Damping != 0 {
 			t.Errorf("of web1 it says %+v", s)
 		}
 		if len(down.Next) != 1 || !strings.Contains(down.Next[0].What, "web1 is up again at the earliest") {
@@ -91,8 +91,8 @@ func TestAnExplanationSaysWhoDrainedAndHowLongAFlapperIsDistrusted(t *testing.T)
 		}
 		flapper := w.explain(vip2.String()).Servers[1]
 		// Eight passes: the next a second from now, the others 200 ms apart.
-		if flapper.Damping != 8 || !flapper.UpAt.Equal(time.Now().Add(time.Second+7*200*time.Millisecond)) {
-			t.Errorf("of web3 it says damping %d, up in %s", flapper.Damping, time.Until(flapper.UpAt))
+		if flapper.Target.Damping != 8 || !flapper.Target.UpAt.Equal(time.Now().Add(time.Second+7*200*time.Millisecond)) {
+			t.Errorf("of web3 it says damping %d, up in %s", flapper.Target.Damping, time.Until(flapper.Target.UpAt))
 		}
 	})
 }

@@ -74,7 +74,7 @@ func (v view) serverStatus(server topology.Server, judges []topology.Judge, serv
 	}
 	for _, judge := range judges {
 		state := v.board.State(health.Target{Server: server.Name, VIP: judge.VIP.Prefix})
-		s.Targets = append(s.Targets, targetStatus(judge, state))
+		s.Targets = append(s.Targets, v.targetStatus(judge, state))
 	}
 	s.Health, s.Since, s.Why = summary(s.Targets)
 	return s
@@ -102,8 +102,14 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 	return verdict, since, why
 }
 
-func targetStatus(judge topology.Judge, state health.State) api.Target {
+func (v view) targetStatus(judge topology.Judge, state health.State) api.Target {
+	check, _ := v.site.Check(judge.VIP.Check)
+	damping := state.Damping(check)
+	if damping == 1 {
+		damping = 0
+	}
 	return api.Target{
+		Damping: damping, UpAt: state.UpAt(check),
 		Word: wordStatus(state.Word),
 		VIP:  judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
 		Since: state.Since, Why: state.Why, Notice: state.Notice, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,

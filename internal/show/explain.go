@@ -115,11 +115,11 @@ func knownOf(e *api.Explanation, s api.Standing, style Style) string {
 	if s.Target.Why != "" {
 		add("%s", s.Target.Why)
 	}
-	if s.Damping > 1 {
-		add("it has flapped, and needs %d passes to rise, %d times as many as usual", s.Target.Rise, s.Damping)
+	if s.Target.Damping > 1 {
+		add("it has flapped, and needs %d passes to rise, %d times as many as usual", s.Target.Rise, s.Target.Damping)
 	}
-	if !s.UpAt.IsZero() {
-		add("up at %s at the earliest", style.clock(s.UpAt))
+	if !s.Target.UpAt.IsZero() {
+		add("up at %s at the earliest", style.clock(s.Target.UpAt))
 	}
 	if s.Admin.State != "ready" {
 		add("%s", adminWhy(s.Admin, e.Time))

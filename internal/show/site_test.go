@@ -72,6 +72,7 @@ func badSite() *api.Status {
 	down := &s.Servers[1]
 	down.Health, down.Since, down.Why, down.Serving = "down", before(72*time.Second), "connection refused \x1b[2J", nil
 	for i := range down.Targets {
+		down.Targets[i].Rise, down.Targets[i].Damping, down.Targets[i].UpAt = 16, 8, now.Add(4*time.Second)
 		down.Targets[i].Health, down.Targets[i].Why, down.Targets[i].Since = "down", "connection refused", down.Since
 	}
 	s.Servers[0].Health, s.Servers[0].Echo = "mixed", "filtered"

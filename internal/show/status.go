@@ -59,9 +59,14 @@ func serverWhy(server api.Server, now time.Time) string {
 	if server.Echo == "lost" || server.Echo == "filtered" {
 		why = append(why, "echo "+server.Echo)
 	}
+	flapped := false
 	for _, target := range server.Targets {
 		if target.Trend != "" {
 			why = append(why, several(target.VIP, target.VIPs)+" "+target.Trend)
+		}
+		if target.Damping > 1 && !flapped && target.Health == "down" {
+			flapped = true
+			why = append(why, fmt.Sprintf("it has flapped: %d passes to rise, in %s at the earliest", target.Rise, Age(target.UpAt.Sub(now))))
 		}
 	}
 	return strings.Join(why, "; ")

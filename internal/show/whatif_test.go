@@ -49,10 +49,10 @@ func explainedBad() *api.Explanation {
 	e.VIP.Tiers = []api.Tier{{Name: "primary", Servers: []string{"web2"}}, {Name: "backup", Servers: []string{"web1", "web3"}}}
 	e.Cause, e.Home, e.Frozen = "failover", "web2", s.Frozen
 	down := s.Servers[1].Targets[1]
-	down.Rise, down.Trend = 8, "rising 3/8"
+	down.Rise, down.Trend, down.UpAt, down.Damping = 8, "rising 3/8", now.Add(time.Second), 4
 	e.Servers = []api.Standing{
 		{Server: "web2", Tier: "primary", Role: "down", Why: "web2 is down: connection refused", Weight: 2, Fair: 0,
-			Admin: api.Admin{State: "ready"}, Target: down, UpAt: now.Add(time.Second), Damping: 4},
+			Admin: api.Admin{State: "ready"}, Target: down},
 		{Server: "web1", Tier: "backup", Chosen: true, Eligible: true, Role: "chosen", Why: e.VIP.Why, Weight: 1, VIPs: 2.5, Fair: 1.25,
 			Admin: api.Admin{State: "ready"}, Target: s.Servers[0].Targets[1]},
 		{Server: "web3", Tier: "backup", Role: "drained", Why: "web3 is drained", Weight: 1,
