@@ -134,7 +134,8 @@ func TestLossesAreWhatDesiredSays(t *testing.T) {
 		some := losses.Without(names...)
 		for target := range in.Health.(beliefs).states {
 			if slices.Contains(names, target.Server) {
-				in.Health.(beliefs).states[target] = health.State{Verdict: health.Down, Since: noon, LastCheck: noon, Why: "lost"}
+				word := in.Health.State(target).Word
+				in.Health.(beliefs).states[target] = health.State{Verdict: health.Down, Since: noon, LastCheck: noon, Why: "lost", Word: word}
 			}
 		}
 		in.Witness.Heard = noon.Add(time.Second)

@@ -31,11 +31,13 @@ func shares(in Input, load *load) []Share {
 		servers := in.Previous.For(cohort).Servers
 		total := 0
 		for _, name := range servers {
-			total += load.part(cohort, name)
+			if i, known := place[name]; known {
+				total += in.share(in.Site.Servers[i], cohort)
+			}
 		}
 		for _, name := range servers {
 			if i, known := place[name]; known {
-				part := float64(len(cohort.Prefixes)*load.part(cohort, name)) / float64(total)
+				part := float64(len(cohort.Prefixes)*in.share(in.Site.Servers[i], cohort)) / float64(total)
 				shares[i].VIPs += part
 				all += part
 			}
@@ -48,9 +50,6 @@ func shares(in Input, load *load) []Share {
 	}
 	return shares
 }
-
-// part is the server's weight in a cohort that it carries, though it be none.
-func (l *load) part(cohort *Cohort, name topology.ServerName) int { return max(1, l.of(cohort, name)) }
 
 // Most is what a server may carry that has its share: the bound that spreading
 // keeps as long as a server with room can take a VIP. It is for VIPs that move

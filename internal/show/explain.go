@@ -121,6 +121,9 @@ func knownOf(e *api.Explanation, s api.Standing, style Style) string {
 	if !s.Target.UpAt.IsZero() {
 		add("up at %s at the earliest", style.clock(s.Target.UpAt))
 	}
+	if word := s.Target.Word; word != nil && word.Percent > 0 {
+		add("asks for %d%% of its weight", word.Percent)
+	}
 	if s.Admin.State != "ready" {
 		add("%s", adminWhy(s.Admin, e.Time))
 	} else {

@@ -10,10 +10,16 @@ import (
 // mostLosses is how many losses of a kind are listed; the rest is counted.
 const mostLosses = 10
 
-var lossWords = map[int]string{1: "every server, one at a time", 2: "every two servers at once (told is what neither of them brings alone)"}
+// lossWords says what was tried.
+func lossWords(atOnce int) string {
+	if atOnce == 1 {
+		return "every server, one at a time"
+	}
+	return "every two servers at once (told is what neither of them brings alone)"
+}
 
 func writeLosses(b *strings.Builder, l api.Losses, capacity int, style Style) {
-	style.line(b, "", style.paint(bold, "the loss of "+lossWords[l.AtOnce])+fmt.Sprintf(": %d tried", l.Tried))
+	style.line(b, "", style.paint(bold, "the loss of "+lossWords(l.AtOnce))+fmt.Sprintf(": %d tried", l.Tried))
 	if l.Tried < l.Possible {
 		style.line(b, "  ", style.paint(bad, fmt.Sprintf("%d were not tried", l.Possible-l.Tried))+": there was no time; those of servers with most VIPs came first (see --limit)")
 	}

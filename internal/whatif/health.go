@@ -46,7 +46,7 @@ func (s *supposed) State(target health.Target) health.State {
 			continue
 		}
 		// The last check is the one that changed the verdict.
-		state = health.State{Verdict: saying.verdict, Since: saying.at, LastCheck: saying.at}
+		state = health.State{Verdict: saying.verdict, Since: saying.at, LastCheck: saying.at, Word: state.Word}
 		if saying.verdict == health.Down {
 			state.Why = simulated
 		}

@@ -42,22 +42,26 @@ const (
 	After    Verb = "after"    // TIME passes, and failbacks become due
 )
 
-// A form is what a verb is about.
-type form struct {
-	servers, vips, both, time bool
-	needs                     string // what is wanted
-}
-
-var forms = map[Verb]form{
-	Down:     {servers: true, needs: "servers, as in down web1,web2"},
-	Up:       {servers: true, needs: "servers, as in up web1,web2"},
-	Drain:    {servers: true, both: true, needs: "servers, as in drain web1,web2 or drain web1 of shop"},
-	Undrain:  {servers: true, both: true, needs: "servers, as in undrain web1,web2 or undrain web1 of shop"},
-	Pin:      {needs: "a VIP and a server, as in pin shop web1"},
-	Unpin:    {vips: true, needs: "a VIP, as in unpin shop"},
-	Failback: {needs: "VIPs or servers, or nothing for all"},
-	Resume:   {needs: "nothing more"},
-	After:    {time: true, needs: "a time such as 60s or 2h, up to " + maxAfter.String()},
+// needs is what is wanted after a verb; "" for what is no verb.
+func (v Verb) needs() string {
+	switch v {
+	case Down, Up:
+		return fmt.Sprintf("servers, as in %s web1,web2", v)
+	case Drain, Undrain:
+		return fmt.Sprintf("servers, as in %s web1,web2 or %s web1 of shop", v, v)
+	case Pin:
+		return "a VIP and a server, as in pin shop web1"
+	case Unpin:
+		return "a VIP, as in unpin shop"
+	case Failback:
+		return "VIPs or servers, or nothing for all"
+	case Resume:
+		return "nothing more"
+	case After:
+		return "a time such as 60s or 2h, up to " + maxAfter.String()
+	default:
+		return ""
+	}
 }
 
 // String is the Step as a script has it.
@@ -130,44 +134,50 @@ type draft struct {
 	names []string // before "of", each once
 	of    []string // after it
 	span  time.Duration
+
+	limited bool // there was an "of"
 }
 
 // parseDraft reads "down web1,web2", "drain web1 of shop" or "after 60s".
 func parseDraft(text string) (draft, error) {
 	verb, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	d := draft{verb: Verb(verb)}
-	form, known := forms[d.verb]
-	if !known {
+	if d.verb.needs() == "" {
 		return d, fmt.Errorf("%q is no step: want down, up, drain, undrain, pin, unpin, failback, resume or after", cut(verb))
 	}
 	rest = strings.TrimSpace(rest)
-	wrong := fmt.Errorf("%s %q: want %s", verb, cut(rest), form.needs)
-	if form.time {
-		var err error
-		if d.span, err = time.ParseDuration(rest); err != nil || d.span <= 0 || d.span > maxAfter {
-			return d, wrong
-		}
-		return d, nil
+	if d.verb == After {
+		d.span, _ = time.ParseDuration(rest) // what is none is 0, and does not fit
+	} else {
+		names, of, limited := strings.Cut(" "+rest+" ", " of ")
+		d.names, d.of, d.limited = list(names), list(of), limited
 	}
-	names, of, limited := strings.Cut(" "+rest+" ", " of ")
-	d.names, d.of = list(names), list(of)
-	if limited && (!form.both || len(d.of) == 0) || !d.fits(form) {
-		return d, wrong
+	if !d.fits() {
+		return d, fmt.Errorf("%s %q: want %s", verb, cut(rest), d.verb.needs())
 	}
 	return d, nil
 }
 
-// fits reports whether there are as many names as the verb takes.
-func (d draft) fits(form form) bool {
-	switch {
-	case form.servers:
+// fits reports whether the draft has what its verb needs, and nothing else.
+func (d draft) fits() bool {
+	if d.limited && (d.verb != Drain && d.verb != Undrain || len(d.of) == 0) {
+		return false
+	}
+	switch d.verb {
+	case Down, Up, Drain, Undrain:
 		return len(d.names) > 0
-	case form.vips:
-		return len(d.names) == 1
-	case d.verb == Pin:
+	case Pin:
 		return len(d.names) == 2
+	case Unpin:
+		return len(d.names) == 1
+	case Failback:
+		return true
+	case Resume:
+		return len(d.names) == 0
+	case After:
+		return d.span > 0 && d.span <= maxAfter
 	default:
-		return d.verb == Failback || len(d.names) == 0
+		panic("whatif: no such step: " + string(d.verb))
 	}
 }
 
