@@ -11,15 +11,16 @@ import (
 // wants nothing.
 type Assignment struct {
 	cohorts *Cohorts
-	wants   []Want // of each of cohorts.all
-	frozen  string // why failure-driven moves are withheld on the whole site, or ""
+	wants   []*Want // of each of cohorts.all; those that stayed the same are shared with the Assignment before
+	frozen  string  // why failure-driven moves are withheld on the whole site, or ""
 }
 
 // Assign makes an Assignment that wants of each cohort what want says.
 func Assign(cohorts *Cohorts, want func(*Cohort) Want) Assignment {
-	a := Assignment{cohorts: cohorts, wants: make([]Want, len(cohorts.all))}
+	a := Assignment{cohorts: cohorts, wants: make([]*Want, len(cohorts.all))}
 	for i, cohort := range cohorts.all {
-		a.wants[i] = want(cohort)
+		w := want(cohort)
+		a.wants[i] = &w
 	}
 	return a
 }
@@ -32,7 +33,7 @@ func (a Assignment) Cohorts() *Cohorts { return a.cohorts }
 // the site.
 func (a Assignment) Of(prefix netip.Prefix) Want {
 	if cohort := a.cohorts.Of(prefix); cohort != nil {
-		return a.wants[cohort.index]
+		return *a.wants[cohort.index]
 	}
 	return Want{}
 }
@@ -45,12 +46,12 @@ func (a Assignment) For(cohort *Cohort) Want {
 		return Want{}
 	}
 	if cohort.index < len(a.cohorts.all) && a.cohorts.all[cohort.index] == cohort {
-		return a.wants[cohort.index]
+		return *a.wants[cohort.index]
 	}
 	var before poll
 	for _, prefix := range cohort.Prefixes {
 		if former := a.cohorts.Of(prefix); former != nil {
-			before.vote(a.wants[former.index], 1)
+			before.vote(*a.wants[former.index], 1)
 		}
 	}
 	return before.winner()
@@ -61,19 +62,23 @@ func (a Assignment) Frozen() string { return a.frozen }
 
 // Doubted reports whether a move waits for a witness.
 func (a Assignment) Doubted() bool {
-	return slices.ContainsFunc(a.wants, func(want Want) bool { return want.Cause == Unproven })
+	return slices.ContainsFunc(a.wants, func(want *Want) bool { return want.Cause == Unproven })
 }
 
 // Even returns the Assignment with all next hops of a route sharing its flows
 // alike, for routers that know no weights.
 func (a Assignment) Even() Assignment {
 	even := Assignment{cohorts: a.cohorts, wants: slices.Clone(a.wants), frozen: a.frozen}
-	for i := range even.wants {
-		hops := slices.Clone(even.wants[i].NextHops)
-		for j := range hops {
-			hops[j].Weight = 1
+	for i, want := range even.wants {
+		if len(want.NextHops) < 2 {
+			continue // it has nothing to share
 		}
-		even.wants[i].NextHops = hops
+		alike := *want
+		alike.NextHops = slices.Clone(want.NextHops)
+		for j := range alike.NextHops {
+			alike.NextHops[j].Weight = 1
+		}
+		even.wants[i] = &alike
 	}
 	return even
 }
@@ -92,8 +97,8 @@ func (a Assignment) NextDue() time.Time {
 
 // SameRoutes reports whether b asks the same of routers.
 func (a Assignment) SameRoutes(b Assignment) bool {
-	return a.cohorts == b.cohorts && slices.EqualFunc(a.wants, b.wants, func(a, b Want) bool {
-		return a.Withdraw == b.Withdraw && slices.Equal(a.NextHops, b.NextHops)
+	return a.cohorts == b.cohorts && slices.EqualFunc(a.wants, b.wants, func(a, b *Want) bool {
+		return a == b || a.Withdraw == b.Withdraw && slices.Equal(a.NextHops, b.NextHops)
 	})
 }
 

@@ -24,9 +24,10 @@ type Cohorts struct {
 	of   []int32                      // of each of site.VIPs, the index in all
 	by   [][]*Cohort                  // of each of site.Servers, those with it in a tier
 
-	apart  []netip.Prefix // of whom something is asked that is asked of no other of their cohort
-	single int            // VIPs in single mode
-	seats  int            // places on a sheet
+	apart   []netip.Prefix // of whom something is asked that is asked of no other of their cohort
+	entries int            // of all cohorts
+	single  int            // VIPs in single mode
+	seats   int            // places on a sheet
 }
 
 // A Cohort is VIPs of one family that always move together: their verdicts,
@@ -40,6 +41,7 @@ type Cohort struct {
 	Prefixes     []netip.Prefix      // of all entries, sorted
 	index        int                 // among the site's cohorts
 	first        int                 // its first place on a sheet
+	size         int                 // how many servers it has
 	home         topology.ServerName // where it belongs when all are well; "" in ecmp mode
 	seed         uint64              // what its order of servers is made of
 }
@@ -94,8 +96,9 @@ func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	}
 	for _, cohort := range c.all {
 		cohort.gather()
-		cohort.first = c.seats
-		c.seats += len(cohort.Servers())
+		cohort.first, cohort.size = c.seats, len(cohort.Servers())
+		c.seats += cohort.size
+		c.entries += len(cohort.Entries)
 		if cohort.Mode == topology.Single {
 			c.single += len(cohort.Prefixes)
 		}

@@ -14,7 +14,7 @@ import (
 // A decision is one run of Desired.
 type decision struct {
 	Input
-	previous []Want // of each cohort
+	previous []*Want // of each cohort
 	want     Assignment
 	load     *load
 	gone     []netip.Addr // addresses of the site that are lost, sorted
@@ -27,7 +27,7 @@ func newDecision(in Input) *decision {
 	d := &decision{
 		Input:    in,
 		previous: in.Previous.wants,
-		want:     Assignment{cohorts: in.Cohorts, wants: make([]Want, len(in.Cohorts.all))},
+		want:     Assignment{cohorts: in.Cohorts, wants: make([]*Want, len(in.Cohorts.all))},
 		load:     newLoad(in),
 		gone:     in.gone(),
 	}
@@ -58,6 +58,47 @@ func (d *decision) set(vip *Cohort, want Want) {
 		if d.anyUnknown(vip, want.Servers) && len(previous.NextHops) > 0 {
 			want.NextHops, want.Path = previous.NextHops, previous.Path
 		}
+	}
+	d.want.wants[vip.index] = &want
+	d.count(vip, want.Servers)
+}
+
+// rests reports whether the cohort is where it belongs, for no other reason, and
+// all that was said of it still holds. That is true of most cohorts at most times,
+// and seen with one look.
+func (d *decision) rests(vip *Cohort) bool {
+	was := d.previous[vip.index]
+	if was.Cause != Settled || len(was.Servers) != 1 || was.Servers[0] != vip.home || len(was.had) != 1 || was.had[0] != vip.home ||
+		was.Path != "" || len(was.NextHops) != 1 || !was.Next.IsZero() || d.Previous.cohorts != d.Cohorts {
+		return false
+	}
+	if len(d.Pins) > 0 {
+		if _, pinned := d.pin(vip); pinned {
+			return false
+		}
+	}
+	return d.Eligible(vip.home, vip) && d.reachedAsBefore(vip, was)
+}
+
+// reachedAsBefore reports whether nothing is known against any address of the server
+// that the cohort rests at.
+func (d *decision) reachedAsBefore(vip *Cohort, was *Want) bool {
+	if d.Site != d.Cohorts.site {
+		return false
+	}
+	if len(d.gone) == 0 {
+		return len(was.Gone) == 0
+	}
+	server, _ := d.Site.Server(vip.home)
+	return !slices.ContainsFunc(server.Addresses, d.Health.Lost)
+}
+
+// rest wants of the cohort what was wanted before.
+func (d *decision) rest(vip *Cohort) {
+	want := d.previous[vip.index]
+	if !slices.Equal(want.Gone, d.gone) {
+		moved := *want
+		moved.Gone, want = d.gone, &moved
 	}
 	d.want.wants[vip.index] = want
 	d.count(vip, want.Servers)

@@ -36,7 +36,7 @@ func Diff(want Assignment, have *Table, adopt bool) Plan {
 }
 
 // add adds what is to be done for one part of a cohort.
-func (p *Plan) add(cohort *Cohort, want Want, part Part, adopt bool) {
+func (p *Plan) add(cohort *Cohort, want *Want, part Part, adopt bool) {
 	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: want.NextHops, Failure: want.Cause == Failover || want.Cause == Withdrawn, Reason: want.Reason()}
 	ours, blocked := part.Ours, part.Foreign != nil
 	switch {

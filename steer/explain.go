@@ -85,7 +85,7 @@ type survey struct {
 }
 
 func (d *decision) survey(vip *Cohort) survey {
-	s := survey{decision: d, vip: vip, want: d.previous[vip.index]}
+	s := survey{decision: d, vip: vip, want: *d.previous[vip.index]}
 	s.holding = d.holding(s.want.Servers, vip)
 	s.best, s.eligible = d.bestTier(vip)
 	if len(s.holding) > 0 {

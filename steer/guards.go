@@ -88,43 +88,48 @@ func (in *Input) together() string {
 	if in.Site.Policy.Correlated != topology.Freeze {
 		return ""
 	}
-	period := in.Site.FallPeriod()
-	hit, all := 0, 0
+	period, all, spared := in.Site.FallPeriod(), in.Cohorts.entries, 0
 	for _, vip := range in.Cohorts.all {
-		all += len(vip.Entries)
-		if fell := in.fellTogether(vip, period); fell >= fewest && 2*fell > len(vip.Servers()) {
-			hit += len(vip.Entries)
+		if in.mostFell(vip, period) {
+			continue
+		}
+		// In good times half of the VIPs are enough to know, and half of their servers.
+		if spared += len(vip.Entries); 2*spared >= all {
+			return ""
 		}
 	}
-	if 2*hit <= all {
-		return ""
-	}
-	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", hit, all, period)
+	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", all-spared, all, period)
 }
 
-// fellTogether counts the most of the VIP's servers that went down within one
-// period, since failures were last let through.
-func (in *Input) fellTogether(vip *Cohort, period time.Duration) int {
-	var since []time.Time
+// mostFell reports whether most of the VIP's servers, and no fewer than fewest,
+// went down within one period, since failures were last let through.
+func (in *Input) mostFell(vip *Cohort, period time.Duration) bool {
+	need := max(fewest, vip.size/2+1)
+	left := vip.size
+	if left < need {
+		return false
+	}
+	since := make([]time.Time, 0, left)
 	for _, tier := range vip.Tiers {
 		for _, name := range tier.Servers {
-			if in.verdict(name, vip) != health.Down || in.Off(name, vip) != "" {
-				continue
+			if in.verdict(name, vip) == health.Down && in.Off(name, vip) == "" {
+				if at := in.state(name, vip).Since; at.After(in.Resumed) {
+					since = append(since, at)
+					continue
+				}
 			}
-			if at := in.state(name, vip).Since; at.After(in.Resumed) {
-				since = append(since, at)
+			if left--; left < need {
+				return false
 			}
 		}
 	}
 	slices.SortFunc(since, time.Time.Compare)
-	fell, from := 0, 0
-	for to := range since {
-		for since[to].Sub(since[from]) > period {
-			from++
+	for i := range since[:len(since)-need+1] {
+		if since[i+need-1].Sub(since[i]) <= period {
+			return true
 		}
-		fell = max(fell, to-from+1)
 	}
-	return fell
+	return false
 }
 
 // withheld decides for a VIP whose servers may be lost in appearance only, and

@@ -24,7 +24,7 @@ func (in *Input) gone() []netip.Addr {
 
 // had are the servers of the VIP that have its traffic, or have had it, sorted:
 // those at which connections may be.
-func (d *decision) had(vip *Cohort, previous Want, now []topology.ServerName) []topology.ServerName {
+func (d *decision) had(vip *Cohort, previous *Want, now []topology.ServerName) []topology.ServerName {
 	had := previous.had
 	for _, names := range [][]topology.ServerName{previous.Servers, now} {
 		for _, name := range names {

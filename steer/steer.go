@@ -122,6 +122,8 @@ func (d *decision) decide(anew func(*Cohort) bool) {
 	for _, cohort := range d.Cohorts.all {
 		if !anew(cohort) {
 			d.count(cohort, d.previous[cohort.index].Servers)
+		} else if d.rests(cohort) {
+			d.rest(cohort)
 		} else if want, stays := d.stay(cohort); stays {
 			d.set(cohort, want)
 		} else {

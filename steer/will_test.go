@@ -2,6 +2,7 @@ package steer_test
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -176,4 +177,29 @@ func TestAnAgentsPercentageIsAShareOfTheWeight(t *testing.T) {
 			t.Errorf("%d%%: %s, want %s", percent, got, want)
 		}
 	}
+}
+
+// TestWhatRestsIsDecidedAsIfItWereLookedAt compares decisions that follow each other
+// with the same ones made without the memory of what rested.
+func TestWhatRestsIsDecidedAsIfItWereLookedAt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t, drawSite(t))
+		other := drawInput(t, in.Site)
+		in.Previous = steer.Desired(in)
+		in.Health, in.Now = other.Health, in.Now.Add(time.Second)
+		for _, server := range in.Site.Servers {
+			if rapid.IntRange(0, 3).Draw(t, "lost") == 0 {
+				in.Health.(beliefs).lost[server.Addresses[0]] = true
+			}
+		}
+		quick := steer.Desired(in)
+		anew := in
+		anew.Previous = steer.Assign(steer.NewCohorts(in.Site, in.Apart()...), in.Previous.For)
+		slow := steer.Desired(anew)
+		for _, vip := range in.Site.VIPs {
+			if a, b := quick.Of(vip.Prefix), slow.Of(vip.Prefix); !reflect.DeepEqual(a, b) {
+				t.Fatalf("%s: quickly\n%+v\nand slowly\n%+v", vip.Prefix, a, b)
+			}
+		}
+	})
 }
