@@ -6,8 +6,9 @@
 // # What is announced
 //
 // A move is an implicit replace (RFC 4271, section 3.1): one UPDATE with the new
-// next hop, and never a withdrawal before it. Prefixes that change to the same
-// share UPDATEs. A route of several next hops (mode ecmp) is as many paths with
+// next hop, and never a withdrawal before it. Prefixes that change to the same,
+// and carry the same attributes, the router's or their VIPs' own, share UPDATEs. A
+// withdrawal may be announced before, with GRACEFUL_SHUTDOWN (RFC 8326). A route of several next hops (mode ecmp) is as many paths with
 // identifiers (add-path, RFC 7911), of which those that change are replaced in
 // place; a router that takes no add-path gets the best of them, and status says
 // so. Weights that

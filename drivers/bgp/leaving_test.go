@@ -136,6 +136,47 @@ func (m *mouth) sendBoth() {
 	m.send(only(vip6), web16)
 }
 
+// otherSite is a second session, with another AS, in BIRD's configuration. shunned
+// is docs/bgp.md's import.
+const (
+	otherSite = `
+protocol bgp elsewhere {
+	local 2001:db8:1::1 as 65001;
+	neighbor 2001:db8:1::2 as 65002;
+	hold time 9;
+	ipv4 { extended next hop; import all; export none; };
+}
+`
+	shunned = "import filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; };"
+)
+
+// TestAnotherSiteTakesOverBeforeAWithdrawal: BIRD, with the filter of docs/bgp.md, has
+// a longer path from elsewhere, and goes over to it while the first is announced.
+func TestAnotherSiteTakesOverBeforeAWithdrawal(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	needs(t, string(read(t, "../../docs/bgp.md")), shunned)
+	b := newRouter(t).startBird(strings.Replace(birdConfig, "ipv4 { import all;", "ipv4 { "+shunned, 1) + otherSite)
+	there := speak(t, site(func(cfg *topology.BGP) {
+		cfg.ASN, cfg.RouterID, cfg.Prepend, cfg.Peers[0].Address = 65002, web2, 1, router6
+	}), vip4)
+	there.send(only(vip4), web2)
+	b.routes(vip4, web2)
+	here := speak(t, site(func(cfg *topology.BGP) { cfg.GracefulShutdown = time.Minute }), vip4)
+	here.send(only(vip4), web1)
+	b.routes(vip4, web1)
+	gone := b.removals(vip4)
+	here.send(only(vip4))
+	b.routes(vip4, web2)
+	if gaps := gone(); len(gaps) > 0 {
+		t.Error(gaps)
+	}
+	if seen := b.birdc("show route for %s", vip4); strings.Count(seen, "unicast") != 2 {
+		t.Errorf("the first is withdrawn already:\n%s", seen)
+	}
+}
+
 // TestPeersOfOurASAreToldTheLowestPreference, which is ours to say there.
 func TestPeersOfOurASAreToldTheLowestPreference(t *testing.T) {
 	before := newAttributes(ourAS, topology.Attributes{LocalPref: 200, Origin: topology.OriginIGP})

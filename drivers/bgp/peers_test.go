@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -200,22 +201,31 @@ func TestPassivePeersWithPasswordAndTTLSecurity(t *testing.T) {
 	b.routes(vip4, web1)
 }
 
-// farAway gives the router an address behind the network of the session.
-func (r *router) farAway() netip.Addr {
+// farAway gives the router an address to which packets of ours go by another one,
+// so that those of TTL 1 do not arrive.
+func (r *router) farAway(t *testing.T) netip.Addr {
+	t.Helper()
 	far := netip.MustParseAddr("198.51.100.1")
 	r.run("ip link set lo up")
 	r.run("ip address add %s/32 dev lo", far)
-	r.here("ip route add %s/32 via %s", far, router4)
+	hop := r.attach(t, "hop", true, "192.0.2.9/24")
+	hop.ip("route add %s/32 via %s", far, router4)
+	for name, value := range map[string]string{"ip_forward": "1", "conf/all/send_redirects": "0", "conf/eth0/send_redirects": "0"} {
+		if err := hop.kernel.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.here("ip route add %s/32 via 192.0.2.9", far)
 	return far
 }
 
-// TestMultihopOnBIRD: a session with an address that is on no network of ours.
+// TestMultihopOnBIRD: a session with an address that is two hops away.
 func TestMultihopOnBIRD(t *testing.T) {
 	if elsewhere(t) {
 		return
 	}
 	r := newRouter(t)
-	far := r.farAway()
+	far := r.farAway(t)
 	b := r.startBird(strings.NewReplacer(
 		"protocol device { }", "protocol device { }\nprotocol direct { ipv4; ipv6; }", // for next hops to be looked up in
 		"local 192.0.2.1 as 65001;", "local "+far.String()+" as 65001;\n\tmultihop 2;",
@@ -233,7 +243,7 @@ func TestMultihopOnFRR(t *testing.T) {
 		return
 	}
 	r := newRouter(t)
-	far := r.farAway()
+	far := r.farAway(t)
 	f := r.startFRR(strings.Replace(frrConfig, " neighbor 192.0.2.2 timers 3 9\n",
 		" neighbor 192.0.2.2 timers 3 9\n neighbor 192.0.2.2 ebgp-multihop 2\n neighbor 192.0.2.2 update-source "+far.String()+"\n", 1))
 	m := speak(t, site(func(cfg *topology.BGP) { cfg.Peers[0].Address, cfg.Peers[0].Multihop = far, 2 }), vip4, vip6)
