@@ -8,10 +8,11 @@
 // A move is an implicit replace (RFC 4271, section 3.1): one UPDATE with the new
 // next hop, and never a withdrawal before it. Prefixes that change to the same,
 // and carry the same attributes, the router's or their VIPs' own, share UPDATEs. A
-// withdrawal may be announced before, with GRACEFUL_SHUTDOWN (RFC 8326). A route of several next hops (mode ecmp) is as many paths with
-// identifiers (add-path, RFC 7911), of which those that change are replaced in
-// place; a router that takes no add-path gets the best of them, and status says
-// so. Weights that
+// withdrawal may be announced before, with GRACEFUL_SHUTDOWN (RFC 8326).
+//
+// A route of several next hops (mode ecmp) is as many paths with identifiers
+// (add-path, RFC 7911), of which those that change are replaced in place; a router
+// that takes no add-path gets the best of them, and status says so. Weights that
 // differ go along as link bandwidth extended communities
 // (draft-ietf-idr-link-bandwidth), 1 Mbit/s for each unit of weight.
 //
