@@ -122,32 +122,32 @@ func (v view) routerAnswer(owner map[netip.Addr]topology.ServerName, name topolo
 	router := v.routers[name]
 	one := vipStatus{api.VIP{Wanted: wanted, Routes: []api.Route{}, InSync: true}}
 	one.addRoutes(owner, name, router.table.PartsOf(cohort, entry.Prefixes))
-	answer := api.RouterAnswer{Router: string(name), Routes: one.Routes, Problem: router.problem(entry.Prefixes)}
-	switch {
-	case answer.Problem != "":
+	answer := api.RouterAnswer{Router: string(name), Routes: one.Routes}
+	answer.InSync = router.table != nil && one.InSync && router.hasShown(v.want.For(cohort)) && router.last.info.Down == nil
+	switch problem := router.obstacle(entry.Prefixes); {
+	case problem != "":
+		answer.Problem = problem
+	case answer.InSync:
+	case router.last.err != nil:
+		answer.Problem = message(router.last.err)
+	case router.last.info.Down != nil:
+		answer.Problem = message(router.last.info.Down)
 	case router.table == nil:
 		answer.Problem = "its routes have not been read yet"
-	case !one.InSync || !router.hasShown(v.want.For(cohort)):
-		answer.Problem = "it does not yet do as wanted"
 	default:
-		answer.InSync = true
+		answer.Problem = "it does not yet do as wanted"
 	}
 	return answer
 }
 
-// problem is what keeps the router from steering prefixes, which are sorted; ""
-// for nothing that is known.
-func (r router) problem(prefixes []netip.Prefix) string {
+// obstacle is what somebody else does to prefixes, which are sorted, on the router;
+// "" for nothing that is known.
+func (r router) obstacle(prefixes []netip.Prefix) string {
 	among := func(p netip.Prefix) bool {
 		_, found := slices.BinarySearchFunc(prefixes, p, steer.ComparePrefix)
 		return found
 	}
-	switch {
-	case r.last.err != nil:
-		return message(r.last.err)
-	case r.last.info.Down != nil:
-		return message(r.last.info.Down)
-	case slices.ContainsFunc(r.last.fought, among):
+	if slices.ContainsFunc(r.last.fought, among) {
 		return fightText
 	}
 	for _, route := range r.last.left.Foreign {

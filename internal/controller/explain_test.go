@@ -112,7 +112,7 @@ func TestAnExplanationSaysWhichRouterDoesNotDoAsWanted(t *testing.T) {
 		if other := e.Routers[1-at]; !other.InSync || other.Problem != "" {
 			t.Errorf("of the other router it says %+v", other)
 		}
-		if e := w.explain(vip2.String()); !e.VIP.InSync {
+		if e := w.explain(vip2.String()); !e.VIP.InSync || !e.Routers[at].InSync {
 			t.Errorf("of the other VIP it says %+v", e.Routers)
 		}
 	})

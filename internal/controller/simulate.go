@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -38,12 +39,34 @@ func (c *Controller) Simulate(ctx context.Context, request api.SimulateRequest) 
 	until := time.Now().Add(whatif.Limit(request))
 	in := v.input(time.Now())
 	in.Will = asked(v.intent)
-	answer, err := whatif.Live(in).Simulate(request, func() bool { return ctx.Err() != nil || time.Now().After(until) })
+	answer, err := whatif.Live(in, ends(v.intent)...).Simulate(request, func() bool { return ctx.Err() != nil || time.Now().After(until) })
 	if err != nil {
 		return nil, err
 	}
 	answer.Live = true
 	return answer, ctx.Err()
+}
+
+// ends are when drains and pins end by themselves at a set time.
+func ends(intent state.Intent) []whatif.End {
+	var all []whatif.End
+	add := func(at time.Time, verb whatif.Verb, servers []topology.ServerName, vips ...netip.Prefix) {
+		if !at.IsZero() {
+			all = append(all, whatif.End{At: at, Step: whatif.Step{Verb: verb, Servers: servers, VIPs: vips}})
+		}
+	}
+	for name, drain := range intent.Drains {
+		add(drain.Until, whatif.Undrain, []topology.ServerName{name})
+	}
+	for vip, servers := range intent.Off {
+		for name, drain := range servers {
+			add(drain.Until, whatif.Undrain, []topology.ServerName{name}, vip)
+		}
+	}
+	for vip, pin := range intent.Pins {
+		add(pin.Until, whatif.Unpin, nil, vip)
+	}
+	return all
 }
 
 // proofs checks what drains and undrains check before they move anything, if the

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -99,6 +100,15 @@ func drawSteps(t *rapid.T, site *topology.Site) []string {
 	return steps
 }
 
+// drawWish draws what an operator may ask for until some time.
+func drawWish(t *rapid.T, site *topology.Site) string {
+	vip := rapid.SampledFrom(site.VIPs).Draw(t, "vip")
+	at := rapid.SampledFrom(vip.Servers()).Draw(t, "at")
+	return rapid.SampledFrom([]string{
+		fmt.Sprintf("drain %s", at), fmt.Sprintf("drain %s of %s", at, vip.Prefix), fmt.Sprintf("pin %s %s", vip.Prefix, at),
+	}).Draw(t, "wish")
+}
+
 // TestWhatIsSimulatedIsWhatHappens has a controller say what would come of
 // steps, then takes them, and compares every move: when, from where, to where and
 // why.
@@ -110,6 +120,7 @@ func TestWhatIsSimulatedIsWhatHappens(t *testing.T) {
 			r.Fatalf("the drawn site is bad: %v\n%s", err, file)
 		}
 		steps := drawSteps(r, site)
+		asked := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return drawWish(t, site) }), 0, 2).Draw(r, "asked until later")
 		dir := t.TempDir()
 		fault := ""
 		synctest.Test(t, func(t *testing.T) {
@@ -118,17 +129,20 @@ func TestWhatIsSimulatedIsWhatHappens(t *testing.T) {
 			w.start()
 			defer w.stop()
 			w.later(time.Hour) // all have been well for long, and every VIP is where it belongs
+			for _, step := range asked {
+				w.askUntil(site, step, time.Now().Add(90*time.Second))
+			}
 			fault = w.compare(site, steps)
 		})
 		if fault != "" {
-			r.Fatalf("%s\n%s\n%s", strings.Join(steps, "\n"), file, fault)
+			r.Fatalf("after %q until 90s later:\n%s\n%s\n%s", asked, strings.Join(steps, "\n"), file, fault)
 		}
 	})
 }
 
 // compare says how what happens by the steps differs from what is said to.
 func (w *world) compare(site *topology.Site, texts []string) string {
-	began := time.Now()
+	began, before := time.Now(), w.lastEvent()
 	told, err := w.control.Simulate(w.t.Context(), api.SimulateRequest{Steps: texts})
 	if err != nil {
 		return err.Error()
@@ -137,7 +151,7 @@ func (w *world) compare(site *topology.Site, texts []string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if untouched := w.moves(0, began); len(untouched) > 0 {
+	if untouched := w.moves(before, began); len(untouched) > 0 {
 		return fmt.Sprintf("something moved while it was simulated: %v", untouched)
 	}
 	for i, step := range steps {
@@ -217,6 +231,26 @@ func (w *world) take(site *topology.Site, step whatif.Step) (refused string) {
 		return err.Error()
 	}
 	return ""
+}
+
+// askUntil asks for something that ends by itself; it may be refused.
+func (w *world) askUntil(site *topology.Site, text string, until time.Time) {
+	w.t.Helper()
+	steps, err := whatif.Parse(site, []string{text})
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	servers, vips := texts(steps[0].Servers), texts(steps[0].VIPs)
+	if steps[0].Verb == whatif.Pin {
+		_, err = w.control.Pin(w.t.Context(), api.PinRequest{VIP: vips[0], Server: servers[0], Until: until})
+	} else {
+		_, err = w.control.Drain(w.t.Context(), api.DrainRequest{Servers: servers, VIPs: vips, Until: until, Force: true})
+	}
+	if refused := (*api.Error)(nil); err != nil && (!errors.As(err, &refused) || refused.Code != api.Refused) {
+		w.t.Error(err)
+	}
+	w.tellAt(site, 1)
 }
 
 func texts[T any](values []T) []string {

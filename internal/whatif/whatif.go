@@ -24,6 +24,7 @@ type World struct {
 	asked  steer.Will  // what operators ask for
 	health *supposed
 	began  time.Time
+	ends   []End     // that are to come
 	fell   time.Time // when a step last had servers fall; zero for never
 	moves  int       // that were told of
 }
@@ -36,10 +37,11 @@ func Fresh(site *topology.Site, now time.Time) *World {
 	return w
 }
 
-// Live is the world as a controller sees it. in.Will is what operators ask for;
-// what the file asks for at the time is added to it. in.Health must stay as it is.
-func Live(in steer.Input) *World {
-	w := &World{in: in, asked: own(in.Will), health: suppose(in.Health, in.Site), began: in.Now}
+// Live is the world as a controller sees it. in.Will is what operators ask for,
+// until it ends; what the file asks for at the time is added to it. in.Health must
+// stay as it is.
+func Live(in steer.Input, ends ...End) *World {
+	w := &World{in: in, asked: own(in.Will), ends: ends, health: suppose(in.Health, in.Site), began: in.Now}
 	w.in.Health = w.health
 	w.in.Will = w.asked.During(in.Site, in.Now)
 	return w
@@ -195,7 +197,7 @@ func (w *World) pass(d time.Duration, told *api.SimulatedStep) {
 			break
 		}
 		w.in.Now = due
-		w.decide(told, steer.Will{})
+		w.decide(told, w.lapse())
 	}
 	w.in.Now = end
 	w.settle(told)
@@ -203,9 +205,15 @@ func (w *World) pass(d time.Duration, told *api.SimulatedStep) {
 
 // due is when something must be decided though nothing happens; zero for never.
 func (w *World) due() time.Time {
-	due, window := w.in.Previous.NextDue(), steer.NextWindow(w.in.Site, w.in.Now)
-	if due.IsZero() || !window.IsZero() && window.Before(due) {
-		return window
+	due := w.in.Previous.NextDue()
+	sooner := func(at time.Time) {
+		if due.IsZero() || !at.IsZero() && at.Before(due) {
+			due = at
+		}
+	}
+	sooner(steer.NextWindow(w.in.Site, w.in.Now))
+	for _, end := range w.ends {
+		sooner(end.At)
 	}
 	return due
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
@@ -22,6 +23,42 @@ func own(will steer.Will) steer.Will {
 	maps.Copy(copied.Off, will.Off)
 	maps.Copy(copied.Pins, will.Pins)
 	return copied
+}
+
+// An End is when what an operator asked for ends by itself: the undrain of one
+// server, or of one of one VIP, or the unpin of a VIP.
+type End struct {
+	At   time.Time
+	Step Step
+}
+
+// lapse ends what is over, and returns the traffic that may return.
+func (w *World) lapse() steer.Will {
+	back := steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}}}
+	for _, end := range slices.Clone(w.ends) {
+		if end.At.After(w.in.Now) {
+			continue
+		}
+		recalled := w.ask(end.Step).back.Recalled
+		if end.Step.Verb == Undrain && len(end.Step.VIPs) > 0 {
+			continue // as the controller does
+		}
+		maps.Copy(back.Recalled.Servers, recalled.Servers)
+		maps.Copy(back.Recalled.VIPs, recalled.VIPs)
+	}
+	w.regroup()
+	return back
+}
+
+// over forgets the ends of what has ended.
+func (w *World) over(verb Verb, name topology.ServerName, vip netip.Prefix) {
+	w.ends = slices.DeleteFunc(w.ends, func(end End) bool {
+		of := netip.Prefix{}
+		if len(end.Step.VIPs) > 0 {
+			of = end.Step.VIPs[0]
+		}
+		return end.Step.Verb == verb && of == vip && (verb == Unpin || end.Step.Servers[0] == name)
+	})
 }
 
 // An effect is what an operator's step does.
@@ -45,6 +82,7 @@ func (w *World) ask(step Step) effect {
 		prefix := step.VIPs[0]
 		_, pinned := w.asked.Pins[prefix]
 		delete(w.asked.Pins, prefix)
+		w.over(Unpin, "", prefix)
 		return effect{changed: pinned, back: steer.Will{Recalled: steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}}}
 	case Failback:
 		hurried := steer.Recall{All: len(step.Servers)+len(step.VIPs) == 0, Servers: set(step.Servers), VIPs: set(step.VIPs)}
@@ -84,11 +122,13 @@ func (w *World) undrain(step Step) effect {
 		if len(step.VIPs) == 0 {
 			e.changed = e.changed || w.asked.Drained[name] != ""
 			delete(w.asked.Drained, name)
+			w.over(Undrain, name, netip.Prefix{})
 		}
 		for _, prefix := range step.VIPs {
 			place := steer.Place{Server: name, VIP: prefix}
 			e.changed = e.changed || w.asked.Off[place] != ""
 			delete(w.asked.Off, place)
+			w.over(Undrain, name, prefix)
 		}
 	}
 	return e
@@ -102,6 +142,7 @@ func (w *World) pin(prefix netip.Prefix, name topology.ServerName) effect {
 	}
 	pin := steer.Pin{Server: name}
 	changed := w.asked.Pins[prefix] != pin
+	w.over(Unpin, "", prefix) // it lasts, whatever was asked for before
 	w.asked.Pins[prefix] = pin
 	return effect{changed: changed}
 }
