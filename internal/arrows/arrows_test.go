@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"internal/whatif":          {"health", "internal/api", "steer", "topology"},
 	"internal/lab":             {"internal/api", "internal/control", "internal/frr", "internal/netns", "topology"},
 	"internal/show":            {"internal/api"},
+	"internal/simulation":      {},
 	"internal/sweep":           {"drivers/linux", "topology"},
 	"internal/doctor":          {"topology"},
 	"internal/arrows":          {},

@@ -1,0 +1,167 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// conclude ends all faults, and holds that all ends well.
+func (t *telling) conclude() {
+	if !t.whole() {
+		return
+	}
+	for len(t.ends) > 0 {
+		first := -1
+		for id := range t.ends {
+			if first < 0 || id < first {
+				first = id
+			}
+		}
+		t.ends[first]()
+	}
+	if t.control == nil {
+		t.start()
+	}
+	t.mu.Lock()
+	t.say(time.Now(), "", "the last fault is over")
+	t.mu.Unlock()
+	for range 60 { // a fight may be over after an hour
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		t.check()
+		if t.peaceful() {
+			break
+		}
+	}
+	if t.whole() {
+		t.settled()
+	}
+}
+
+// peaceful reports whether no router leaves prefixes alone.
+func (t *telling) peaceful() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.routers {
+		if len(r.fought) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// settled holds that all is as steer wants it of servers that are as they are,
+// and that status says so.
+func (t *telling) settled() {
+	const law = "after the last fault all is as it should be"
+	status, err := t.control.Status(context.Background())
+	plan, planErr := t.control.Plan(context.Background())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil || planErr != nil {
+		t.breaks(law, "status: %v; plan: %v", err, planErr)
+		return
+	}
+	for _, r := range status.Routers {
+		if !r.InSync {
+			t.breaks(law, "router %s is out of sync: %+v", r.Name, r)
+		}
+	}
+	claimed := map[string]bool{}
+	for _, vip := range status.VIPs {
+		known, _ := t.site.VIP(netip.MustParsePrefix(vip.Prefix))
+		// What nobody can carry, and nobody had, is left as it is.
+		claimed[vip.Prefix] = len(vip.Wanted)+len(vip.Eligible) > 0 || known.OnAllDown == topology.Withdraw
+		if !vip.InSync && claimed[vip.Prefix] {
+			t.breaks(law, "VIP %s is out of sync: %+v", vip.Prefix, vip)
+		}
+	}
+	for _, vip := range status.VIPs {
+		known, _ := t.site.VIP(netip.MustParsePrefix(vip.Prefix))
+		if text := t.misplaced(known, vip.Wanted); text != "" && status.Frozen == "" && vip.Pin == nil {
+			t.breaks(law, "%s: %s", text, vip.Why)
+		}
+	}
+	if len(plan.Changes)+len(plan.Foreign) > 0 {
+		t.breaks(law, "a plan has changes: %+v", plan)
+	}
+	for _, change := range t.amiss() {
+		if vip, _ := t.site.VIP(change.Prefixes[0]); claimed[vip.Entry.String()] {
+			t.breaks(law, "steer would change: %s (%s)", change, change.Reason)
+		}
+	}
+}
+
+// misplaced holds, without steer's help, that a VIP has returned to its best
+// tier if the policy says so by itself, and that all of a tier share it in mode
+// ecmp.
+func (t *telling) misplaced(vip topology.VIP, wanted []string) string {
+	for _, tier := range vip.Tiers {
+		fit := slices.DeleteFunc(slices.Clone(tier.Servers), func(name topology.ServerName) bool {
+			truth := t.truths[health.Target{Server: name, VIP: vip.Judge}]
+			return truth.is != well || !t.inService(name, vip, time.Now(), 0)
+		})
+		here := slices.ContainsFunc(fit, func(name topology.ServerName) bool { return slices.Contains(wanted, string(name)) })
+		byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
+		switch {
+		case len(fit) == 0, !here && byHand:
+			continue
+		case !here:
+			return fmt.Sprintf("%s is at %v, and %v are better", vip.Prefix, wanted, fit)
+		case vip.Mode == topology.ECMP && !slices.Equal(names(fit), wanted):
+			return fmt.Sprintf("%s is at %v, and %v should share it", vip.Prefix, wanted, fit)
+		}
+		return ""
+	}
+	return ""
+}
+
+// will is what operators have said.
+func (t *telling) will() steer.Will {
+	will := steer.Will{Drained: map[topology.ServerName]string{}, Off: map[steer.Place]string{}, Pins: map[netip.Prefix]steer.Pin{}}
+	for place, a := range t.words {
+		switch {
+		case a.said.pinned != "":
+			will.Pins[place.VIP] = steer.Pin{Server: a.said.pinned, Force: a.said.force}
+		case a.said.drained && place.VIP == netip.Prefix{}:
+			will.Drained[place.Server] = "drained"
+		case a.said.drained:
+			will.Off[place] = "drained of it"
+		}
+	}
+	return will
+}
+
+// amiss is what steer would change now on the routers, if it began with their
+// routes and knew the truth.
+func (t *telling) amiss() []steer.Change {
+	will := t.will()
+	cohorts := steer.NewCohorts(t.site, will.Apart()...)
+	tables := map[topology.RouterName]*steer.Table{}
+	var found []*steer.Table
+	for _, r := range t.site.Routers {
+		routes := slices.DeleteFunc(t.router(r.Name).mem.Look(), func(route steer.Route) bool { return cohorts.Of(route.Prefix) == nil })
+		tables[r.Name] = steer.NewTable(cohorts, routes)
+		found = append(found, tables[r.Name])
+	}
+	want := steer.Desired(steer.Input{
+		Site: t.site, Cohorts: cohorts, Health: beliefs{t.world}, Will: will, Previous: steer.Adopt(cohorts, found...), Now: time.Now(),
+	})
+	var amiss []steer.Change
+	for _, r := range t.site.Routers {
+		fit := want
+		if !r.Weighs() {
+			fit = want.Even()
+		}
+		amiss = append(amiss, steer.Diff(fit, tables[r.Name], r.Adopt()).Changes...)
+	}
+	return amiss
+}
