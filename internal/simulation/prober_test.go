@@ -2,6 +2,8 @@ package simulation
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -42,6 +44,7 @@ type prober struct {
 type sense struct {
 	target health.Target
 	check  topology.Check
+	dice   *rand.Rand
 	began  time.Time // the last one; zero before the first
 	next   time.Time // when the next one ends
 	told   streak    // its results
@@ -54,6 +57,7 @@ type sense struct {
 type echo struct {
 	server  topology.ServerName
 	address netip.Addr
+	dice    *rand.Rand
 	found   bool      // and not lost since
 	lost    time.Time // when that was told; zero if it is not so
 	due     time.Time // when the contrary is told; zero if that is not so
@@ -82,11 +86,11 @@ func (p *prober) Set(site *topology.Site) error {
 		check, _ := site.Check(judge.VIP.Check)
 		for _, name := range judge.Servers {
 			target := health.Target{Server: name, VIP: judge.VIP.Prefix}
-			s := &sense{target: target, check: check}
+			s := &sense{target: target, check: check, dice: p.chance(fmt.Sprint(target))}
 			if was := former[target]; was != nil {
 				s.began, s.told = was.began, was.told
 			}
-			p.plan(s, now.Add(p.share(check.FastInterval)))
+			p.plan(s, now.Add(share(s.dice, check.FastInterval)))
 			p.senses = append(p.senses, s)
 		}
 	}
@@ -105,7 +109,7 @@ func (p *prober) setEchoes() {
 		for _, address := range server.Addresses {
 			e := former[address]
 			if e == nil {
-				e = &echo{server: server.Name, address: address}
+				e = &echo{server: server.Name, address: address, dice: p.chance(address.String())}
 			}
 			p.echoes = append(p.echoes, e)
 		}
@@ -113,8 +117,13 @@ func (p *prober) setEchoes() {
 }
 
 // share is a random part of a time.
-func (p *prober) share(d time.Duration) time.Duration {
-	return time.Duration(p.world.dice.Float64() * float64(d))
+func share(dice *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(dice.Float64() * float64(d))
+}
+
+// chance is dice for one thing that is probed, in this life of the controller.
+func (p *prober) chance(of string) *rand.Rand {
+	return p.world.chance(fmt.Sprint(of, p.world.figures.starts))
 }
 
 // plan sets when the next check starts.
@@ -170,7 +179,7 @@ func (p *prober) Check(ctx context.Context, targets []health.Target) []health.Re
 	took := passTook
 	w.mu.Lock()
 	for _, target := range targets {
-		took = max(took, p.look(target, started).Took)
+		took = max(took, p.look(target, started, p.chance(fmt.Sprint(target, started))).Took)
 	}
 	w.mu.Unlock()
 	select {
@@ -181,7 +190,7 @@ func (p *prober) Check(ctx context.Context, targets []health.Target) []health.Re
 	defer w.mu.Unlock()
 	results := make([]health.Result, len(targets))
 	for i, target := range targets {
-		results[i] = p.look(target, started)
+		results[i] = p.look(target, started, p.chance(fmt.Sprint(target, started)))
 		results[i].Took = took
 	}
 	return results
@@ -213,12 +222,12 @@ func (p *prober) streak(target health.Target) streak {
 }
 
 // look is what a check of a target that began then finds.
-func (p *prober) look(target health.Target, began time.Time) health.Result {
+func (p *prober) look(target health.Target, began time.Time, dice *rand.Rand) health.Result {
 	vip, _ := p.site.VIP(target.VIP)
 	check, _ := p.site.Check(vip.Check)
 	address := p.world.path(target)
 	found := p.world.outcome(target, check, address)
-	if found.mixed && p.world.dice.IntN(2) == 0 {
+	if found.mixed && dice.IntN(2) == 0 {
 		found.failure = "reset by peer"
 	}
 	return health.Result{Target: target, Started: began, Took: found.took, Failure: found.failure, Address: address}
@@ -283,7 +292,7 @@ func (p *prober) collect() (news []health.News, next time.Time) {
 
 // checked is one check, that ends now.
 func (p *prober) checked(s *sense, now time.Time) health.Result {
-	result := p.look(s.target, now)
+	result := p.look(s.target, now, s.dice)
 	result.Started = now.Add(-result.Took)
 	s.began, s.dull = result.Started, false
 	s.told.add(result.OK())
@@ -297,9 +306,9 @@ func (p *prober) checked(s *sense, now time.Time) health.Result {
 	}
 	pause := p.interval(s)
 	if p.paces[s.target] != health.Fast {
-		pause = time.Duration((0.95 + 0.1*p.world.dice.Float64()) * float64(pause))
+		pause = time.Duration((0.95 + 0.1*s.dice.Float64()) * float64(pause))
 		if now.After(p.lively) && pause < dull {
-			pause, s.dull = dull+p.share(dull), true
+			pause, s.dull = dull+share(s.dice, dull), true
 		}
 	}
 	p.plan(s, latest(s.began.Add(pause), now))
@@ -331,9 +340,9 @@ func (p *prober) poke(now time.Time) {
 		case p.site.Alive.Off || answers == e.found:
 			e.due = time.Time{}
 		case e.due.IsZero() && answers:
-			e.due = now.Add(p.share(p.site.Alive.Interval))
+			e.due = now.Add(share(e.dice, p.site.Alive.Interval))
 		case e.due.IsZero():
-			e.due = now.Add(time.Duration(p.site.Alive.Fall)*p.site.Alive.Interval + p.share(p.site.Alive.Interval))
+			e.due = now.Add(time.Duration(p.site.Alive.Fall)*p.site.Alive.Interval + share(e.dice, p.site.Alive.Interval))
 		}
 	}
 	for _, s := range p.senses {
@@ -354,7 +363,7 @@ func (p *prober) enliven(now time.Time) {
 	for _, s := range p.senses {
 		if s.dull {
 			s.dull = false
-			p.plan(s, earliest(s.next, now.Add(p.share(p.interval(s)))))
+			p.plan(s, earliest(s.next, now.Add(share(s.dice, p.interval(s)))))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,10 +42,11 @@ type kept struct {
 }
 
 func (w *world) newRouter(name topology.RouterName) *router {
+	dice := w.chance(string(name))
 	r := &router{name: name, world: w, mem: mem.NewRouter(), table: map[netip.Prefix]kept{}}
 	r.strikes, r.fought = map[netip.Prefix][]time.Time{}, map[netip.Prefix]bool{}
-	r.delay = pick(w.dice, 0, 5*time.Millisecond, 50*time.Millisecond)
-	if w.dice.IntN(4) == 0 {
+	r.delay = pick(dice, 0, 5*time.Millisecond, 50*time.Millisecond)
+	if dice.IntN(4) == 0 {
 		r.mem.Keep(2 * time.Minute)
 	}
 	return r
@@ -152,11 +154,12 @@ type hand struct {
 // A blind hand is not told when the router's table changes.
 type blind struct{ drivers.Driver }
 
-// pause is how long a call takes.
+// pause is how long a call takes, which depends on when it comes alone: a pass more
+// or less, as Go's scheduler has it, changes no other.
 func (h *hand) pause(ctx context.Context) error {
 	h.router.world.mu.Lock()
 	d := h.router.delay + time.Millisecond
-	d += time.Duration(h.router.world.dice.Int64N(int64(d)))
+	d += share(h.router.world.chance(fmt.Sprint(h.router.name, time.Since(h.router.world.began))), d)
 	h.router.world.mu.Unlock()
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -119,7 +119,7 @@ func tell(t *testing.T, s story) *world {
 	var w *world
 	dir := t.TempDir()
 	synctest.Test(t, func(*testing.T) {
-		w = newWorld(rand.New(rand.NewPCG(s.seed, 2)), dir)
+		w = newWorld(s.seed, dir)
 		(&telling{world: w, ends: map[int]func(){}}).run(s)
 		w.figures.simulated = time.Since(w.began)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -25,7 +26,7 @@ import (
 type world struct {
 	mu      sync.Mutex
 	began   time.Time
-	dice    *rand.Rand // of what nobody decides: delays, phases
+	seed    uint64
 	figures figures
 	told    []line
 	broken  *breach // the first law that was broken; nil while none is
@@ -86,13 +87,21 @@ func (f figures) String() string {
 		f.simulated.Minutes(), f.events, f.verdicts, f.moves, f.changes, f.requests, f.reloads, f.starts)
 }
 
-func newWorld(dice *rand.Rand, dir string) *world {
+func newWorld(seed uint64, dir string) *world {
 	w := &world{
-		began: time.Now(), dice: dice, draft: newDraft(dice), state: filepath.Join(dir, "state.json"),
+		began: time.Now(), seed: seed, draft: newDraft(rand.New(rand.NewPCG(seed, 2))), state: filepath.Join(dir, "state.json"),
 		truths: map[health.Target]*truth{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
 	}
 	w.file = w.draft.text()
 	return w
+}
+
+// chance is dice for what nobody decides about one thing: its delays, its phases.
+// Each has its own, so that none depends on whose turn comes first.
+func (w *world) chance(of string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(of))
+	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
 // say notes what happens.
