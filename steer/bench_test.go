@@ -3,7 +3,6 @@ package steer_test
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"testing"
 
 	"github.com/routesteer/routesteer/health"
@@ -14,7 +13,7 @@ import (
 // BenchmarkDecide measures deciding anew, and comparing with a router, after
 // one of the servers was lost.
 func BenchmarkDecide(b *testing.B) {
-	for _, size := range []struct{ servers, vips int }{{4, 4}, {2, 1000}, {50, 1000}, {50, 10000}, {1000, 100000}} {
+	for _, size := range []struct{ servers, vips int }{{4, 4}, {2, 1000}, {50, 1000}, {50, 10000}} {
 		b.Run(fmt.Sprintf("servers=%d/vips=%d", size.servers, size.vips), func(b *testing.B) {
 			in := largeSite(size.servers, size.vips)
 			in.Cohorts = steer.NewCohorts(in.Site)
@@ -22,8 +21,32 @@ func BenchmarkDecide(b *testing.B) {
 			have := steer.NewTable(in.Cohorts, routesOf(in.Site, well))
 			in.Previous = well
 			for _, vip := range in.Site.VIPs {
-				if slices.Contains(vip.Servers(), "web000") {
-					in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Judge}] = health.State{Verdict: health.Down, Why: "connection refused"}
+				in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Judge}] = health.State{Verdict: health.Down, Why: "connection refused"}
+			}
+			for b.Loop() {
+				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
+					b.Fatal("nothing moves")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDecideMany measures the same of 100,000 VIPs and 1,000 servers, four to
+// each VIP: in a thousand entries of a hundred prefixes, and each on its own.
+func BenchmarkDecideMany(b *testing.B) {
+	const servers, vips = 1000, 100_000
+	for _, entries := range []int{1000, vips} {
+		b.Run(fmt.Sprintf("servers=%d/vips=%d/entries=%d", servers, vips, entries), func(b *testing.B) {
+			in := wideSite(servers, vips, entries, 4)
+			in.Cohorts = steer.NewCohorts(in.Site)
+			well := steer.Desired(in)
+			have := steer.NewTable(in.Cohorts, routesOf(in.Site, well))
+			in.Previous = well
+			states := in.Health.(beliefs).states
+			for target := range states {
+				if target.Server == "web0000" {
+					states[target] = health.State{Verdict: health.Down, Why: "connection refused"}
 				}
 			}
 			for b.Loop() {
@@ -35,31 +58,52 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// largeSite is a site whose VIPs all have checks of their own, so that each is decided
-// by itself. Up to 50 servers all stand in for all; of more, ten for each.
+// wideSite has so many VIPs in so many entries, each with servers of its own, of
+// which the first is its primary.
+func wideSite(servers, vips, entries, each int) steer.Input {
+	s := &topology.Site{}
+	var all []topology.ServerName
+	for i := range servers {
+		name := topology.ServerName(fmt.Sprintf("web%04d", i))
+		all = append(all, name)
+		s.Servers = append(s.Servers, topology.Server{Name: name, Weight: 1, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})}})
+	}
+	prefix := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
+	}
+	b := beliefs{states: map[health.Target]health.State{}}
+	for i := range vips {
+		entry := i * entries / vips
+		judge, first := prefix(entry*(vips/entries)), entry*each%servers
+		tiers := []topology.Tier{{Name: "primary", Servers: all[first : first+1]}, {Name: "backup", Servers: all[first+1 : first+each]}}
+		s.VIPs = append(s.VIPs, topology.VIP{
+			Prefix: prefix(i), Entry: judge, Judge: judge, Mode: topology.Single, Tiers: tiers, Failback: topology.Failback{Mode: topology.FailbackNever},
+		})
+		for _, name := range all[first : first+each] {
+			b.states[health.Target{Server: name, VIP: judge}] = health.State{Verdict: health.Up, Since: noon}
+		}
+	}
+	return steer.Input{Site: s, Health: b, Now: noon}
+}
+
 func largeSite(servers, vips int) steer.Input {
 	s := &topology.Site{}
 	var all []topology.ServerName
 	for i := range servers {
 		name := topology.ServerName(fmt.Sprintf("web%03d", i))
 		all = append(all, name)
-		s.Servers = append(s.Servers, topology.Server{Name: name, Weight: 1, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{172, 16, byte((i + 1) >> 8), byte(i + 1)})}})
+		s.Servers = append(s.Servers, topology.Server{Name: name, Weight: 1, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)})}})
 	}
 	b := beliefs{states: map[health.Target]health.State{}}
 	for i := range vips {
-		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(64 + i>>16), byte(i >> 8), byte(i)}), 32)
-		backup := append(append([]topology.ServerName{}, all[:i%servers]...), all[i%servers+1:]...)
-		if servers > 50 {
-			at := i % (servers - 10)
-			backup = all[at : at+10]
-		}
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, byte(i >> 8), byte(i)}), 32)
 		vip := topology.VIP{
 			Prefix: prefix, Entry: prefix, Judge: prefix, Mode: topology.Single,
-			Tiers:    []topology.Tier{{Name: "primary", Servers: all[i%servers : i%servers+1]}, {Name: "backup", Servers: slices.DeleteFunc(slices.Clone(backup), func(name topology.ServerName) bool { return name == all[i%servers] })}},
+			Tiers:    []topology.Tier{{Name: "primary", Servers: all[i%servers : i%servers+1]}, {Name: "backup", Servers: append(append([]topology.ServerName{}, all[:i%servers]...), all[i%servers+1:]...)}},
 			Failback: topology.Failback{Mode: topology.FailbackNever},
 		}
 		s.VIPs = append(s.VIPs, vip)
-		for _, name := range vip.Servers() {
+		for _, name := range all {
 			b.states[health.Target{Server: name, VIP: vip.Judge}] = health.State{Verdict: health.Up, Since: noon}
 		}
 	}
