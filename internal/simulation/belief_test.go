@@ -82,7 +82,8 @@ func (w *world) learn(event api.Event) {
 	}
 }
 
-// soften is what a reload does to what is known.
+// soften is what a reload does to what is known. Other VIPs are another load, and
+// may give a VIP another home.
 func (b *belief) soften() {
 	b.loaded, b.homes = true, map[netip.Prefix]topology.ServerName{}
 	// VIPs may move with others now; but what was withdrawn stays so.

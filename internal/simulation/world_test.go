@@ -34,6 +34,7 @@ type world struct {
 	// The site.
 	draft   *draft
 	file    string         // the configuration
+	ran     string         // the configuration when a controller was last started
 	loading *topology.Site // as read last
 	site    *topology.Site // that runs, or ran last
 	sited   time.Time      // since when
@@ -143,7 +144,11 @@ func (w *world) start() {
 	w.figures.starts++
 	w.say(w.started, "controller", "starts")
 	w.become(w.loading)
-	w.belief = newBelief(w.belief.homes)
+	homes := w.belief.homes
+	if w.file != w.ran {
+		homes = nil // the load is another one, by which homes are chosen
+	}
+	w.belief, w.ran = newBelief(homes), w.file
 	journal, stop := context.WithCancel(context.Background())
 	go func() {
 		err := control.Run(ctx)
