@@ -11,6 +11,7 @@ import (
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -88,12 +89,7 @@ func (c *Controller) endDue(ctx context.Context) error {
 	}
 	w := c.undrain(servers, api.UndrainRequest{Servers: words(servers), By: ourselves})
 	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) { return c.endAll(intent, now), nil }
-	w.recalled.VIPs = map[netip.Prefix]bool{}
-	if err := c.do(ctx, func() {
-		for prefix, pin := range c.intent.Pins {
-			w.recalled.VIPs[prefix] = over(pin.Until, time.Now())
-		}
-	}); err != nil {
+	if err := c.do(ctx, func() { w.recalled = c.lapsed(servers, time.Now()) }); err != nil {
 		return err
 	}
 	if len(servers) == 0 {
@@ -101,6 +97,24 @@ func (c *Controller) endDue(ctx context.Context) error {
 	}
 	_, err := c.commit(ctx, w)
 	return err
+}
+
+// lapsed is the traffic that may go back because drains of these servers, and what
+// else was asked for until now, are over.
+func (c *Controller) lapsed(servers []topology.ServerName, now time.Time) steer.Recall {
+	recall := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
+	for _, name := range servers {
+		recall.Servers[name] = true
+	}
+	for prefix, off := range c.intent.Off {
+		for name, drain := range off {
+			recall.Places[steer.Place{Server: name, VIP: prefix}] = over(drain.Until, now)
+		}
+	}
+	for prefix, pin := range c.intent.Pins {
+		recall.VIPs[prefix] = over(pin.Until, now)
+	}
+	return recall
 }
 
 // overdue are the servers whose drain is over.

@@ -455,3 +455,19 @@ func TestFailuresMoveNoMorePrefixesThanTheLimit(t *testing.T) {
 		w.wantRoutes("edge, what people ask for,", w.edge, "web4 web4")
 	})
 }
+
+// TestADrainThatEndsByItselfBringsTrafficBackThoughFailbackIsManual holds that an
+// end that was asked for is an operator's word, as an undrain is.
+func TestADrainThatEndsByItselfBringsTrafficBackThoughFailbackIsManual(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file += "policy: {failback: manual}\n"
+		w.start()
+		defer w.stop()
+		until := time.Now().Add(time.Minute)
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, Until: until}))
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2"}, VIPs: []string{vip2.String()}, Until: until}))
+		w.wantRoutes("edge", w.edge, "web2 web3")
+		w.later(61 * time.Second)
+		w.wantRoutes("edge, a minute later,", w.edge, "web1 web2")
+	})
+}
