@@ -34,20 +34,18 @@ type End struct {
 
 // lapse ends what is over, and returns the traffic that may return.
 func (w *World) lapse() steer.Will {
-	back := steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}}}
+	back := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
 	for _, end := range slices.Clone(w.ends) {
 		if end.At.After(w.in.Now) {
 			continue
 		}
 		recalled := w.ask(end.Step).back.Recalled
-		if end.Step.Verb == Undrain && len(end.Step.VIPs) > 0 {
-			continue // as the controller does
-		}
-		maps.Copy(back.Recalled.Servers, recalled.Servers)
-		maps.Copy(back.Recalled.VIPs, recalled.VIPs)
+		maps.Copy(back.Servers, recalled.Servers)
+		maps.Copy(back.VIPs, recalled.VIPs)
+		maps.Copy(back.Places, recalled.Places)
 	}
 	w.regroup()
-	return back
+	return steer.Will{Recalled: back}
 }
 
 // over forgets the ends of what has ended.
@@ -117,15 +115,18 @@ func (w *World) drain(step Step) effect {
 }
 
 func (w *World) undrain(step Step) effect {
-	e := effect{back: steer.Will{Recalled: steer.Recall{Servers: set(step.Servers)}}}
+	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, Places: map[steer.Place]bool{}}
+	e := effect{back: steer.Will{Recalled: recalled}}
 	for _, name := range step.Servers {
 		if len(step.VIPs) == 0 {
+			recalled.Servers[name] = true
 			e.changed = e.changed || w.asked.Drained[name] != ""
 			delete(w.asked.Drained, name)
 			w.over(Undrain, name, netip.Prefix{})
 		}
 		for _, prefix := range step.VIPs {
 			place := steer.Place{Server: name, VIP: prefix}
+			recalled.Places[place] = true
 			e.changed = e.changed || w.asked.Off[place] != ""
 			delete(w.asked.Off, place)
 			w.over(Undrain, name, prefix)
