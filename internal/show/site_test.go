@@ -114,6 +114,8 @@ func willedSite() *api.Status {
 	s.Servers[0].Admin.Until, s.Servers[0].Admin.Reboot = time.Time{}, "awaited"
 	s.Servers[1].Admin = api.Admin{State: "maintenance", By: "site.yaml", Until: now.Add(40 * time.Minute)}
 	s.VIPs[0].Pin = &api.Pin{Server: "web2", By: "anna", Since: before(time.Hour), Until: now.Add(2 * time.Hour), Void: "web2 is down: connection refused"}
+	s.VIPs = append(s.VIPs, vip("203.0.113.96/27", "", "web2"))
+	s.VIPs[2].Why, s.VIPs[2].Pin = "pinned to web2", &api.Pin{Server: "web2", By: "anna", Since: before(time.Hour)}
 	s.VIPs[1].Off = []api.Off{{Server: "web1", Admin: api.Admin{State: "drain", By: "bob", Since: before(day), Reason: "slow disk"}}}
 	s.VIPs[1].Why, s.VIPs[1].Held = "web2 is down: timeout, but no witness (192.0.2.1) was heard since: this controller may be cut off", true
 	return s

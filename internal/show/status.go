@@ -135,9 +135,9 @@ func vipState(s *api.Status, vip api.VIP) (string, ink) {
 }
 
 func vipWhy(vip api.VIP, now time.Time) string {
-	why := []string{vip.Why}
-	if vip.Why == "" {
-		why = nil
+	var why []string
+	if said := vip.Pin != nil && vip.Why == "pinned to "+vip.Pin.Server; vip.Why != "" && !said {
+		why = append(why, vip.Why) // a pin says more of itself
 	}
 	if !vip.Next.IsZero() {
 		why = append(why, "failback in "+Age(vip.Next.Sub(now)))
