@@ -138,7 +138,8 @@ func (c *Controller) stranded(next prospect) []string {
 		off := c.takenOff(now, then, cohort)
 		want := wanted.For(cohort)
 		stays := func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) }
-		if len(off) == 0 || !want.Withdraw && !slices.ContainsFunc(off, stays) {
+		nobody := want.Withdraw || want.Cause == steer.KeptDown // be it sent to the first tier
+		if len(off) == 0 || !nobody && !slices.ContainsFunc(off, stays) {
 			continue
 		}
 		for _, entry := range cohort.Entries {
