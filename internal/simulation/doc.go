@@ -2,7 +2,8 @@
 // crash, freeze, flap, lie and come back; routers are slow, refuse, are cut off
 // half-way, restart and lose routes; operators drain, pin, undrain and reload good
 // and bad files; the controller is stopped and killed at any point, also between
-// keeping an intent and acting on it. It consists of tests alone.
+// keeping an intent and acting on it; the clock begins and ends maintenance. It
+// consists of tests alone.
 //
 //	site_test.go      the configuration, and how operators change it
 //	servers_test.go   what is so of the servers
@@ -87,7 +88,7 @@
 //	controller  a fight is never over                                     2180  the end
 //	controller  what was changed is not read back                         3260  in sync, the end
 //
-// What stays unfound: that results of checks which began before a loss do not count
-// (the model's are decided at once), and how much a maintenance window, a witness
-// and change_limit let through, which no story has.
+// What stays unfound: that results of checks which began before a loss do not count,
+// since the model's are decided at once; and what no story has: witnesses, an
+// agent's words, drains until a reboot, failback at a time of day.
 package simulation

@@ -127,6 +127,13 @@ func (t *telling) misplaced(vip topology.VIP, wanted []string) string {
 // will is what operators have said.
 func (t *telling) will() steer.Will {
 	will := steer.Will{Drained: map[topology.ServerName]string{}, Off: map[steer.Place]string{}, Pins: map[netip.Prefix]steer.Pin{}}
+	for _, m := range t.site.Maintenance {
+		if _, under := m.Until(time.Now()); under {
+			for _, name := range m.Servers {
+				will.Drained[name] = "in maintenance"
+			}
+		}
+	}
 	for place, a := range t.words {
 		switch {
 		case a.said.pinned != "":

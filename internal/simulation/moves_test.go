@@ -125,6 +125,9 @@ func (m move) wasBadOf(name topology.ServerName) bool {
 // mayJoin holds that a server is eligible.
 func (m move) mayJoin(name topology.ServerName) {
 	v := m.verdict(name)
+	if m.lastResort() && m.tier(name) == 0 {
+		return
+	}
 	switch {
 	case !m.serves(name):
 		m.breaks("%s is not one of its servers", name)
@@ -133,6 +136,15 @@ func (m move) mayJoin(name topology.ServerName) {
 	case m.world.outOfService(name, m.vip, m.at, blink):
 		m.breaks("%s is drained", name)
 	}
+}
+
+// lastResort reports whether nobody is eligible, and the file has the first tier
+// take the traffic then.
+func (m move) lastResort() bool {
+	return m.vip.OnAllDown == topology.FirstTier && !slices.ContainsFunc(m.vip.Servers(), func(name topology.ServerName) bool {
+		v := m.verdict(name)
+		return v.is == "up" && !v.soft && m.in(name)
+	})
 }
 
 // tier is a server's rank for the VIP.
@@ -189,7 +201,7 @@ func (m move) isHome(name topology.ServerName) bool {
 func (m move) isRecalled(name topology.ServerName) bool {
 	for _, a := range []*word{m.world.admin(name), m.world.word(steer.Place{Server: name, VIP: m.vip.Entry}), m.world.pin(m.vip), m.world.word(hurry)} {
 		ended := !a.said.until.IsZero() && !m.at.Before(a.said.until) // by itself
-		if a.asking > 0 || ended || !a.recalled.IsZero() && m.at.Sub(a.recalled) < 5*time.Second {
+		if a.asking > 0 || ended || m.maintenanceEnded(name) || !a.recalled.IsZero() && m.at.Sub(a.recalled) < 5*time.Second {
 			return true
 		}
 	}
@@ -200,6 +212,13 @@ func (m move) isRecalled(name topology.ServerName) bool {
 func (m move) isHurried() bool {
 	a := m.world.word(hurry)
 	return a.asking > 0 || !a.recalled.IsZero() && m.at.Sub(a.recalled) < 5*time.Second
+}
+
+// maintenanceEnded reports whether the file has just put a server back in service.
+func (m move) maintenanceEnded(name topology.ServerName) bool {
+	return slices.ContainsFunc(m.world.site.Maintenance, func(w topology.Maintenance) bool {
+		return slices.Contains(w.Servers, name) && m.world.hasEnded(w, m.at, 5*time.Second)
+	})
 }
 
 // due holds that the failback policy gives a server its traffic. With free, no

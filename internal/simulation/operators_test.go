@@ -65,7 +65,27 @@ func (a *word) ready(now time.Time, d time.Duration) bool {
 
 // inService reports whether the server was surely to take the VIP for a time.
 func (w *world) inService(name topology.ServerName, vip topology.VIP, now time.Time, d time.Duration) bool {
-	return w.admin(name).ready(now, d) && w.word(steer.Place{Server: name, VIP: vip.Entry}).ready(now, d)
+	return !w.maintained(name, now, d) && w.admin(name).ready(now, d) && w.word(steer.Place{Server: name, VIP: vip.Entry}).ready(now, d)
+}
+
+// maintained reports whether the file takes the server out of service, or did so for
+// some of that time, or is about to.
+func (w *world) maintained(name topology.ServerName, now time.Time, d time.Duration) bool {
+	for _, m := range w.site.Maintenance {
+		_, under := m.Until(now)
+		_, about := m.Until(now.Add(time.Second))
+		if slices.Contains(m.Servers, name) && (under || about || w.hasEnded(m, now, d)) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasEnded reports whether a maintenance has ended within a time.
+func (w *world) hasEnded(m topology.Maintenance, now time.Time, d time.Duration) bool {
+	until, under := m.Until(now.Add(-d - blink))
+	_, still := m.Until(now)
+	return under && !until.IsZero() && !still
 }
 
 // outOfService reports whether it was surely not to take it for a time.
@@ -182,7 +202,7 @@ func (w *world) checkRecalled(name topology.ServerName) {
 		m := move{world: w, vip: vip}
 		v, wants := m.verdict(name), w.belief.wants[vip.Prefix]
 		byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
-		well := m.serves(name) && v.is == "up" && !v.soft && w.inService(name, vip, now, 0) && w.pin(vip).ready(now, 0)
+		well := m.serves(name) && v.is == "up" && !v.soft && v.since.Before(w.admin(name).recalled) && w.inService(name, vip, now, 0) && w.pin(vip).ready(now, 0)
 		if !byHand || !well || len(wants) == 0 || w.mayBeFrozen(bounds{}, now) {
 			continue
 		}
@@ -217,7 +237,11 @@ func (w *world) reload() {
 // checkIntent holds the controller to what operators were told.
 func (w *world) checkIntent(status *api.Status) {
 	for _, server := range status.Servers {
-		w.holdTo(steer.Place{Server: topology.ServerName(server.Name)}, saying{drained: server.Admin.State == "drain", until: server.Admin.Until})
+		var drain saying
+		if server.Admin.State == "drain" {
+			drain = saying{drained: true, until: server.Admin.Until}
+		}
+		w.holdTo(steer.Place{Server: topology.ServerName(server.Name)}, drain)
 	}
 	for _, vip := range status.VIPs {
 		prefix, _ := parsePrefix(vip.Prefix)

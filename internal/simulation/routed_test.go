@@ -34,6 +34,9 @@ func boundsOf(site *topology.Site, vip topology.VIP, r topology.Router, patience
 	fast := check.FastInterval + grain
 	slow := max(fast, check.Timeout+grain) // a check that times out may take longer than the interval
 	b := bounds{act: patience + repairGap}
+	if limit := r.ChangeLimit; limit.Changes > 0 { // all may have to wait for their turn, twice
+		b.act += 2 * limit.Per * time.Duration(1+len(site.VIPs)/limit.Changes)
+	}
 	b.fall = pause + check.Timeout + fails*slow + b.act
 	// Who had the traffic when all were down is checked once more before it is left.
 	b.rise = pause + check.Timeout + passes*fast + pause + check.Timeout + b.act
@@ -143,7 +146,7 @@ func (w *world) mayBeFrozen(b bounds, now time.Time) bool {
 		most = len(w.site.Servers) * limit.Percent / 100
 	}
 	for _, server := range w.site.Servers {
-		if !w.admin(server.Name).ready(now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
+		if w.maintained(server.Name, now, b.act) || !w.admin(server.Name).ready(now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
 			most--
 		}
 	}

@@ -15,7 +15,8 @@ type draft struct {
 	vips    []draftVIP
 	routers []string // "edge: {linux: {}}"
 	policy  string
-	count   int // VIPs ever drafted
+	windows string // maintenance: ""
+	count   int    // VIPs ever drafted
 }
 
 type draftServer struct {
@@ -47,10 +48,21 @@ func newDraft(dice *rand.Rand) *draft {
 		d.routers = append(d.routers, "edge: {cisco: {address: 192.0.2.1, key_file: /key, poll: "+pick(dice, "10s", "1m")+"}}")
 	}
 	if dice.IntN(4) == 0 {
-		d.routers = append(d.routers, "fast: {linux: {table: 100, adopt: true}}")
+		d.routers = append(d.routers, "fast: {linux: {table: 100, adopt: true}"+pick(dice, "", ", change_limit: {changes: 2, per: 20s}")+"}")
 	}
 	d.policy = draftPolicy(dice)
+	d.maintain(dice)
 	return d
+}
+
+// maintain drafts a maintenance window within the first hours of a story's days, or
+// none. Their first one begins at midnight.
+func (d *draft) maintain(dice *rand.Rand) {
+	d.windows = ""
+	if dice.IntN(3) == 0 {
+		d.windows = fmt.Sprintf("maintenance: [{servers: %s, at: \"daily %02d:%02d\", for: %dm}]\n",
+			d.servers[dice.IntN(len(d.servers))].name(), dice.IntN(2), dice.IntN(60), 1+dice.IntN(10))
+	}
 }
 
 func pick[T any](dice *rand.Rand, all ...T) T { return all[dice.IntN(len(all))] }
@@ -62,7 +74,7 @@ func draftChecks(dice *rand.Rand) string {
 }
 
 func draftPolicy(dice *rand.Rand) string {
-	policy := "failback: " + draftFailback(dice) + ", on_all_down: " + pick(dice, "keep", "keep", "withdraw") + ", drain_timeout: 2m, drain_idle: 10s, correlated: " + pick(dice, "act", "act", "freeze")
+	policy := "failback: " + draftFailback(dice) + ", on_all_down: " + pick(dice, "keep", "keep", "withdraw", "first_tier") + ", drain_timeout: 2m, drain_idle: 10s, correlated: " + pick(dice, "act", "act", "freeze")
 	if dice.IntN(4) == 0 {
 		policy += ", max_unavailable: " + pick(dice, "1", "2", "50%")
 	}
@@ -100,13 +112,13 @@ func (v *draftVIP) arrange(d *draft, dice *rand.Rand) {
 		v.rest += ", failback: " + draftFailback(dice)
 	}
 	if dice.IntN(4) == 0 {
-		v.rest += ", on_all_down: " + pick(dice, "keep", "withdraw")
+		v.rest += ", on_all_down: " + pick(dice, "keep", "withdraw", "first_tier")
 	}
 }
 
 // change is one change of the file that an operator may make; it says which.
 func (d *draft) change(dice *rand.Rand) string {
-	switch vip := &d.vips[dice.IntN(len(d.vips))]; dice.IntN(9) {
+	switch vip := &d.vips[dice.IntN(len(d.vips))]; dice.IntN(10) {
 	case 0:
 		d.addServer(dice)
 		return "one more server"
@@ -114,6 +126,7 @@ func (d *draft) change(dice *rand.Rand) string {
 		if len(d.servers) > 2 {
 			gone := dice.IntN(len(d.servers))
 			d.servers = slices.Delete(d.servers, gone, gone+1)
+			d.windows = ""
 		}
 		return "one server less"
 	case 2:
@@ -137,6 +150,9 @@ func (d *draft) change(dice *rand.Rand) string {
 	case 7:
 		d.servers[dice.IntN(len(d.servers))].weight = 1 + dice.IntN(3)
 		return "another weight"
+	case 8:
+		d.maintain(dice)
+		return "another maintenance window"
 	default:
 		return "nothing new"
 	}
@@ -165,7 +181,7 @@ func (d *draft) text() string {
 	for _, r := range d.routers {
 		b.WriteString("  " + r + "\n")
 	}
-	return b.String() + "policy: {" + d.policy + "}\n"
+	return b.String() + "policy: {" + d.policy + "}\n" + d.windows
 }
 
 // tiers are those of the VIP's tiers that have servers left.
