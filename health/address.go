@@ -139,11 +139,13 @@ func (b *Board) found(f Found) {
 // does: the server is seen to be unfit for the VIP now, whatever its count of
 // failures. Checks that begin later raise it again.
 func (b *Board) BringDown(target Target, at time.Time, why string) []Flip {
-	e := b.targets[target]
-	if e == nil {
-		return nil
+	var flips []Flip
+	for _, part := range b.Parts(target) {
+		if e := b.targets[part]; e != nil {
+			flips = append(flips, b.bringDown(part, e, at, why)...)
+		}
 	}
-	return b.bringDown(target, e, at, why)
+	return b.regroup(flips)
 }
 
 func (b *Board) bringDown(target Target, e *entry, at time.Time, why string) []Flip {

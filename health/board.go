@@ -13,6 +13,8 @@ import (
 type Board struct {
 	site    *topology.Site
 	targets map[Target]*entry
+	groups  map[Target]*group   // checks of several; nil if there are none
+	wholes  map[Target][]Target // by member, what of groups it is in; never changed
 	echoes  map[netip.Addr]echo
 	lost    map[netip.Addr]bool
 	back    map[netip.Addr]time.Time // when a lost or silent address was last found well
@@ -82,6 +84,13 @@ func (b *Board) Clone() *Board {
 		witnesses: maps.Clone(b.witnesses),
 		siblings:  b.siblings, // never changed
 	}
+	if b.groups != nil {
+		clone.groups, clone.wholes = make(map[Target]*group, len(b.groups)), b.wholes
+	}
+	for target, g := range b.groups {
+		copied := *g
+		clone.groups[target] = &copied
+	}
 	entries := make([]entry, 0, len(b.targets))
 	for target, e := range b.targets {
 		entries = append(entries, *e)
@@ -96,17 +105,23 @@ func (b *Board) State(target Target) State {
 	if e := b.targets[target]; e != nil {
 		return e.State
 	}
+	if g := b.groups[target]; g != nil {
+		return g.State
+	}
 	return State{}
 }
 
 // Observe takes in one piece of news and returns the verdicts that it
-// flipped, and the words that it changed, sorted by VIP.
+// flipped, and the words that it changed, sorted by VIP. A flip of a member of a
+// check of several is told only if it changes nothing about that check.
 func (b *Board) Observe(news News) []Flip {
 	switch news := news.(type) {
 	case Result:
-		return b.result(news)
+		flips := b.regroup(b.result(news))
+		b.refreshWholes(news.Target, news.Started.Add(news.Took))
+		return flips
 	case Loss:
-		return b.loss(news)
+		return b.regroup(b.loss(news))
 	case Found:
 		b.found(news)
 		return nil

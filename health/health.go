@@ -13,10 +13,12 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// A Target is one server as one VIP sees it.
+// A Target is one server as one VIP sees it, or what one member of the VIP's check
+// sees, if that is of several.
 type Target struct {
 	Server topology.ServerName
 	VIP    netip.Prefix
+	Member topology.CheckName // "" for the verdict that counts
 }
 
 // A Verdict is what the checks of a Target say.

@@ -25,20 +25,21 @@ func (b *Board) SetSite(site *topology.Site) {
 		siblings: map[netip.Addr][]netip.Addr{},
 	}
 	moved := readdressed(old.site, site)
-	former := formerJudges(old.site)
-	for _, judge := range site.Judges() {
-		check, _ := site.Check(judge.VIP.Check)
-		was := former[askedOf(judge.VIP, check)]
-		same := sameProbe(old.site, was, judge.VIP, check)
-		for _, server := range judge.Servers {
-			target := Target{server, judge.VIP.Prefix}
-			if known := old.targets[Target{server, was}]; known != nil && same && !moved[server] {
+	former := formerProbes(old.site)
+	probes, parts := site.Probes()
+	for _, probe := range probes {
+		was, asked := former[askedOf(probe)]
+		same := asked && sameProbe(was, probe)
+		for _, server := range probe.Servers {
+			target := Target{server, probe.VIP.Prefix, probe.Member}
+			if known := old.targets[Target{server, was.VIP.Prefix, was.Member}]; known != nil && same && !moved[server] {
 				b.targets[target] = known
 				continue
 			}
-			b.targets[target] = newEntry(check)
+			b.targets[target] = newEntry(probe.Check)
 		}
 	}
+	b.setGroups(old, parts)
 	for _, address := range site.Policy.Witness {
 		if heard, known := old.witnesses[address]; known {
 			b.witnesses[address] = heard
@@ -71,47 +72,70 @@ func readdressed(old, site *topology.Site) map[topology.ServerName]bool {
 	return moved
 }
 
-// A question is what tells judges apart: a check goes to one VIP, or, through
+// setGroups makes the checks of several. One that was there keeps the time of its
+// verdict, if the members that are the same now still give that.
+func (b *Board) setGroups(old Board, parts map[netip.Prefix][]topology.Part) {
+	if len(parts) == 0 {
+		return
+	}
+	b.groups, b.wholes = map[Target]*group{}, map[Target][]Target{}
+	for _, judge := range b.site.Judges() {
+		check, _ := b.site.Check(judge.VIP.Check)
+		if check.Group == nil {
+			continue
+		}
+		for _, server := range judge.Servers {
+			whole := Target{Server: server, VIP: judge.VIP.Prefix}
+			g := &group{parts: parts[judge.VIP.Prefix], needs: check.Group.Needs}
+			b.groups[whole] = g
+			b.inherit(whole, g)
+			if was := old.groups[whole]; was != nil && was.Verdict == g.Verdict {
+				g.Since = was.Since
+			}
+			for _, part := range b.Parts(whole) {
+				b.wholes[part] = append(b.wholes[part], whole)
+			}
+		}
+	}
+}
+
+// A question is what tells probes apart: a check goes to one VIP, or, through
 // the servers' own addresses, to all VIPs of a family alike.
 type question struct {
 	vip    netip.Prefix // zero through the servers' addresses
 	check  topology.CheckName
+	member bool
 	family bool // Is4
 }
 
-func askedOf(vip topology.VIP, check topology.Check) question {
-	if check.Through == topology.ThroughAddress {
-		return question{check: check.Name, family: vip.Prefix.Addr().Is4()}
+func askedOf(probe topology.Probe) question {
+	q := question{member: probe.Member != ""}
+	if probe.Check.Through == topology.ThroughAddress {
+		q.check, q.family = probe.Check.Name, probe.VIP.Prefix.Addr().Is4()
+		return q
 	}
-	return question{vip: vip.Prefix}
+	q.vip, q.check = probe.VIP.Prefix, probe.Member
+	return q
 }
 
-// formerJudges finds the judges of the old site by their questions: one whose
+// formerProbes finds the probes of the old site by their questions: one whose
 // VIP has gone may live on as another VIP's.
-func formerJudges(old *topology.Site) map[question]netip.Prefix {
-	former := map[question]netip.Prefix{}
+func formerProbes(old *topology.Site) map[question]topology.Probe {
+	former := map[question]topology.Probe{}
 	if old == nil {
 		return former
 	}
-	for _, judge := range old.Judges() {
-		check, _ := old.Check(judge.VIP.Check)
-		former[askedOf(judge.VIP, check)] = judge.VIP.Prefix
+	probes, _ := old.Probes()
+	for _, probe := range probes {
+		former[askedOf(probe)] = probe
 	}
 	return former
 }
 
-// sameProbe reports whether the judge was probed in the same way in the old
-// site, as was.
-func sameProbe(old *topology.Site, was netip.Prefix, vip topology.VIP, check topology.Check) bool {
-	if old == nil {
-		return false
-	}
-	before, known := old.VIP(was)
-	if !known || check.Through != topology.ThroughAddress && !slices.Equal(before.Addresses, vip.Addresses) {
-		return false
-	}
-	former, known := old.Check(before.Check)
-	return known && reflect.DeepEqual(former, check)
+// sameProbe reports whether two probes go the same way.
+func sameProbe(was, is topology.Probe) bool {
+	sameAddresses := is.Check.Through == topology.ThroughAddress || slices.Equal(was.VIP.Addresses, is.VIP.Addresses)
+	return sameAddresses && reflect.DeepEqual(was.Check, is.Check)
 }
 
 func (b *Board) keepEcho(old Board, address netip.Addr) {

@@ -3,7 +3,6 @@ package topology
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -25,10 +24,19 @@ func (r *reader) readChecks(f fields) {
 	for _, e := range names(c, "check", "a mapping of checks, such as web: {http: {path: /healthz}}") {
 		name := CheckName(e.name)
 		r.checks[name] = true
-		if check, ok := readCheck(name, e.value); ok {
+		f, ok := e.value.fields(checkObject, "a mapping with one of "+kindList()+", such as {http: {path: /healthz}}")
+		if !ok {
+			continue
+		}
+		if len(f.given(append(groupKeys(), "of")...)) > 0 {
+			r.readGroup(name, f)
+			continue
+		}
+		if check, ok := readCheck(name, f); ok {
 			r.site.Checks = append(r.site.Checks, check)
 		}
 	}
+	r.completeGroups()
 }
 
 // useCheck makes sure that the check of a VIP exists. The built-in one comes
@@ -50,13 +58,9 @@ func (r *reader) useCheck(c cursor, name CheckName) {
 }
 
 // readCheck reads one check.
-func readCheck(name CheckName, c cursor) (Check, bool) {
+func readCheck(name CheckName, f fields) (Check, bool) {
 	check := defaultCheck(name)
-	f, ok := c.fields(checkObject, "a mapping with one of "+strings.Join(checkKinds(), ", ")+", such as {http: {path: /healthz}}")
-	if !ok {
-		return check, false
-	}
-	ok = readKind(&check, f)
+	ok := readKind(&check, f)
 	ok = readTimes(&check, f) && ok
 	ok = setInt(f, "rise", &check.Rise, 1, maxCount) && ok
 	ok = setInt(f, "fall", &check.Fall, 1, maxCount) && ok
@@ -100,7 +104,7 @@ func readTimes(check *Check, f fields) bool {
 func readKind(check *Check, f fields) bool {
 	given := f.given(checkKinds()...)
 	if len(given) == 0 {
-		f.missing(checkKinds(), "check %s does not say how to probe: write one of %s", check.Name, strings.Join(checkKinds(), ", "))
+		f.missing(checkKinds(), "check %s does not say how to probe: write one of %s", check.Name, kindList())
 		return false
 	}
 	if len(given) > 1 {

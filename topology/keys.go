@@ -46,7 +46,7 @@ func (o object) keys() []string {
 	case serverObject:
 		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
-		return slices.Concat(checkKinds(), []string{"interval", "fast_interval", "standby_interval", "timeout", "rise", "fall", "through", "watch"})
+		return slices.Concat(checkKinds(), groupKeys(), []string{"of"}, checkTerms())
 	case httpObject:
 		return []string{"port", "method", "path", "host", "headers", "status", "body", "keep_alive"}
 	case httpsObject:
@@ -125,6 +125,11 @@ func (o object) planned() []string {
 // checkKinds are the keys of a check that say how to probe; one is needed.
 func checkKinds() []string {
 	return []string{"http", "https", "tcp", "tls", "dns", "grpc", "icmp", "agent", "script"}
+}
+
+// checkTerms are the keys of a check that all kinds have in common.
+func checkTerms() []string {
+	return []string{"interval", "fast_interval", "standby_interval", "timeout", "rise", "fall", "through", "watch"}
 }
 
 // certificateKeys are those that say what a certificate must be like.

@@ -42,6 +42,7 @@ type reader struct {
 	checks  map[CheckName]bool // defined, well or badly
 	spots   []spot             // every server address
 	witness []cursor           // every witness address
+	groups  []group            // checks of several
 	drafts  []draft            // every VIP, in file order
 	pairs   int                // servers in tiers so far
 

@@ -154,6 +154,12 @@ func checkPromises(t *testing.T, site *Site) {
 		}
 	}
 	for _, check := range site.Checks {
+		if check.Group != nil {
+			if g := check.Group; g.Needs < 1 || g.Needs > len(g.Of) || len(site.Members(check)) != len(g.Of) {
+				t.Errorf("check %s needs %d of %v", check.Name, g.Needs, g.Of)
+			}
+			continue
+		}
 		if check.Timeout <= 0 || check.Timeout > check.Interval || check.FastInterval <= 0 || check.FastInterval > check.Interval || check.StandbyInterval < check.Interval {
 			t.Errorf("times of %+v", check)
 		}
@@ -170,6 +176,7 @@ func drawSite(t *rapid.T) *Site {
 	for i := range rapid.IntRange(1, 3).Draw(t, "checks") {
 		site.Checks = append(site.Checks, drawCheck(t, CheckName(fmt.Sprintf("check%d", i))))
 	}
+	site.Checks = append(site.Checks, drawGroups(t, site.Checks)...)
 	for i := range rapid.IntRange(1, 4).Draw(t, "entries") {
 		site.VIPs = append(site.VIPs, drawEntry(t, site, i)...)
 	}
@@ -408,6 +415,22 @@ func drawCheck(t *rapid.T, name CheckName) Check {
 		check.HTTP = drawHTTP(t, port)
 	}
 	return check
+}
+
+// drawGroups draws checks of several of the others.
+func drawGroups(t *rapid.T, checks []Check) (groups []Check) {
+	for i := range rapid.IntRange(0, 2).Draw(t, "groups") {
+		members := rapid.Permutation(checks).Draw(t, "members")[:rapid.IntRange(1, len(checks)).Draw(t, "size")]
+		group := Check{Name: CheckName(fmt.Sprintf("group%d", i)), Through: ThroughAddress, Group: &Group{Needs: rapid.IntRange(1, len(members)).Draw(t, "needs")}}
+		for _, member := range members {
+			group.Group.Of = append(group.Group.Of, member.Name)
+			if member.Through == ThroughVIP {
+				group.Through = ThroughVIP
+			}
+		}
+		groups = append(groups, group)
+	}
+	return groups
 }
 
 func drawDNS(t *rapid.T, port uint16) *DNS {

@@ -117,7 +117,8 @@ const (
 	FailbackNever     FailbackMode = "never"     // only when the present server is lost
 )
 
-// A Check says how a service is probed. Exactly one of the kinds is set.
+// A Check says how a service is probed. Exactly one of the kinds is set, or Group;
+// of a check of several, the times and counts are its members'.
 type Check struct {
 	Name CheckName
 	HTTP *HTTP
@@ -129,6 +130,7 @@ type Check struct {
 
 	Agent  *Agent
 	Script *Script
+	Group  *Group
 
 	Interval     time.Duration // between starts of checks; default 1s
 	FastInterval time.Duration // the same while a verdict is in doubt; default 200ms, at most Interval
@@ -140,8 +142,16 @@ type Check struct {
 
 	Rise    int     // consecutive successes before up; default 2
 	Fall    int     // consecutive failures before down; default 3
-	Through Through // default vip
+	Through Through // default vip; of a check of several: address if all of its members are so
 	Watch   bool    // hold an idle connection that tells of a dead process; default true; false for kinds without one
+}
+
+// A Group is a check of several others, none of them of several itself. It is up
+// when Needs of them are, and down when fewer than Needs can be: all or any of
+// them, or a quorum.
+type Group struct {
+	Needs int
+	Of    []CheckName // in the order of the file, each once
 }
 
 // Through says to which address a check is sent.

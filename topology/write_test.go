@@ -95,6 +95,18 @@ func (w *writer) line(depth int, format string, args ...any) {
 
 func (w *writer) check(check Check) {
 	w.line(1, "%s:", check.Name)
+	if g := check.Group; g != nil {
+		switch g.Needs {
+		case len(g.Of):
+			w.line(2, "all: %s", list(g.Of))
+		case 1:
+			w.line(2, "any: %s", list(g.Of))
+		default:
+			w.line(2, "quorum: %d", g.Needs)
+			w.line(2, "of: %s", list(g.Of))
+		}
+		return
+	}
 	switch {
 	case check.HTTP != nil:
 		w.http(*check.HTTP)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/routesteer/routesteer/topology"
 )
@@ -17,12 +18,21 @@ func listenLines(site *topology.Site, vips []topology.VIP, dialect string) []str
 	var lines []string
 	for _, vip := range vips {
 		check, _ := site.Check(vip.Check) // Parse makes sure that it is there
-		if check.HTTP == nil {
-			lines = append(lines, fmt.Sprintf("# %s: not checked by http or https (check %s)", vip.Prefix, check.Name))
-			continue
+		known := false
+		for _, member := range site.Members(check) {
+			if member.HTTP == nil {
+				continue
+			}
+			known = true
+			for _, addr := range vip.Addresses {
+				line := listenLine(netip.AddrPortFrom(addr, member.HTTP.Port), member.HTTP.TLS, dialect)
+				if !slices.Contains(lines, line) { // two members may ask at one port
+					lines = append(lines, line)
+				}
+			}
 		}
-		for _, addr := range vip.Addresses {
-			lines = append(lines, listenLine(netip.AddrPortFrom(addr, check.HTTP.Port), check.HTTP.TLS, dialect))
+		if !known {
+			lines = append(lines, fmt.Sprintf("# %s: not checked by http or https (check %s)", vip.Prefix, check.Name))
 		}
 	}
 	return lines

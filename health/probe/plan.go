@@ -86,18 +86,15 @@ func (p plan) width() int {
 // plans makes the site's plans.
 func plans(site *topology.Site, trusted authorities, paths map[lane]*path, presences map[serverAddress]*presence) map[health.Target]plan {
 	all := map[health.Target]plan{}
-	for _, judge := range site.Judges() {
-		vip := judge.VIP
-		check, ok := site.Check(vip.Check)
-		if !ok {
-			panic("probe: a VIP without its check: " + vip.Prefix.String())
-		}
-		for _, name := range judge.Servers {
+	probes, _ := site.Probes()
+	for _, probe := range probes {
+		vip, check := probe.VIP, probe.Check
+		for _, name := range probe.Servers {
 			server, ok := site.Server(name)
 			if !ok {
 				panic("probe: a tier without its server: " + string(name))
 			}
-			p := plan{target: health.Target{Server: name, VIP: vip.Prefix}, check: check, roots: trusted.of(check), addresses: vip.Addresses}
+			p := plan{target: health.Target{Server: name, VIP: vip.Prefix, Member: probe.Member}, check: check, roots: trusted.of(check), addresses: vip.Addresses}
 			for _, address := range server.AddressesFor(vip.Prefix.Addr()) {
 				p.ways = append(p.ways, way{paths[lane{address, vip.Prefix.Addr().Is4()}], presences[serverAddress{name, address}]})
 			}

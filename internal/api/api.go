@@ -213,17 +213,27 @@ type Target struct {
 	VIP       string    `json:"vip"`            // the first of them
 	VIPs      int       `json:"vips,omitempty"` // how many, if several
 	Check     string    `json:"check"`
-	Health    string    `json:"health"`           // "up", "down", "unknown"
-	Trend     string    `json:"trend,omitempty"`  // "rising 1/2", "falling 2/3"; "" when settled
-	Since     time.Time `json:"since,omitzero"`   // of Health
-	Why       string    `json:"why,omitempty"`    // the last failure, while not up or falling
-	Word      *Word     `json:"word,omitempty"`   // what the server asks for itself, by an agent check
-	Notice    string    `json:"notice,omitempty"` // what is well and will not stay so: a certificate that ends soon
+	Health    string    `json:"health"`            // "up", "down", "unknown"
+	Trend     string    `json:"trend,omitempty"`   // "rising 1/2", "falling 2/3"; "" when settled
+	Since     time.Time `json:"since,omitzero"`    // of Health
+	Why       string    `json:"why,omitempty"`     // the last failure, while not up or falling
+	Members   []Member  `json:"members,omitempty"` // of a check of several
+	Word      *Word     `json:"word,omitempty"`    // what the server asks for itself, by an agent check
+	Notice    string    `json:"notice,omitempty"`  // what is well and will not stay so: a certificate that ends soon
 	LastCheck time.Time `json:"last_check,omitzero"`
 	TookMs    float64   `json:"took_ms,omitempty"` // the last check
 	Rise      int       `json:"rise"`              // successes needed now, flap damping included
 	Damping   int       `json:"damping,omitempty"` // how many times as many as usual that is, because it flapped; 0 for as usual
 	UpAt      time.Time `json:"up_at,omitzero"`    // of one that is down: when it would be trusted again, if checks passed from now on
+}
+
+// A Member is one check of a check of several, of one server.
+type Member struct {
+	Check  string    `json:"check"`
+	Health string    `json:"health"` // "up", "down", "unknown"
+	Trend  string    `json:"trend,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	Why    string    `json:"why,omitempty"`
 }
 
 // A Word is what a server asks for itself, by an agent check.

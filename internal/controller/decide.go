@@ -30,7 +30,7 @@ func (c *Controller) observe(batch []health.News) {
 		case health.Result:
 			// Whether traffic stays where an outage left it, and whether a loss is believed,
 			// is decided by results that change no verdict.
-			moved = moved || c.kept[news.Target.VIP] || c.doubted
+			moved = moved || c.doubted || c.stays(news.Target)
 		case health.Heard:
 			moved = moved || c.doubted // a witness was waited for
 		case health.Loss, health.Found:
@@ -55,6 +55,11 @@ func (c *Controller) observe(batch []health.News) {
 	}
 }
 
+// stays reports whether a result is about a VIP that stays where an outage left it.
+func (c *Controller) stays(target health.Target) bool {
+	return slices.ContainsFunc(c.board.Wholes(target), func(whole health.Target) bool { return c.kept[whole.VIP] })
+}
+
 func echoEvent(news health.News) api.Event {
 	switch news := news.(type) {
 	case health.Loss:
@@ -67,6 +72,9 @@ func echoEvent(news health.News) api.Event {
 }
 
 func (c *Controller) flipEvent(flip health.Flip) api.Event {
+	if flip.Target.Member != "" {
+		flip.Why = "check " + string(flip.Target.Member) + ": " + flip.Why
+	}
 	if flip.From == flip.To {
 		return api.Event{
 			Time: flip.At, Kind: "agent", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),

@@ -98,11 +98,10 @@ func (v view) standings(in steer.Input, entry topology.Entry, cohort *steer.Coho
 	all := []api.Standing{}
 	for _, s := range steer.Explain(in, cohort) {
 		server, _ := v.site.Server(s.Server)
-		state := v.board.State(health.Target{Server: s.Server, VIP: cohort.Judge})
 		told := api.Standing{
 			Server: string(s.Server), Tier: s.Tier, Chosen: s.Chosen, Eligible: s.Eligible, Role: string(s.Role), Why: s.Why, Due: s.Due,
 			Weight: cohort.WeightOf(server), VIPs: shares[s.Server].VIPs, Fair: shares[s.Server].Fair, Admin: v.adminFor(s.Server, entry.VIP.Prefix, in.Now),
-			Target: v.targetStatus(topology.Judge{VIP: judge, VIPs: 1}, state),
+			Target: v.targetStatus(topology.Judge{VIP: judge, VIPs: 1}, health.Target{Server: s.Server, VIP: cohort.Judge}),
 		}
 		all = append(all, told)
 	}

@@ -70,10 +70,11 @@ func (c *Controller) look(ctx context.Context, servers []topology.ServerName) er
 // there: standbys are checked now and then only.
 func (c *Controller) confirm(ctx context.Context, choose func() []health.Target) error {
 	var targets []health.Target
-	if err := c.do(ctx, func() { targets = choose() }); err != nil {
+	var site *topology.Site
+	if err := c.do(ctx, func() { targets, site = choose(), c.site }); err != nil {
 		return err
 	}
-	results := c.prober.Check(ctx, targets)
+	results := checkWholes(ctx, c.prober, site, targets)
 	// Checks that ctx cut short prove nothing: do refuses then.
 	return c.do(ctx, func() { c.believe(results) })
 }

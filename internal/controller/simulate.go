@@ -80,10 +80,11 @@ func (c *Controller) proofs(ctx context.Context, request api.SimulateRequest) ([
 		return nil, err
 	}
 	var targets []health.Target
-	if err := c.do(ctx, func() { targets = append(c.standbys(next), c.wellAt(undrained)...) }); err != nil {
+	var site *topology.Site
+	if err := c.do(ctx, func() { targets, site = append(c.standbys(next), c.wellAt(undrained)...), c.site }); err != nil {
 		return nil, err
 	}
-	return c.prober.Check(ctx, targets), ctx.Err()
+	return checkWholes(ctx, c.prober, site, targets), ctx.Err()
 }
 
 // prospect is what the intent would be by the drains of steps, and the servers that

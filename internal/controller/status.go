@@ -73,8 +73,8 @@ func (v view) serverStatus(server topology.Server, judges []topology.Judge, serv
 		s.Addresses = append(s.Addresses, address.String())
 	}
 	for _, judge := range judges {
-		state := v.board.State(health.Target{Server: server.Name, VIP: judge.VIP.Prefix})
-		s.Targets = append(s.Targets, v.targetStatus(judge, state))
+		target := health.Target{Server: server.Name, VIP: judge.VIP.Prefix}
+		s.Targets = append(s.Targets, v.targetStatus(judge, target))
 	}
 	s.Health, s.Since, s.Why = summary(s.Targets)
 	return s
@@ -102,18 +102,51 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 	return verdict, since, why
 }
 
-func (v view) targetStatus(judge topology.Judge, state health.State) api.Target {
-	check, _ := v.site.Check(judge.VIP.Check)
-	damping := state.Damping(check)
+func (v view) targetStatus(judge topology.Judge, target health.Target) api.Target {
+	state := v.board.State(target)
+	damping, upAt := v.trust(judge, target)
 	if damping == 1 {
 		damping = 0
 	}
 	return api.Target{
-		Damping: damping, UpAt: state.UpAt(check),
+		Damping: damping, UpAt: upAt, Members: v.memberStatus(target),
 		Word: wordStatus(state.Word),
 		VIP:  judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
 		Since: state.Since, Why: state.Why, Notice: state.Notice, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
 	}
+}
+
+// trust says how many times as many passes as usual it takes until a target is
+// up, and when it would be at the earliest; of a check of several when so many of
+// its members are as it needs.
+func (v view) trust(judge topology.Judge, target health.Target) (damping int, upAt time.Time) {
+	check, _ := v.site.Check(judge.VIP.Check)
+	if check.Group == nil {
+		state := v.board.State(target)
+		return state.Damping(check), state.UpAt(check)
+	}
+	var ups []time.Time
+	for _, part := range v.board.Parts(target) {
+		member, _ := v.site.Check(part.Member)
+		state := v.board.State(part)
+		damping, ups = max(damping, state.Damping(member)), append(ups, state.UpAt(member))
+	}
+	slices.SortFunc(ups, time.Time.Compare)
+	return damping, ups[check.Group.Needs-1]
+}
+
+// memberStatus is nil for a check that is not of several.
+func (v view) memberStatus(target health.Target) []api.Member {
+	var members []api.Member
+	for _, part := range v.board.Parts(target) {
+		if part.Member != "" {
+			state := v.board.State(part)
+			members = append(members, api.Member{
+				Check: string(part.Member), Health: state.Verdict.String(), Trend: state.Trend(), Since: state.Since, Why: state.Why,
+			})
+		}
+	}
+	return members
 }
 
 // wordStatus is nil for a server that asks for nothing.

@@ -9,9 +9,17 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// pace tells the senses how often to check a target, if that changed.
+// pace tells the senses how often to check what makes a target's verdict.
 func (c *Controller) pace(target health.Target) {
-	pace := c.board.State(target).Pace(c.carrying[target])
+	for _, part := range c.board.Parts(target) {
+		c.pacePart(part)
+	}
+}
+
+// pacePart does so for what is checked by itself, if it changed.
+func (c *Controller) pacePart(target health.Target) {
+	carries := slices.ContainsFunc(c.board.Wholes(target), func(whole health.Target) bool { return c.carrying[whole] })
+	pace := c.board.State(target).Pace(carries)
 	if was, told := c.paces[target]; told && was == pace {
 		return
 	}
@@ -92,13 +100,20 @@ func (c *Controller) tellPaths() {
 	}
 	for target, address := range inUse {
 		if c.inUse[target] != address {
-			c.prober.Use(target, address)
+			c.use(target, address)
 		}
 	}
 	for target := range c.inUse {
 		if _, still := inUse[target]; !still {
-			c.prober.Use(target, netip.Addr{})
+			c.use(target, netip.Addr{})
 		}
 	}
 	c.inUse = inUse
+}
+
+// use tells the senses by which address to check what makes a target's verdict.
+func (c *Controller) use(target health.Target, address netip.Addr) {
+	for _, part := range c.board.Parts(target) {
+		c.prober.Use(part, address)
+	}
 }

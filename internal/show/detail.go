@@ -60,10 +60,31 @@ func targetTable(heading string, rows []row, now time.Time) *table {
 			cell{text: target.Trend},
 			cell{text: ago(now, target.LastCheck)},
 			cell{text: took},
-			cell{text: target.Why},
+			cell{text: targetWhy(target)},
 		)
+		for _, m := range target.Members {
+			t.add(cell{}, cell{text: "- " + m.Check}, cell{m.Health, healthInk(m.Health)}, cell{text: since(now, m.Since)},
+				cell{text: m.Trend}, cell{}, cell{}, cell{text: m.Why})
+		}
 	}
 	return t
+}
+
+// targetWhy is what is not as usual with a target: its failure, and what the
+// server asks for itself.
+func targetWhy(target api.Target) string {
+	var why []string
+	if target.Why != "" {
+		why = append(why, target.Why)
+	}
+	switch word := target.Word; {
+	case word == nil:
+	case word.Leave:
+		why = append(why, strings.TrimSuffix("asks to be drained: "+word.Text, ": "))
+	case word.Percent > 0:
+		why = append(why, fmt.Sprintf("asks for %d%% of its share", word.Percent))
+	}
+	return strings.Join(why, "; ")
 }
 
 // VIP writes all about one VIP of the site, and the last events that concern
