@@ -23,13 +23,8 @@ func groupKeys() []string { return []string{"all", "any", "quorum"} }
 
 // readGroup reads a check of several: all, any, or quorum with of.
 func (r *reader) readGroup(name CheckName, f fields) {
-	given := f.given(slices.Concat(groupKeys(), []string{"of"}, checkKinds())...)
-	if slices.Contains(given, "of") && !slices.Contains(given, "quorum") {
-		f.values["of"].key.problem("of goes with quorum, such as {quorum: 2, of: [a, b, c]}")
-		return
-	}
-	if rest := slices.DeleteFunc(given[1:], func(key string) bool { return key == "of" }); len(rest) > 0 {
-		f.values[rest[0]].key.problem("check %s is both %s and %s: make two checks of it", name, given[0], rest[0])
+	kind, ok := groupKind(name, f)
+	if !ok {
 		return
 	}
 	for _, key := range checkTerms() {
@@ -37,9 +32,9 @@ func (r *reader) readGroup(name CheckName, f fields) {
 			e.key.problem("%s is for each of the checks that %s names to say", key, name)
 		}
 	}
-	g := group{name: name, all: given[0] == "all", needs: 1}
-	listed, _ := f.get(given[0])
-	if given[0] == "quorum" {
+	g := group{name: name, all: kind == "all", needs: 1}
+	listed, _ := f.get(kind)
+	if kind == "quorum" {
 		g.needsAt = listed
 		n, _ := listed.integer(1, maxMembers)
 		of, known := f.get("of")
@@ -51,6 +46,21 @@ func (r *reader) readGroup(name CheckName, f fields) {
 	}
 	g.members, _ = listed.words("a list of checks such as [web, dns]")
 	r.groups = append(r.groups, g)
+}
+
+// groupKind is the one key that makes it one.
+func groupKind(name CheckName, f fields) (kind string, ok bool) {
+	given := f.given(append(groupKeys(), checkKinds()...)...)
+	_, of := f.get("of")
+	switch {
+	case of && !slices.Contains(given, "quorum"):
+		f.values["of"].key.problem("of goes with quorum, such as {quorum: 2, of: [a, b, c]}")
+		return "", false
+	case len(given) > 1:
+		f.values[given[1]].key.problem("check %s is both %s and %s: make two checks of it", name, given[0], given[1])
+		return "", false
+	}
+	return given[0], true
 }
 
 // completeGroups makes checks of the groups, now that all others are known.
