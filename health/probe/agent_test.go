@@ -208,7 +208,7 @@ func TestAgentThroughTheVIP(t *testing.T) {
 	l.accept(l.servers[0], 2, func(c net.Conn) { _, _ = io.WriteString(c, "up"); <-release })
 	defer close(release)
 	r := l.prober()
-	r.set(l.site(manual(topology.Check{Agent: &topology.Agent{Port: 1, Send: "status\n"}})))
+	r.set(l.site(unhurried(topology.Check{Agent: &topology.Agent{Port: 1, Send: "status\n"}})))
 	for _, c := range []struct {
 		line, failure string
 		said          *health.Said

@@ -126,7 +126,7 @@ func TestDNSOfNSD(t *testing.T) {
 			if tcp && strings.Contains(want, "truncated") {
 				want = ""
 			}
-			r.set(l.site(manual(asking(ask))))
+			r.set(l.site(unhurried(asking(ask))))
 			for i, got := range r.check(web(1, vip4), web(1, vip6)) {
 				if got != want {
 					t.Errorf("%s %s, want rcode %q and answer %q, tcp %v, VIP %d: failure %q, want %q", ask.Name, ask.Type, ask.RCode, ask.Answer, tcp, i, got, want)
@@ -211,11 +211,11 @@ func TestANameServerThatLies(t *testing.T) {
 		_, _ = io.WriteString(c, <-tcp)
 	})
 	r := l.prober()
-	r.set(l.site(manual(asking(topology.DNS{Name: "mail.example.com."}))))
+	r.set(l.site(unhurried(asking(topology.DNS{Name: "mail.example.com."}))))
 	if got := r.check(web(1, vip4))[0]; got != "" {
 		t.Errorf("after messages that are no answers: %s", got)
 	}
-	r.set(l.site(manual(asking(topology.DNS{Name: "mail.example.com.", TCP: true}))))
+	r.set(l.site(unhurried(asking(topology.DNS{Name: "mail.example.com.", TCP: true}))))
 	for said, want := range map[string]string{
 		"":                     "connection closed (waiting for the answer)",
 		"\x00":                 "connection closed (waiting for the answer)",

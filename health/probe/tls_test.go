@@ -155,7 +155,7 @@ func TestTLSOfNginx(t *testing.T) {
 		{"no TLS", 8080, ours, "first record does not look like a TLS handshake (TLS handshake)", ""},
 		{"nobody listens", 4434, ours, "connection refused", ""},
 	} {
-		r.set(l.site(manual(topology.Check{TLS: &topology.TLS{Port: c.port, Certificate: c.want}})))
+		r.set(l.site(unhurried(topology.Check{TLS: &topology.TLS{Port: c.port, Certificate: c.want}})))
 		for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
 			got := r.checkOnce(t.Context(), target)
 			if !strings.Contains(got.Failure, c.failure) || (got.Failure == "") != (c.failure == "") {
