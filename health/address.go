@@ -80,7 +80,12 @@ func (b *Board) passedSince(name topology.ServerName, address netip.Addr, since 
 // reached clears the loss of the server's address that a check went by, or of
 // all if that is not known, where no echo will: a lost link takes addresses with
 // it that never answered one.
+//
+// A program's exit code says nothing about an address.
 func (b *Board) reached(r Result, at time.Time) {
+	if b.byProgram(r.Target) {
+		return
+	}
 	server, _ := b.site.Server(r.Target.Server)
 	for _, address := range server.AddressesFor(r.Target.VIP.Addr()) {
 		if r.Address.IsValid() && r.Address != address {
@@ -91,6 +96,16 @@ func (b *Board) reached(r Result, at time.Time) {
 			b.back[address] = at
 		}
 	}
+}
+
+func (b *Board) byProgram(target Target) bool {
+	name := target.Member
+	if name == "" {
+		vip, _ := b.site.VIP(target.VIP)
+		name = vip.Check
+	}
+	check, _ := b.site.Check(name)
+	return check.Script != nil
 }
 
 // loss brings down the server's verdicts that the address stood for, unless

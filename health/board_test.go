@@ -324,3 +324,20 @@ func TestWithoutEchoAnAddressIsWellSinceTheLinkOrAVerdictCameBack(t *testing.T) 
 		t.Errorf("reached again by checks: well since %s", got)
 	}
 }
+
+// TestAProgramsExitCodeSaysNothingOfAnAddress: a script may look anywhere, so that it
+// passes does not mean that the address which a link took along is back.
+func TestAProgramsExitCodeSaysNothingOfAnAddress(t *testing.T) {
+	site := newSite(web1)
+	site.Alive.Off = true
+	for i := range site.Checks {
+		site.Checks[i].HTTP, site.Checks[i].TCP, site.Checks[i].Script = nil, nil, &topology.Script{Command: []string{"/bin/true"}}
+	}
+	b := health.NewBoard(site)
+	feed(b, noon, "..")
+	b.Observe(health.Loss{Server: "web1", Address: web1, At: noon.Add(5 * time.Second), Failure: "link lan0 is down"})
+	feed(b, noon.Add(8*time.Second), "....")
+	if !b.Lost(web1) {
+		t.Error("a script passed, and the address that was lost with its link counts as well")
+	}
+}
