@@ -24,8 +24,12 @@ lint: tools
 	$(BUILD)/staticcheck ./...
 	shellcheck scripts/loopback-setup scripts/test-tools internal/frr/boot.sh internal/frr/router.sh
 
-unit: ## all tests with the race detector; packages one after the other, because they measure time
-	$(GO) test -race -count 1 -p 1 -timeout 12m ./...
+# Packages whose tests measure time, or wait for foreign programs.
+TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)|scripts
+
+unit: ## all tests with the race detector; those that measure time one package after the other
+	$(GO) test -race -count 1 -timeout 12m $$($(GO) list ./... | grep -vE '/($(TIMED))$$')
+	$(GO) test -race -count 1 -p 1 -timeout 12m $$($(GO) list ./... | grep -E '/($(TIMED))$$')
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
