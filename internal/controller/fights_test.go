@@ -89,6 +89,21 @@ func TestAFightIsOverWhenTheOtherProgramGivesIn(t *testing.T) {
 	})
 }
 
+func TestARouteWithAStrangerAmongItsNextHopsIsNotInSync(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		shared := route(vip1, 1)
+		shared.NextHops = append(shared.NextHops, route(vip1, 99).NextHops...)
+		defer w.edge.Contest(shared)()
+		w.edge.Plant(shared)
+		w.later(20 * time.Second)
+		if vip := w.status().VIPs[0]; vip.InSync {
+			t.Errorf("half of it goes to nobody's address, and status says %+v", vip)
+		}
+	})
+}
+
 func TestAFailureStillMovesAPrefixThatIsFoughtFor(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

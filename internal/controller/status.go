@@ -246,7 +246,7 @@ func (s *vipStatus) addRoutes(owner map[netip.Addr]topology.ServerName, router t
 			route.Prefixes = len(part.Prefixes)
 		}
 		s.Routes = append(s.Routes, route)
-		asWanted := slices.Equal(route.Servers, s.Wanted) && !route.Foreign && (len(route.NextHops) > 0) == (len(s.Wanted) > 0)
+		asWanted := slices.Equal(route.Servers, s.Wanted) && !route.Foreign && len(route.NextHops) == len(s.Wanted) // no stranger among them
 		s.InSync = s.InSync && asWanted
 	}
 }
