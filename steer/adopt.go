@@ -9,9 +9,10 @@ import (
 
 // Adopt turns routes as they were found on routers into the Assignment to
 // start from, so that a start moves nothing that is well. Each cohort is taken
-// from the first router, in the order given, with routes to known servers for
-// it, whoever made them: that is where its traffic is. Routes to anything else
-// claim nothing. Where its prefixes are with several servers, the cohort is with
+// from the first router, in the order given, with routes to its servers for
+// it, whoever made them: that is where its traffic is. Routes to anything else,
+// or to servers that are not the cohort's, claim nothing: other routers would be
+// told to do alike. Where its prefixes are with several servers, the cohort is with
 // those that have most of them.
 func Adopt(cohorts *Cohorts, found ...*Table) Assignment {
 	owner := Owners(cohorts.site)
@@ -34,7 +35,8 @@ func (t *Table) traffic(cohort *Cohort, owner map[netip.Addr]topology.ServerName
 				continue
 			}
 			servers := ServersOf(owner, route.NextHops)
-			if len(servers) > 0 && len(servers) == len(route.NextHops) {
+			strange := slices.ContainsFunc(servers, func(name topology.ServerName) bool { return !cohort.has(name) })
+			if len(servers) > 0 && len(servers) == len(route.NextHops) && !strange {
 				found.vote(Want{Servers: servers, NextHops: route.NextHops, Cause: Settled, Why: "found so"}, len(part.Prefixes))
 				break
 			}

@@ -408,6 +408,25 @@ func TestAdoptTakesWhatRoutersHave(t *testing.T) {
 	}
 }
 
+// TestAdoptTakesNoServerThatIsNotTheVIPs: who is told to send a VIP's traffic where
+// one router does must not be told to send it to a server that has not got it.
+func TestAdoptTakesNoServerThatIsNotTheVIPs(t *testing.T) {
+	s := site(t, `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13}
+vips: [{prefix: 203.0.113.32/27, primary: web1, backup: web2}]
+routers: {edge: {linux: {}}}
+`)
+	cohorts := steer.NewCohorts(s)
+	via := func(address string, foreign bool) *steer.Table {
+		hops := []steer.NextHop{{Address: netip.MustParseAddr(address), Weight: 1}}
+		return steer.NewTable(cohorts, []steer.Route{{Prefix: s.VIPs[0].Prefix, NextHops: hops, Foreign: foreign}})
+	}
+	adopted := steer.Adopt(cohorts, via("192.0.2.13", true), via("192.0.2.12", false))
+	if got := fmt.Sprint(adopted.Of(s.VIPs[0].Prefix).Servers); got != "[web2]" {
+		t.Errorf("adopted %s, want [web2]", got)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	s := site(t, `
 servers: {web1: {addresses: [192.0.2.11, "2001:db8::11"]}, web2: {addresses: [192.0.2.12, "2001:db8::12"]}}

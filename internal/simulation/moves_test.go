@@ -90,16 +90,10 @@ func (m move) begins() {
 		servers, all := m.world.servers(has.hops)
 		began := latest(m.world.started, m.world.sited)
 		settled := router.troubles == 0 && router.free.Add(router.patience()).Before(began) && has.since.Before(began)
-		if settled && all && len(servers) > 0 && !slices.ContainsFunc(servers, func(name topology.ServerName) bool { return !m.world.serves(name) }) {
+		if settled && all && len(servers) > 0 && !slices.ContainsFunc(servers, func(name topology.ServerName) bool { return !m.serves(name) }) {
 			m.breaks("%s had it at %v, and that was not taken over", r.Name, servers)
 		}
 	}
-}
-
-// serves reports whether the server is of the site.
-func (w *world) serves(name topology.ServerName) bool {
-	_, known := w.site.Server(name)
-	return known
 }
 
 // mayLeave reports whether there is something against a server.
