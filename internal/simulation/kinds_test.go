@@ -135,7 +135,8 @@ func drains(t *telling, d dice) {
 		request.VIPs = []string{vip.Prefix.String()}
 	}
 	t.say(time.Now(), "operator", "drains %s %v until %s; force %t, cut %t", name, request.VIPs, t.since(request.Until), request.Force, request.Cut)
-	began, anew := time.Now(), !t.admin(name).said.drained
+	began := time.Now()
+	anew := !t.admin(name).said.drained && !t.maintained(name, began, time.Minute)
 	t.request(place, saying{drained: true, until: request.Until}, func(ctx context.Context, c *controller.Controller) (*api.Moved, error) {
 		moved, err := c.Drain(ctx, request)
 		if err == nil && !request.Force && !moved.Unchanged && anew {

@@ -187,6 +187,9 @@ func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time
 		}
 		for _, name := range to.To {
 			t := w.truths[health.Target{Server: topology.ServerName(name), VIP: vip.Judge}]
+			if place.VIP != vip.Entry && !w.word(steer.Place{Server: topology.ServerName(name), VIP: vip.Entry}).ready(time.Now(), 0) {
+				continue // it was not to be there before
+			}
 			if slices.Contains(moved.Servers, name) || t != nil && t.is == ill && t.since.Before(began) {
 				w.breaks("a drain is proven first", "%v is drained, and %s goes to %v, of which %s cannot carry it", moved.Servers, to.VIP, to.To, name)
 			}
