@@ -136,10 +136,11 @@ func drains(t *telling, d dice) {
 	}
 	t.say(time.Now(), "operator", "drains %s %v until %s; force %t, cut %t", name, request.VIPs, t.since(request.Until), request.Force, request.Cut)
 	began := time.Now()
-	anew := !t.admin(name).said.drained && !t.maintained(name, began, time.Minute)
+	anew := t.admin(name).ready(began, 0) && !t.maintained(name, began, time.Minute)
 	t.request(place, saying{drained: true, until: request.Until}, func(ctx context.Context, c *controller.Controller) (*api.Moved, error) {
 		moved, err := c.Drain(ctx, request)
-		if err == nil && !request.Force && !moved.Unchanged && anew {
+		over := !request.Until.IsZero() && !time.Now().Before(request.Until) // before the answer came
+		if err == nil && !request.Force && !moved.Unchanged && anew && !over {
 			t.checkProven(moved, place, began)
 		}
 		return moved, err

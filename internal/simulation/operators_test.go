@@ -179,6 +179,9 @@ func (w *world) checkMoved(moved *api.Moved, began time.Time) {
 func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.word(place).crossed || w.admin(place.Server).crossed {
+		return
+	}
 	for _, to := range moved.VIPs {
 		prefix, _ := parsePrefix(to.VIP)
 		vip, known := w.site.VIP(prefix)
