@@ -49,7 +49,7 @@ report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile fast
 
 soak: build ## ten minutes of each profile on a busy machine: nothing may move; a million minutes of stories; a thousand random routers
-	$(GO) test -run TestStories -timeout 4h ./internal/simulation -args -minutes 1000000
+	$(GO) test -run TestStories -timeout 4h ./internal/simulation -args -minutes 1000000 -first 0
 	$(GO) test -run TestRandomRouters -timeout 2h ./drivers/cisco -args -runs 1000
 	$(BUILD)/routesteer lab soak --profile default
 	$(BUILD)/routesteer lab soak --profile fast
