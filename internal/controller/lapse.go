@@ -30,7 +30,7 @@ const (
 func (c *Controller) keepEnds(ctx context.Context) {
 	for {
 		var due time.Time
-		if err := c.do(ctx, func() { due = c.nextEnd(time.Now()) }); err != nil {
+		if err := c.do(ctx, func() { due = c.nextEnd() }); err != nil {
 			return // stopped
 		}
 		select {
@@ -60,13 +60,13 @@ func (c *Controller) poke() {
 }
 
 // nextEnd is when something is over though nothing happens; zero for never.
-func (c *Controller) nextEnd(now time.Time) time.Time {
+func (c *Controller) nextEnd() time.Time {
 	var next time.Time
 	for name, drain := range c.intent.Drains {
 		next = earlier(next, drain.Until)
 		if drain.Reboot == state.RebootSeen {
-			if due, well := c.wellFrom(name); well && due.After(now) {
-				next = earlier(next, due)
+			if due, well := c.wellFrom(name); well {
+				next = earlier(next, due) // it may be over already, while another was ended
 			}
 		}
 	}
@@ -87,34 +87,18 @@ func (c *Controller) endDue(ctx context.Context) error {
 	if err := c.do(ctx, func() { servers = c.overdue(time.Now()) }); err != nil {
 		return err
 	}
-	w := c.undrain(servers, api.UndrainRequest{Servers: words(servers), By: ourselves})
-	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) { return c.endAll(intent, now), nil }
-	if err := c.do(ctx, func() { w.recalled = c.lapsed(servers, time.Now()) }); err != nil {
-		return err
+	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
+	w := &wish{
+		by: ourselves, recalled: recalled,
+		edit: func(intent *state.Intent, now time.Time) ([]api.Event, error) {
+			return c.endAll(intent, recalled, now), nil
+		},
 	}
-	if len(servers) == 0 {
-		w.prove = nil
+	if len(servers) > 0 {
+		w.prove = func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) }
 	}
 	_, err := c.commit(ctx, w)
 	return err
-}
-
-// lapsed is the traffic that may go back because drains of these servers, and what
-// else was asked for until now, are over.
-func (c *Controller) lapsed(servers []topology.ServerName, now time.Time) steer.Recall {
-	recall := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
-	for _, name := range servers {
-		recall.Servers[name] = true
-	}
-	for prefix, off := range c.intent.Off {
-		for name, drain := range off {
-			recall.Places[steer.Place{Server: name, VIP: prefix}] = over(drain.Until, now)
-		}
-	}
-	for prefix, pin := range c.intent.Pins {
-		recall.VIPs[prefix] = over(pin.Until, now)
-	}
-	return recall
 }
 
 // overdue are the servers whose drain is over.
@@ -128,9 +112,9 @@ func (c *Controller) overdue(now time.Time) []topology.ServerName {
 	return servers
 }
 
-// endAll ends in the intent what is over, and notes who has gone down that is to be
-// back after a reboot.
-func (c *Controller) endAll(intent *state.Intent, now time.Time) []api.Event {
+// endAll ends in the intent what is over, and notes what traffic may return by that,
+// and who has gone down that is to be back after a reboot.
+func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now time.Time) []api.Event {
 	var events []api.Event
 	ended := func(server topology.ServerName, vip, why string) {
 		events = append(events, api.Event{Kind: "admin", Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why})
@@ -139,6 +123,7 @@ func (c *Controller) endAll(intent *state.Intent, now time.Time) []api.Event {
 		drain := intent.Drains[name]
 		if why := c.endOf(name, drain, now); why != "" {
 			delete(intent.Drains, name)
+			recalled.Servers[name] = true
 			ended(name, "", why)
 		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) {
 			drain.Reboot = state.RebootSeen
@@ -150,12 +135,14 @@ func (c *Controller) endAll(intent *state.Intent, now time.Time) []api.Event {
 		for _, name := range slices.Sorted(maps.Keys(servers)) {
 			if drain := servers[name]; over(drain.Until, now) {
 				intent.Give(name, prefix)
+				recalled.Places[steer.Place{Server: name, VIP: prefix}] = true
 				ended(name, prefix.String(), untilOver(drain.Until))
 			}
 		}
 	}
 	for prefix, pin := range intent.Pins {
 		if over(pin.Until, now) {
+			recalled.VIPs[prefix] = true
 			for _, event := range unpin(intent, prefix) {
 				event.Reason = untilOver(pin.Until)
 				events = append(events, event)

@@ -1,0 +1,50 @@
+package controller_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/api"
+)
+
+func TestTrafficReturnsWhenADrainEndsByItselfThoughFailbackIsManual(t *testing.T) {
+	for name, request := range map[string]api.DrainRequest{
+		"of a server": {Servers: []string{"web1"}},
+		"of one VIP":  {Servers: []string{"web1"}, VIPs: []string{vip1.String()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.file = article + "policy: {failback: manual}\n"
+				w.start()
+				defer w.stop()
+				request.Until = time.Now().Add(2 * time.Hour)
+				w.do(w.control.Drain(t.Context(), request))
+				w.wantRoutes("edge, drained,", w.edge, "web2 web2")
+				w.later(2*time.Hour + time.Second)
+				w.wantRoutes("edge, after the end,", w.edge, "web1 web2")
+			})
+		})
+	}
+}
+
+func TestADrainForARebootThatCouldNotBeEndedIsTriedAgain(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
+		w.fall("web1", "no route to host")
+		w.later(time.Second)
+		w.fall("web1", "")
+		if err := os.Rename(w.dir, w.dir+".away"); err != nil {
+			t.Fatal(err)
+		}
+		w.later(2 * time.Minute)
+		w.wantRoutes("edge, while that cannot be kept,", w.edge, "web2 web2")
+		if err := os.Rename(w.dir+".away", w.dir); err != nil {
+			t.Fatal(err)
+		}
+		w.later(11 * time.Second)
+		w.wantRoutes("edge, once it can,", w.edge, "web1 web2")
+	})
+}
