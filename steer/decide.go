@@ -125,6 +125,10 @@ func (d *decision) anyUnknown(vip *Cohort, servers []topology.ServerName) bool {
 	return slices.ContainsFunc(servers, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Unknown })
 }
 
+func (d *decision) anyUp(vip *Cohort, servers []topology.ServerName) bool {
+	return slices.ContainsFunc(servers, func(name topology.ServerName) bool { return vip.has(name) && d.verdict(name, vip) == health.Up })
+}
+
 // stay decides for a VIP whose traffic need not be spread anew, and reports
 // whether that is so.
 func (d *decision) stay(vip *Cohort) (Want, bool) {
@@ -370,10 +374,10 @@ func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 		}
 	}
 	why := "no server is eligible (" + d.allDown(vip) + "): "
-	switch vip.OnAllDown {
-	case topology.Withdraw:
+	switch {
+	case vip.OnAllDown == topology.Withdraw:
 		return Want{Withdraw: true, Cause: Withdrawn, Why: why + "withdrawn"}
-	case topology.FirstTier:
+	case vip.OnAllDown == topology.FirstTier && !d.anyUp(vip, current): // who is up, and only taken out of service, is better than who is down
 		return Want{Servers: d.firstTier(vip), Cause: KeptDown, Why: why + "sent to the first tier"}
 	default:
 		return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: why + "left as it is"}

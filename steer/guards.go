@@ -142,18 +142,13 @@ func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, b
 	}
 	frozen := d.many
 	// Who lost all has nothing left to spare, and nothing to lose.
-	if frozen == "" && d.previous[vip.index].Cause != KeptDown && d.eligible(vip) {
+	if frozen == "" && d.previous[vip.index].Cause != KeptDown && d.AnyEligible(vip) {
 		frozen = d.together
 	}
 	if frozen != "" {
 		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + "; frozen: " + frozen, Frozen: true}, true
 	}
 	return d.unproven(current, lost, vip)
-}
-
-func (d *decision) eligible(vip *Cohort) bool {
-	tier, _ := d.bestTier(vip)
-	return tier >= 0
 }
 
 // unproven has a loss wait until a witness was heard after it: what made the

@@ -152,6 +152,12 @@ func (in *Input) Eligible(name topology.ServerName, vip *Cohort) bool {
 	return in.verdict(name, vip) == health.Up && in.Off(name, vip) == ""
 }
 
+// AnyEligible reports whether new traffic of the cohort may go to any server.
+func (in *Input) AnyEligible(vip *Cohort) bool {
+	tier, _ := in.bestTier(vip)
+	return tier >= 0
+}
+
 // Holds reports whether traffic of the cohort that is at the server may stay:
 // nothing is known against it.
 func (in *Input) Holds(name topology.ServerName, vip *Cohort) bool { return in.holds(name, vip) }

@@ -33,6 +33,9 @@ func (p place) drain(intent *state.Intent, drain state.Drain) (api.Event, bool) 
 		if drain.Reason == "" {
 			drain.Reason = before.Reason
 		}
+		if drain.Until.IsZero() && drain.Reboot == state.NoReboot {
+			drain.Until, drain.Reboot = before.Until, before.Reboot
+		}
 	}
 	if p.vip.IsValid() {
 		intent.Take(p.server, p.vip, drain)

@@ -30,7 +30,7 @@ func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, n
 		Code:    api.Refused,
 		Message: fmt.Sprintf("%s %s not drained: no other server can carry %d of the VIPs", servers, isOrAre(len(request.Servers)), len(left)),
 		Details: left,
-		Hint:    "mend a standby first (routesteer check shows them), or use --force to drain all the same and leave that traffic where it is",
+		Hint:    "mend a standby first (routesteer check shows them), or use --force to drain all the same: on_all_down says what becomes of that traffic",
 	}
 }
 
@@ -129,8 +129,9 @@ func (c *Controller) standbys(next prospect) []health.Target {
 	return standbys
 }
 
-// stranded lists the VIPs that would stay, in spite of the next intent, with
-// servers that it takes out of service, and why.
+// stranded lists the VIPs that would be left by the next intent, and why: that would
+// stay with servers that it takes out of service, or go to nobody, or to servers that
+// cannot carry them.
 func (c *Controller) stranded(next prospect) []string {
 	now, then := c.input(time.Now()), c.prospectInput(next, time.Now())
 	wanted := steer.Desired(then)
@@ -139,8 +140,7 @@ func (c *Controller) stranded(next prospect) []string {
 		off := c.takenOff(now, then, cohort)
 		want := wanted.For(cohort)
 		stays := func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) }
-		nobody := want.Withdraw || want.Cause == steer.KeptDown // be it sent to the first tier
-		if len(off) == 0 || !nobody && !slices.ContainsFunc(off, stays) {
+		if len(off) == 0 || then.AnyEligible(cohort) && !slices.ContainsFunc(off, stays) {
 			continue
 		}
 		for _, entry := range cohort.Entries {

@@ -85,14 +85,14 @@ func served(in steer.Input, cohort *steer.Cohort) bool {
 }
 
 // stranded lists the VIPs, with the reason, that were with servers and have nowhere
-// else to go: they would stay though the servers were drained.
+// better to go, though the servers were drained.
 func (w *World) stranded(before steer.Assignment, servers []topology.ServerName) []string {
 	var left []string
 	for _, cohort := range w.in.Cohorts.All() {
 		want := w.in.Previous.For(cohort)
 		stays := func(name topology.ServerName) bool {
 			had := slices.Contains(before.For(cohort).Servers, name) && w.in.Off(name, cohort) != ""
-			return had && (want.Withdraw || slices.Contains(want.Servers, name))
+			return had && (!w.in.AnyEligible(cohort) || slices.Contains(want.Servers, name))
 		}
 		if !slices.ContainsFunc(servers, stays) {
 			continue
