@@ -59,8 +59,25 @@ func (d *decision) set(vip *Cohort, want Want) {
 			want.NextHops, want.Path = previous.NextHops, previous.Path
 		}
 	}
+	want.Failure = d.byFailure(want, previous)
 	d.want.wants[vip.index] = &want
 	d.count(vip, want.Servers)
+}
+
+// byFailure reports whether a failure is why the traffic is wanted there, however long
+// ago: a router that has not done it yet still does it for that.
+func (d *decision) byFailure(want Want, previous *Want) bool {
+	sameHop := func(a, b NextHop) bool { return a.Address == b.Address }
+	switch {
+	case want.Cause == Pinned || len(previous.Servers) == 0 && !previous.Withdraw:
+		return false
+	case !slices.Equal(want.Servers, previous.Servers):
+		return want.Cause == Failover || want.Cause == Withdrawn || want.Cause == KeptDown
+	case !slices.EqualFunc(want.NextHops, previous.NextHops, sameHop):
+		return slices.ContainsFunc(previous.NextHops, func(h NextHop) bool { return d.Health.Lost(h.Address) })
+	default:
+		return previous.Failure
+	}
 }
 
 // rests reports whether the cohort is where it belongs, for no other reason, and

@@ -2,6 +2,9 @@ package controller
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/steer"
@@ -13,7 +16,8 @@ import (
 // people ask for, and what adds a route where there is none, is not bounded.
 type limit struct {
 	topology.ChangeLimit
-	made []moves // within the last Per, the oldest first
+	made    []moves               // within the last Per, the oldest first
+	refused map[netip.Prefix]bool // what the router refused, and has not taken since: others come first
 }
 
 // Moves are prefixes that failures moved at one time.
@@ -43,29 +47,47 @@ func (l *limit) hold(changes []steer.Change, now time.Time) ([]steer.Change, *li
 	if l.Changes == 0 {
 		return changes, nil
 	}
-	room := l.Changes - l.within(now)
-	held := 0
+	may, held := l.share(changes, l.Changes-l.within(now)), 0
 	rest := make([]steer.Change, 0, len(changes))
-	for _, change := range changes {
-		n := len(change.Prefixes)
-		switch {
-		case !limited(change):
+	for i, change := range changes {
+		switch n := len(change.Prefixes); {
+		case may[i] == n:
 			rest = append(rest, change)
-		case n <= room:
-			rest = append(rest, change)
-			room -= n
+		case may[i] > 0:
+			rest = append(rest, change.For(change.Prefixes[:may[i]]...))
+			held += n - may[i]
 		default:
-			if room > 0 {
-				rest = append(rest, change.For(change.Prefixes[:room]...))
-			}
-			held += n - max(room, 0)
-			room = 0
+			held += n
 		}
 	}
 	if held == 0 {
 		return rest, nil
 	}
 	return rest, &limitError{l.ChangeLimit, held, l.next(now)}
+}
+
+// share says how many prefixes of each change may move, if there is room for so many.
+func (l *limit) share(changes []steer.Change, room int) []int {
+	may := make([]int, len(changes))
+	for _, refused := range []bool{false, true} {
+		for i, change := range changes {
+			n := len(change.Prefixes)
+			switch {
+			case l.refuses(change) != refused:
+			case !limited(change):
+				may[i] = n
+			default:
+				may[i] = min(n, max(room, 0))
+				room -= may[i]
+			}
+		}
+	}
+	return may
+}
+
+// refuses reports whether the router refused any of the change.
+func (l *limit) refuses(change steer.Change) bool {
+	return len(l.refused) > 0 && slices.ContainsFunc(change.Prefixes, func(p netip.Prefix) bool { return l.refused[p] })
 }
 
 // within counts the prefixes that were moved within the last Per, and forgets
@@ -89,13 +111,21 @@ func (l *limit) next(now time.Time) time.Time {
 	return l.made[0].at.Add(l.Per)
 }
 
-// count notes changes that were tried.
-func (l *limit) count(changes []steer.Change, now time.Time) {
+// count notes changes that were made, or may have been, and what was refused of those
+// that were tried.
+func (l *limit) count(made []steer.Change, refused map[netip.Prefix]bool, now time.Time) {
 	if l.Changes == 0 {
 		return
 	}
+	if l.refused == nil {
+		l.refused = map[netip.Prefix]bool{}
+	}
+	maps.Copy(l.refused, refused)
 	n := 0
-	for _, change := range changes {
+	for _, change := range made {
+		for _, prefix := range change.Prefixes {
+			delete(l.refused, prefix)
+		}
 		if limited(change) {
 			n += len(change.Prefixes)
 		}

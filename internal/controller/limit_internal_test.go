@@ -42,7 +42,7 @@ func TestAtMostSoManyPrefixesMoveInATime(t *testing.T) {
 			if steer.Prefixes(kept)+waiting != all || steer.Prefixes(kept)-may != free {
 				t.Fatalf("of %d prefixes, %d of them free, %d are let through and %d wait", all, free, steer.Prefixes(kept), waiting)
 			}
-			l.count(kept, now)
+			l.count(kept, nil, now)
 			moved = append(moved, moves{now, may})
 			within := 0
 			for _, m := range moved {

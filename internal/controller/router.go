@@ -105,7 +105,7 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 		defer close(w.done)
 		if predecessor != nil {
 			<-predecessor.done
-			w.limit.made = predecessor.limit.made // a reload is no way round it
+			w.limit.made, w.limit.refused = predecessor.limit.made, predecessor.limit.refused // a reload is no way round it
 			w.tender.inherit(predecessor.tender)
 		}
 		w.run(ctx)
@@ -276,8 +276,10 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 	}
 	var refused error
 	for round := 0; ; round++ {
-		seen.left = w.diff(w.current.want)
+		seen.left = w.diff(w.current.want, seen.repair)
 		switch {
+		case len(seen.left.Changes) == 0 && !seen.at.IsZero() && w.held != nil && refused != nil:
+			return errors.Join(refused, w.held)
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero() && w.held != nil:
 			return w.held
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero():
@@ -331,11 +333,14 @@ func (w *worker) inquire() {
 }
 
 // diff compares what is wanted with what the router had, and leaves alone what
-// others fight for and what must wait.
-func (w *worker) diff(want steer.Assignment) steer.Plan {
+// others fight for and what must wait: a repair, which no failure has made, need not.
+func (w *worker) diff(want steer.Assignment, repair bool) steer.Plan {
 	plan := steer.Diff(want, w.have, w.router.Adopt())
 	plan.Changes = w.fights.hold(plan.Changes, time.Now())
-	plan.Changes, w.held = w.limit.hold(plan.Changes, time.Now())
+	w.held = nil
+	if !repair {
+		plan.Changes, w.held = w.limit.hold(plan.Changes, time.Now())
+	}
 	return plan
 }
 
@@ -346,11 +351,18 @@ func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 	if seen.repair {
 		seen.left.Changes = sudden(seen.left.Changes)
 	}
-	w.limit.count(seen.left.Changes, time.Now())
+	began := time.Now()
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
 	w.inquire()
 	seen.applied = time.Now()
-	made := effective(seen.left.Changes, err)
+	refused, whole := refusals(err)
+	made := except(seen.left.Changes, refused)
+	if !seen.repair {
+		w.limit.count(made, refused, began)
+	}
+	if !whole {
+		made = nil // it stopped for another reason: the look will tell
+	}
 	seen.made = append(seen.made, made...)
 	if again && !w.isShaken() {
 		w.fights.count(made, seen.applied)
@@ -370,20 +382,27 @@ func (w *worker) isShaken() bool {
 	return w.shaken
 }
 
-// effective returns what of the changes err does not say was refused.
-func effective(changes []steer.Change, err error) []steer.Change {
-	if err == nil {
-		return changes
-	}
-	refused := map[netip.Prefix]bool{}
+// refusals are the prefixes that err says were refused, and whether that is all that
+// it says.
+func refusals(err error) (refused map[netip.Prefix]bool, whole bool) {
+	refused, whole = map[netip.Prefix]bool{}, true
 	for _, e := range unjoin(err) {
 		var change *drivers.ChangeError
 		if !errors.As(e, &change) {
-			return nil // it stopped for another reason: the look will tell
+			whole = false
+			continue
 		}
 		for _, prefix := range change.Change.Prefixes {
 			refused[prefix] = true
 		}
+	}
+	return refused, whole
+}
+
+// except returns what of the changes was not refused.
+func except(changes []steer.Change, refused map[netip.Prefix]bool) []steer.Change {
+	if len(refused) == 0 {
+		return changes
 	}
 	var made []steer.Change
 	for _, change := range changes {
@@ -415,7 +434,7 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 	if err := w.look(ctx, &sighting{}); err != nil {
 		return lookReply{err: err}
 	}
-	reply := lookReply{plan: w.diff(w.fit(want))}
+	reply := lookReply{plan: w.diff(w.fit(want), false)}
 	if renderer, ok := w.driver.(drivers.Renderer); ok {
 		reply.commands = renderer.Render(reply.plan.Changes)
 	}
