@@ -155,7 +155,7 @@ func New(options Options) (*Controller, error) {
 	if err := c.loadIntent(); err != nil {
 		return nil, err
 	}
-	c.cohorts = steer.NewCohorts(site, asked(c.intent).Apart()...)
+	c.cohorts = steer.NewCohorts(site, asked(followed(c.intent, site)).Apart()...)
 	return c, nil
 }
 

@@ -63,10 +63,14 @@ type senses struct {
 	inUse map[health.Target]netip.Addr
 	paces map[health.Target]health.Pace
 
-	during func() // happens while Check is under way; nil for nothing
+	during  func() // happens while Check is under way; nil for nothing
+	setting func() // the same of Set
 }
 
 func (s *senses) Set(site *topology.Site) error {
+	if s.setting != nil {
+		s.setting()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.wrong != nil {
@@ -868,6 +872,23 @@ func TestABadReloadChangesNothing(t *testing.T) {
 			t.Errorf("after a good reload it still warns: %q", status.Warnings)
 		}
 		w.wantRoutes("edge", w.edge, "web1 web2")
+	})
+}
+
+// TestAReloadGivenUpLateSteersWhatIsChecked: who gives up when the new checks have begun
+// must not leave a controller that checks one file and steers another.
+func TestAReloadGivenUpLateSteersWhatIsChecked(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		ctx, giveUp := context.WithCancel(t.Context())
+		w.senses.setting = giveUp
+		w.file = shop
+		_, err := w.control.Reload(ctx, api.ReloadRequest{})
+		w.settle()
+		if n := len(w.status().VIPs); n != len(w.senses.site.VIPs) {
+			t.Errorf("%d VIPs are checked, and %d steered; the reload said %v", len(w.senses.site.VIPs), n, err)
+		}
 	})
 }
 

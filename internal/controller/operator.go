@@ -98,7 +98,7 @@ func (c *Controller) Pin(ctx context.Context, request api.PinRequest) (*api.Move
 func (c *Controller) Unpin(ctx context.Context, request api.UnpinRequest) (*api.Moved, error) {
 	w := &wish{by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "unpin", Of: []string{request.VIP}}}
 	w.edit = func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
-		prefix, err := c.pinnedVIP(request.VIP)
+		prefix, err := c.pinnedVIP(intent, request.VIP)
 		if err != nil {
 			return nil, err
 		}

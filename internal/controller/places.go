@@ -66,7 +66,7 @@ func (p place) drained(intent *state.Intent) (state.Drain, bool) {
 }
 
 // editPlaces edits the intent of each server, of the VIPs that words name or of
-// all. It runs in the loop. A server that is in the intent need not be in the file.
+// all. It runs in the loop. What is in the intent need not be in the file.
 func (c *Controller) editPlaces(intent *state.Intent, servers []topology.ServerName, words []string, edit func(place) (api.Event, bool)) ([]api.Event, error) {
 	places, err := c.places(intent, servers, words)
 	if err != nil {
@@ -91,24 +91,39 @@ func (c *Controller) places(intent *state.Intent, servers []topology.ServerName,
 	var places []place
 	for _, name := range servers {
 		_, known := c.site.Server(name)
-		if _, drained := intent.Drains[name]; !known && !drained {
+		if _, drained := intent.Drains[name]; !known && !drained && len(words) == 0 {
 			return nil, unknownServer(c.site, string(name))
 		}
 		for _, word := range words {
-			vip, err := c.vip(word)
+			p, err := c.place(intent, name, word)
 			if err != nil {
 				return nil, err
 			}
-			if !slices.Contains(vip.Servers(), name) {
-				return nil, notOf(vip, name)
-			}
-			places = append(places, place{name, vip.Prefix})
+			places = append(places, p)
 		}
 		if len(words) == 0 {
 			places = append(places, place{server: name})
 		}
 	}
 	return places, nil
+}
+
+// place finds the VIP that a word means, of which the server is, or was drained.
+func (c *Controller) place(intent *state.Intent, name topology.ServerName, word string) (place, error) {
+	prefix, _ := netip.ParsePrefix(word) // the zero Prefix is none's
+	vip, err := c.vip(word)
+	for _, of := range []netip.Prefix{prefix, vip.Prefix} {
+		if _, drained := intent.Off[of][name]; drained {
+			return place{name, of}, nil
+		}
+	}
+	if _, known := c.site.Server(name); !known {
+		return place{}, unknownServer(c.site, string(name))
+	}
+	if err == nil && !slices.Contains(vip.Servers(), name) {
+		err = notOf(vip, name)
+	}
+	return place{name, vip.Prefix}, err
 }
 
 // vip finds the VIP that a word means.
@@ -122,9 +137,9 @@ func (c *Controller) vip(word string) (topology.VIP, error) {
 
 // pinnedVIP finds the VIP that a word means; one that is pinned need not be in the
 // file.
-func (c *Controller) pinnedVIP(word string) (netip.Prefix, error) {
+func (c *Controller) pinnedVIP(intent *state.Intent, word string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(word); err == nil {
-		if _, pinned := c.intent.Pins[prefix]; pinned {
+		if _, pinned := intent.Pins[prefix]; pinned {
 			return prefix, nil
 		}
 	}

@@ -27,17 +27,17 @@ func (c *Controller) Reload(ctx context.Context, request api.ReloadRequest) (*ap
 		return nil, c.refuseReload(ctx, err, request.By)
 	}
 	var differences []string
-	if err := c.do(ctx, func() { differences = differ(c.site, site) }); err != nil {
-		return nil, err
-	}
-	if err := c.prober.Set(site); err != nil {
-		return nil, c.refuseReload(ctx, fmt.Errorf("start checks of the new configuration: %w", err), request.By)
-	}
 	var apart []netip.Prefix
-	if err := c.do(ctx, func() { apart = asked(c.intent).Apart() }); err != nil {
+	if err := c.do(ctx, func() {
+		differences, apart = differ(c.site, site), asked(followed(c.intent, site)).Apart()
+	}); err != nil {
 		return nil, err
 	}
 	cohorts := steer.NewCohorts(site, apart...)
+	if err := c.prober.Set(site); err != nil {
+		return nil, c.refuseReload(ctx, fmt.Errorf("start checks of the new configuration: %w", err), request.By)
+	}
+	// What is checked now must be steered, too, even if the operator has gone.
 	if err := c.do(context.WithoutCancel(ctx), func() { c.become(site, cohorts, differences, request.By) }); err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func (c *Controller) proofs(ctx context.Context, request api.SimulateRequest) ([
 // others put back in service.
 func (c *Controller) prospect(ctx context.Context, texts []string) (next prospect, undrained []topology.ServerName, err error) {
 	var site *topology.Site
-	if err := c.do(ctx, func() { site, next = c.site, prospect{intent: c.intent.Clone(), cohorts: c.cohorts} }); err != nil {
+	if err := c.do(ctx, func() { site, next = c.site, prospect{intent: followed(c.intent, c.site), cohorts: c.cohorts} }); err != nil {
 		return next, nil, err
 	}
 	steps, err := whatif.Parse(site, texts)

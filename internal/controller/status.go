@@ -375,9 +375,32 @@ func (v view) willWarnings(status *api.Status) []string {
 	for _, server := range status.Servers {
 		warnings = append(warnings, v.remind(server.Name, server.Admin, status.Time)...)
 	}
-	for prefix := range v.intent.Pins {
-		if _, known := v.site.VIP(prefix); !known {
-			warnings = append(warnings, fmt.Sprintf("%s is pinned, and not in %s: `routesteer unpin %s` forgets it", prefix, v.site.File, prefix))
+	return append(warnings, v.forgotten()...)
+}
+
+// forgotten tells of drains and pins that ask for nothing, because the file has no such
+// server or VIP any more.
+func (v view) forgotten() []string {
+	var warnings []string
+	add := func(what, command string) {
+		warnings = append(warnings, fmt.Sprintf("%s, which %s does not know: `routesteer %s` forgets it", what, v.site.File, command))
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.intent.Drains)) {
+		if _, known := v.site.Server(name); !known {
+			add(fmt.Sprintf("%s is drained", name), fmt.Sprintf("undrain %s", name))
+		}
+	}
+	for _, prefix := range slices.SortedFunc(maps.Keys(v.intent.Off), steer.ComparePrefix) {
+		vip, known := v.site.VIP(prefix)
+		for _, name := range slices.Sorted(maps.Keys(v.intent.Off[prefix])) {
+			if !known || vip.Entry != prefix || !slices.Contains(vip.Servers(), name) {
+				add(fmt.Sprintf("%s is drained of %s", name, prefix), fmt.Sprintf("undrain %s --vip %s", name, prefix))
+			}
+		}
+	}
+	for _, prefix := range slices.SortedFunc(maps.Keys(v.intent.Pins), steer.ComparePrefix) {
+		if vip, known := v.site.VIP(prefix); !known || vip.Entry != prefix {
+			add(fmt.Sprintf("%s is pinned", prefix), fmt.Sprintf("unpin %s", prefix))
 		}
 	}
 	return warnings

@@ -30,7 +30,7 @@ type view struct {
 func (c *Controller) view() view {
 	v := view{
 		version: c.options.Version, started: c.started, site: c.site, cohorts: c.cohorts, config: c.config, board: c.board,
-		intent: c.intent, want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings,
+		intent: followed(c.intent, c.site), want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings,
 	}
 	for name, r := range c.routers {
 		v.routers[name] = *r

@@ -2,7 +2,9 @@ package controller
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/internal/state"
@@ -33,6 +35,38 @@ func asked(intent state.Intent) steer.Will {
 		will.Pins[prefix] = steer.Pin{Server: pin.Server, Force: pin.Force}
 	}
 	return will
+}
+
+// followed is the intent with what is asked of VIPs under the first prefixes that their
+// entries have in this file, which may be others than in the file that it was asked by.
+// What another word stands in the way of stays as it is, and asks for nothing.
+func followed(intent state.Intent, site *topology.Site) state.Intent {
+	after := intent.Clone()
+	for _, prefix := range slices.SortedFunc(maps.Keys(intent.Pins), steer.ComparePrefix) {
+		entry := entryOf(site, prefix)
+		if _, taken := after.Pins[entry]; !taken {
+			after.Pins[entry] = intent.Pins[prefix]
+			delete(after.Pins, prefix)
+		}
+	}
+	for _, prefix := range slices.SortedFunc(maps.Keys(intent.Off), steer.ComparePrefix) {
+		entry := entryOf(site, prefix)
+		for name, drain := range intent.Off[prefix] {
+			if _, taken := after.Off[entry][name]; !taken {
+				after.Give(name, prefix)
+				after.Take(name, entry, drain)
+			}
+		}
+	}
+	return after
+}
+
+// entryOf is the first prefix of the entry that has the prefix, or that itself.
+func entryOf(site *topology.Site, prefix netip.Prefix) netip.Prefix {
+	if vip, known := site.VIP(prefix); known {
+		return vip.Entry
+	}
+	return prefix
 }
 
 // will is what operators and the file ask for.

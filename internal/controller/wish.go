@@ -94,7 +94,7 @@ func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events
 	var site *topology.Site
 	stop := c.do(ctx, func() {
 		site = c.site
-		next = prospect{intent: c.intent.Clone(), cohorts: c.cohorts}
+		next = prospect{intent: followed(c.intent, site), cohorts: c.cohorts}
 		events, err = w.edit(&next.intent, time.Now())
 	})
 	if stop != nil {
