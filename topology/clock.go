@@ -32,13 +32,27 @@ func (d Daily) Next(t time.Time) time.Time {
 
 // on is when it begins and ends that begins on the day so many days after t's.
 func (d Daily) on(t time.Time, days int) (begin, end time.Time) {
-	at := func(minute, days int) time.Time {
-		return time.Date(t.Year(), t.Month(), t.Day()+days, 0, minute, 0, 0, d.Zone)
+	begin, end = onWall(t, days, d.From, d.Zone), onWall(t, days, d.To, d.Zone)
+	minutes := d.To - d.From
+	if minutes <= 0 {
+		end, minutes = onWall(t, days+1, d.To, d.Zone), minutes+24*60
 	}
-	if d.To <= d.From {
-		return at(d.From, days), at(d.To, days+1)
+	if !end.After(begin) { // the clock skips all of it
+		end = begin.Add(time.Duration(minutes) * time.Minute)
 	}
-	return at(d.From, days), at(d.To, days)
+	return begin, end
+}
+
+// onWall is the minute of the day so many days after t's, of which only the date
+// counts. One that the clock skips, when summer time begins, comes as much later as it
+// skips: time.Date says so in some zones, and in others that it comes before.
+func onWall(t time.Time, days, minute int, zone *time.Location) time.Time {
+	at := time.Date(t.Year(), t.Month(), t.Day()+days, 0, minute, 0, 0, zone)
+	if at.Hour()*60+at.Minute() == minute {
+		return at
+	}
+	_, before := at.Add(-12 * time.Hour).Zone()
+	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, minute, -before, 0, time.UTC).In(zone)
 }
 
 // String is "02:00-04:00 Europe/Berlin", or "" for always.
@@ -117,12 +131,10 @@ func (m Maintenance) Next(t time.Time) (time.Time, bool) {
 // on is the moment on the day so many days after t's, and whether it comes on that
 // day.
 func (m Moment) on(t time.Time, days int) (time.Time, bool) {
-	at := time.Date(t.Year(), t.Month(), t.Day()+days, 0, m.Minute, 0, 0, m.Zone)
 	if !m.Date.IsZero() {
-		year, month, day := m.Date.Date()
-		at = time.Date(year, month, day, 0, m.Minute, 0, 0, m.Zone)
-		return at, true
+		return onWall(m.Date, 0, m.Minute, m.Zone), true
 	}
+	at := onWall(t, days, m.Minute, m.Zone)
 	weekday := time.Date(t.Year(), t.Month(), t.Day()+days, 12, 0, 0, 0, time.UTC).Weekday()
 	return at, m.Weekday < 0 || int(weekday) == m.Weekday
 }

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,44 @@ func TestADailyTimeComesEveryDay(t *testing.T) {
 			t.Fatalf("%s after %s begins at %s", daily, at, local)
 		}
 	})
+}
+
+// TestWhatTheClockSkipsComesAfter: on both sides of the Atlantic, and where summer time
+// begins at midnight.
+func TestWhatTheClockSkipsComesAfter(t *testing.T) {
+	for _, c := range []struct {
+		zone, eve, daily, begin, end string
+	}{
+		{"Europe/Berlin", "2026-03-28T12:00:00Z", "02:30-04:00", "Sun 03:30 +0200", "Sun 04:00 +0200"},
+		{"America/New_York", "2026-03-07T18:00:00Z", "02:30-04:00", "Sun 03:30 -0400", "Sun 04:00 -0400"},
+		{"America/New_York", "2026-03-07T18:00:00Z", "02:00-03:00", "Sun 03:00 -0400", "Sun 04:00 -0400"},
+		{"America/New_York", "2026-03-08T05:30:00Z", "01:00-02:30", "Sun 01:00 -0500", "Sun 03:30 -0400"},
+		{"America/Santiago", "2026-09-05T12:00:00Z", "00:30-01:00", "Sun 01:30 -0300", "Sun 02:00 -0300"},
+		{"America/Santiago", "2026-09-05T12:00:00Z", "23:30-00:30", "Sat 23:30 -0400", "Sun 01:30 -0300"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		eve, _ := time.Parse(time.RFC3339, c.eve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, last, _ := strings.Cut(c.daily, "-")
+		from, _ := readClock(first)
+		to, _ := readClock(last)
+		daily := Daily{From: from, To: to, Zone: zone}
+		const layout = "Mon 15:04 -0700"
+		begin := daily.Next(eve)
+		if text := begin.In(zone).Format(layout); text != c.begin {
+			t.Errorf("%s begins at %s, want %s", daily, text, c.begin)
+		}
+		_, end := daily.on(begin.In(zone), 0)
+		if text := end.In(zone).Format(layout); text != c.end {
+			t.Errorf("%s ends at %s, want %s", daily, text, c.end)
+		}
+		m := Maintenance{At: Moment{Minute: from, Weekday: -1, Zone: zone}, For: time.Hour}
+		if next, _ := m.Next(eve); !next.Equal(begin) {
+			t.Errorf("a maintenance at %s begins at %s, want %s", daily, next, begin)
+		}
+	}
 }
 
 // TestAMaintenanceBeginsAndEnds holds that one is under way from each beginning
