@@ -23,6 +23,8 @@ const (
 	stable = time.Minute
 	// lapseRetry is after an end that could not be kept, as on a full disk.
 	lapseRetry = 10 * time.Second
+	// rebootRetry is after a server that is to reboot is down, and that is not believed.
+	rebootRetry = time.Second
 )
 
 // keepEnds ends drains and pins that were asked for until a time, or until a
@@ -30,7 +32,7 @@ const (
 func (c *Controller) keepEnds(ctx context.Context) {
 	for {
 		var due time.Time
-		if err := c.do(ctx, func() { due = c.nextEnd() }); err != nil {
+		if err := c.do(ctx, func() { due = c.nextEnd(time.Now()) }); err != nil {
 			return // stopped
 		}
 		select {
@@ -60,7 +62,7 @@ func (c *Controller) poke() {
 }
 
 // nextEnd is when something is over though nothing happens; zero for never.
-func (c *Controller) nextEnd() time.Time {
+func (c *Controller) nextEnd(now time.Time) time.Time {
 	var next time.Time
 	for name, drain := range c.intent.Drains {
 		next = earlier(next, drain.Until)
@@ -68,6 +70,8 @@ func (c *Controller) nextEnd() time.Time {
 			if due, well := c.wellFrom(name); well {
 				next = earlier(next, due) // it may be over already, while another was ended
 			}
+		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) {
+			next = earlier(next, now.Add(rebootRetry))
 		}
 	}
 	for _, servers := range c.intent.Off {
@@ -125,7 +129,7 @@ func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now tim
 			delete(intent.Drains, name)
 			recalled.Servers[name] = true
 			ended(name, "", why)
-		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) {
+		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && c.believes(name) {
 			drain.Reboot = state.RebootSeen
 			intent.Drains[name] = drain
 			events = append(events, api.Event{Kind: "admin", Server: string(name), From: "drain", To: "drain", Reason: "it has gone down for its reboot"})
@@ -188,6 +192,18 @@ func (c *Controller) states(name topology.ServerName) []health.State {
 func (c *Controller) isDown(name topology.ServerName) bool {
 	states := c.states(name)
 	return len(states) > 0 && !slices.ContainsFunc(states, func(s health.State) bool { return s.Verdict != health.Down })
+}
+
+// believes reports whether a server that is down is not so in appearance only: a
+// controller that was cut off for a moment must not take that for a reboot.
+func (c *Controller) believes(name topology.ServerName) bool {
+	if len(c.site.Policy.Witness) == 0 {
+		return c.want.Frozen() == ""
+	}
+	heard, silent := c.board.Witness()
+	return c.want.Frozen() == "" && !slices.ContainsFunc(c.states(name), func(s health.State) bool {
+		return !heard.After(s.Since) || s.LastCheck.Before(silent)
+	})
 }
 
 // wellFrom is when a server whose checks all pass will have been well for long

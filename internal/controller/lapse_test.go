@@ -1,10 +1,12 @@
 package controller_test
 
 import (
+	"net/netip"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/api"
 )
 
@@ -46,5 +48,35 @@ func TestADrainForARebootThatCouldNotBeEndedIsTriedAgain(t *testing.T) {
 		}
 		w.later(11 * time.Second)
 		w.wantRoutes("edge, once it can,", w.edge, "web1 web2")
+	})
+}
+
+func TestBeingCutOffIsNoReboot(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = article + "policy: {witness: 192.0.2.1}\n"
+		w.start()
+		defer w.stop()
+		hear := func() {
+			w.senses.news <- health.Heard{Address: netip.MustParseAddr("192.0.2.1"), Asked: time.Now()}
+			w.later(0)
+		}
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
+		hear()
+		w.later(time.Second)
+		w.fall("web1", "timeout after 500ms")
+		w.later(5 * time.Second)
+		w.fall("web1", "")
+		hear()
+		w.later(5 * time.Minute)
+		if admin := w.status().Servers[0].Admin; admin.State != "drain" || admin.Reboot != "awaited" {
+			t.Errorf("the witness was silent as well, and web1 is %+v", admin)
+		}
+		w.fall("web1", "no route to host")
+		w.later(time.Second)
+		hear()
+		w.later(time.Second)
+		if admin := w.status().Servers[0].Admin; admin.Reboot != "seen" {
+			t.Errorf("web1 went down and the witness answered, and it is %+v", admin)
+		}
 	})
 }
