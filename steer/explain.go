@@ -138,7 +138,7 @@ func (s survey) unfit(name topology.ServerName) Standing {
 	switch {
 	case s.disbelieved():
 		return Standing{Role: RoleWithheld, Why: s.want.Why}
-	case s.best < 0 && s.vip.OnAllDown == topology.FirstTier:
+	case s.best < 0 && s.vip.OnAllDown == topology.FirstTier && !s.anyUp(s.vip, s.want.Servers):
 		return Standing{Role: RoleLeft, Why: plight + ", but no server is eligible: the traffic is sent to the first tier"}
 	case s.best < 0:
 		return Standing{Role: RoleLeft, Why: plight + ", but no server is eligible: the route stays as it is"}

@@ -106,6 +106,7 @@ func (c *Controller) Unpin(ctx context.Context, request api.UnpinRequest) (*api.
 		w.recalled = steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}
 		return unpin(intent, prefix), nil
 	}
+	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next, w) }
 	return c.grant(ctx, w)
 }
 
@@ -128,6 +129,7 @@ func (c *Controller) Failback(ctx context.Context, request api.FailbackRequest) 
 		w.hurried = hurried
 		return []api.Event{{Kind: "admin", To: "failback", Reason: fmt.Sprintf("traffic may return at once: %s", orAll(request.Of))}}, err
 	}
+	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next, w) }
 	return c.grant(ctx, w)
 }
 

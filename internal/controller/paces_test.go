@@ -112,6 +112,37 @@ func TestAnUndrainedServerIsCheckedBeforeItsTrafficReturns(t *testing.T) {
 	})
 }
 
+func TestWhoIsToHaveTrafficByFailbackOrUnpinIsCheckedBefore(t *testing.T) {
+	for name, ask := range map[string]func(*world) (*api.Moved, error){
+		"failback": func(w *world) (*api.Moved, error) {
+			w.fall("web1", "connection refused")
+			w.fall("web1", "")
+			w.senses.falls("web1", "HTTP status 503", vip1) // nobody has seen it yet
+			return w.control.Failback(w.t.Context(), api.FailbackRequest{})
+		},
+		"unpin": func(w *world) (*api.Moved, error) {
+			w.do(w.control.Pin(w.t.Context(), api.PinRequest{VIP: vip1.String(), Server: "web2"}))
+			w.senses.falls("web1", "HTTP status 503", vip1)
+			return w.control.Unpin(w.t.Context(), api.UnpinRequest{VIP: vip1.String()})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.file = article + "policy: {failback: manual}\n"
+				w.start()
+				defer w.stop()
+				moved := w.do(ask(w))
+				w.wantRoutes("edge", w.edge, "web2 web2")
+				for _, change := range w.happened("route") {
+					if change.VIP == vip1.String() && change.From == "web2" {
+						t.Errorf("traffic went to a server that fails: %+v; the answer: %+v", change, moved.VIPs)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestStandbysThatFailAlikeAreOneWarning(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = strings.Replace(article, "backup: web3", "backup: [web3, web1]", 1) + "policy: {on_all_down: keep}\n"

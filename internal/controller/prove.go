@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,25 @@ func (c *Controller) provePin(ctx context.Context, request api.PinRequest, next 
 // fail at stays away from them.
 func (c *Controller) look(ctx context.Context, servers []topology.ServerName) error {
 	return c.confirm(ctx, func() []health.Target { return c.wellAt(servers) })
+}
+
+// lookAhead has servers that traffic is to return to by the wish checked first, as look
+// does: a standby may have failed since it was checked last.
+func (c *Controller) lookAhead(ctx context.Context, next prospect, w *wish) error {
+	return c.confirm(ctx, func() []health.Target {
+		in := c.prospectInput(next, time.Now())
+		in.Recalled, in.Hurried = w.recalled, w.hurried
+		wanted := steer.Desired(in)
+		seen := map[health.Target]bool{} // cohorts may share their verdicts
+		for _, cohort := range next.cohorts.All() {
+			for _, name := range wanted.For(cohort).Servers {
+				if !slices.Contains(c.want.For(cohort).Servers, name) {
+					seen[health.Target{Server: name, VIP: cohort.Judge}] = true
+				}
+			}
+		}
+		return slices.Collect(maps.Keys(seen))
+	})
 }
 
 // confirm checks targets, which choose finds in the loop, before traffic may move
