@@ -189,25 +189,6 @@ func TestAServerIsDrainedOfOneVIP(t *testing.T) {
 	})
 }
 
-func TestADrainIsRefusedThoughTheFirstTierWouldGetTheTraffic(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.file = strings.Replace(article, "primary: web1, backup: web2}", "primary: [web1, web3], backup: web2, on_all_down: first_tier}", 1)
-		w.start()
-		defer w.stop()
-		at := w.status().VIPs[0].Wanted[0]
-		for _, name := range []topology.ServerName{"web1", "web2", "web3"} {
-			if string(name) != at {
-				w.senses.falls(name, "connection refused", vip1)
-			}
-		}
-		w.settle()
-		w.refused(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{at}}))(vip1.String()+": no server is eligible", "sent to the first tier")
-		if status := w.status(); status.VIPs[0].Wanted[0] != at {
-			t.Errorf("it was moved to %v", status.VIPs[0].Wanted)
-		}
-	})
-}
-
 func TestAnUndrainOfOneVIPBringsBackNoOther(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = pool + "policy: {failback: never}\n"
