@@ -353,7 +353,8 @@ func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.
 		return d.Now, true
 	case topology.FailbackAfter:
 		ripe := d.state(name, vip).Since.Add(vip.Failback.After)
-		if joins || d.Recalled.has(name, vip) {
+		// A recall is of this moment: who is not ripe by now waits for the time of day.
+		if joins || d.Recalled.has(name, vip) && !ripe.After(d.Now) {
 			return ripe, true
 		}
 		return vip.Failback.Between.Next(later(ripe, d.Now)), true

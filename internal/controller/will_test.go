@@ -336,6 +336,34 @@ func TestFailbackWaitsForItsTimeOfDay(t *testing.T) {
 	})
 }
 
+// TestAnUndrainSaysTruthfullyWhenTrafficReturns: at once to who was well all along, at
+// its time of day to who is just back.
+func TestAnUndrainSaysTruthfullyWhenTrafficReturns(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = article + "policy: {failback: {after: 60s, between: 05:00-06:00}}\n"
+		w.start()
+		defer w.stop()
+		w.later(time.Hour)
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}))
+		w.do(w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}))
+		w.wantRoutes("edge, well all along,", w.edge, "web1 web2")
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}))
+		w.fall("web1", "no route to host")
+		w.fall("web1", "")
+		w.do(w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}))
+		told := w.status().VIPs[0].Next
+		w.later(time.Second)
+		w.fall("web4", "connection refused")
+		if now := w.status().VIPs[0].Next; !now.Equal(told) {
+			t.Errorf("the undrain was to bring traffic back at %s, now it is to at %s", told, now)
+		}
+		w.later(time.Until(told) - time.Second)
+		w.wantRoutes("edge, before it is due,", w.edge, "web2 web2")
+		w.later(2 * time.Second)
+		w.wantRoutes("edge, when it is due,", w.edge, "web1 web2")
+	})
+}
+
 // TestMostServersLostTogetherMoveNothingUntilToldTo also reloads and restarts
 // meanwhile: nothing that was held back may slip through.
 func TestMostServersLostTogetherMoveNothingUntilToldTo(t *testing.T) {
