@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/topology"
 )
 
 func TestADrainIsRefusedThatWouldSendTrafficToAServerThatIsDown(t *testing.T) {
@@ -38,6 +39,22 @@ func TestANewReasonForADrainLeavesItsEnd(t *testing.T) {
 		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
 		if admin := w.status().Servers[0].Admin; admin.Reason != "kernel" || !admin.Until.IsZero() || admin.Reboot == "" {
 			t.Errorf("with another end the drain is %+v", admin)
+		}
+	})
+}
+
+func TestServersThatAreDrainedAndRebootTogetherFreezeNothing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = pool
+		w.start()
+		defer w.stop()
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2", "web3", "web4"}}))
+		for _, server := range []topology.ServerName{"web2", "web3", "web4"} {
+			w.senses.falls(server, "no route to host", vip1, vip2)
+		}
+		w.settle()
+		if frozen := w.status().Frozen; frozen != "" {
+			t.Errorf("frozen by servers that an operator took out of service: %s", frozen)
 		}
 	})
 }
