@@ -32,7 +32,7 @@ func newDecision(in Input) *decision {
 		gone:     in.gone(),
 	}
 	d.many, d.together = in.frozen()
-	d.want.frozen = frozenText(d.many, d.together)
+	d.want.frozen = frozenText(d.many, "") // servers lost together are told of where that holds something back
 	if in.Previous.cohorts != in.Cohorts {
 		d.previous = Assign(in.Cohorts, in.Previous.For).wants
 	}

@@ -26,7 +26,8 @@ const (
 	witnessPatience = time.Second
 )
 
-// Frozen says why failure-driven moves are withheld on the whole site, or "".
+// Frozen says why failure-driven moves would be withheld on the whole site, or "".
+// An Assignment says so only where there is one to withhold, or servers are too few.
 func (in *Input) Frozen() string {
 	if in.Cohorts == nil {
 		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
@@ -144,6 +145,7 @@ func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, b
 	// Who lost all has nothing left to spare, and nothing to lose.
 	if frozen == "" && d.previous[vip.index].Cause != KeptDown && d.AnyEligible(vip) {
 		frozen = d.together
+		d.want.frozen = frozenText(d.many, d.together)
 	}
 	if frozen != "" {
 		return Want{Servers: current, Cause: Frozen, Why: d.lossOf(current, vip) + "; frozen: " + frozen, Frozen: true}, true

@@ -53,8 +53,8 @@ func (l *Losses) Without(lost ...topology.ServerName) Loss {
 		d.together = in.together()
 	}
 	after := Loss{Input: in, Concerned: in.Previous.concerned(lost), load: d.load.clone()}
+	d.want.frozen = frozenText(d.many, "")
 	d.decide(among(in.Cohorts, after.Concerned))
-	d.want.frozen = frozenText(d.many, d.together)
 	after.Previous = d.want
 	return after
 }

@@ -197,11 +197,12 @@ func (c *Controller) isDown(name topology.ServerName) bool {
 // believes reports whether a server that is down is not so in appearance only: a
 // controller that was cut off for a moment must not take that for a reboot.
 func (c *Controller) believes(name topology.ServerName) bool {
+	in := c.input(time.Now())
 	if len(c.site.Policy.Witness) == 0 {
-		return c.want.Frozen() == ""
+		return in.Frozen() == ""
 	}
 	heard, silent := c.board.Witness()
-	return c.want.Frozen() == "" && !slices.ContainsFunc(c.states(name), func(s health.State) bool {
+	return in.Frozen() == "" && !slices.ContainsFunc(c.states(name), func(s health.State) bool {
 		return !heard.After(s.Since) || s.LastCheck.Before(silent)
 	})
 }

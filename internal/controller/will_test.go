@@ -499,3 +499,25 @@ func TestADrainThatEndsByItselfBringsTrafficBackThoughFailbackIsManual(t *testin
 		w.wantRoutes("edge, a minute later,", w.edge, "web1 web2")
 	})
 }
+
+// TestARestartTakesOldLossesForNoCommonOne: three of four servers, lost one after the
+// other, are all found down at once by the next controller, which has nothing to hold
+// back for that.
+func TestARestartTakesOldLossesForNoCommonOne(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = pool
+		w.start()
+		for _, server := range []topology.ServerName{"web1", "web2", "web3"} {
+			w.fall(server, "connection refused")
+			w.later(time.Hour)
+		}
+		w.wantRoutes("edge", w.edge, "web4 web4")
+		w.stop()
+		w.start()
+		defer w.stop()
+		w.settle()
+		if frozen := w.status().Frozen; frozen != "" {
+			t.Errorf("after a restart: %s", frozen)
+		}
+	})
+}

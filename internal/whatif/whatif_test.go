@@ -117,7 +117,7 @@ down web2: without:64/27 frozen
 drain web4: 32/27 web4>web3 128/27 web4> without:64/27 without:128/27 refused frozen
 up web1,web2: 128/27 >web1`},
 		"who is seen well first after an outage gets what is left": {article, []string{"down web1,web2,web3,web4", "up web3"}, `
-down web1,web2,web3,web4: 128/27 web4> without:32/27 without:64/27 without:96/27 without:128/27 frozen
+down web1,web2,web3,web4: 128/27 web4> without:32/27 without:64/27 without:96/27 without:128/27
 up web3: 32/27 web1>web3 64/27 web2>web3 without:128/27`},
 	} {
 		t.Run(name, func(t *testing.T) {
