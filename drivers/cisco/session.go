@@ -201,6 +201,9 @@ func (s *session) show(ctx context.Context, command string) (string, error) {
 func (s *session) configure(ctx context.Context) error {
 	for try, wait := 1, lockWait; ; try, wait = try+1, 2*wait {
 		r, err := s.exec(ctx, "configure terminal")
+		if err == nil && !inConfig(s.mode) {
+			err = s.sync(ctx) // a line of the log may have brought the former prompt out again
+		}
 		if err != nil {
 			return err
 		}
@@ -228,6 +231,9 @@ func (s *session) end(ctx context.Context) error {
 		return nil
 	}
 	r, err := s.exec(ctx, "end")
+	if err == nil && inConfig(s.mode) {
+		err = s.sync(ctx) // as in configure
+	}
 	if err != nil {
 		return err
 	}
