@@ -147,7 +147,9 @@ func TestHAProxyReadsTheSame(t *testing.T) {
 // news, and returns its table of servers.
 func haproxyStats(t *testing.T, socket string) map[string]map[string]string {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	look := time.NewTicker(20 * time.Millisecond) // HAProxy tells nobody when it has asked
+	defer look.Stop()
+	limit := time.After(patience)
 	for {
 		stats := map[string]map[string]string{}
 		asked := 0
@@ -160,10 +162,11 @@ func haproxyStats(t *testing.T, socket string) map[string]map[string]string {
 		if asked == len(agentLines) {
 			return stats
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-limit:
 			t.Fatalf("HAProxy has asked %d of %d agents", asked, len(agentLines))
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -2,7 +2,7 @@ package probe
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
+	"golang.org/x/sys/unix"
 )
 
 // program writes a shell script that a check can run.
@@ -105,20 +106,28 @@ func gone(t *testing.T, file string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(patience)
-		for isAlive(pid) {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d lives", pid)
-			}
-			time.Sleep(5 * time.Millisecond) // a process that is nobody's child of ours gives no news
-		}
+		awaitEnd(t, pid)
 	}
 }
 
-// isAlive is false for a zombie, too.
-func isAlive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(stat), ") Z ")
+// awaitEnd waits for a process that is no child of ours.
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	n, err := 0, error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) { // by the Go runtime's own signals
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+	}
+	if err != nil || n == 0 {
+		t.Fatalf("process %d lives: %v", pid, err)
+	}
 }
 
 func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {

@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/routesteer/routesteer/steer"
+)
+
+// see takes in what a worker saw and did.
+func (c *Controller) see(seen sighting) {
+	r := c.routers[seen.worker.router.Name]
+	if r == nil || r.worker != seen.worker {
+		return // of a worker that has been replaced
+	}
+	was, first := r.last, r.table == nil && seen.table != nil
+	r.last, r.tried = seen, true
+	if !seen.at.IsZero() {
+		r.table, r.looked = seen.table, seen.at
+	}
+	if !seen.applied.IsZero() {
+		r.acted = seen.applied
+	}
+	if len(seen.made) > 0 {
+		r.changed = seen.applied
+		r.changes += uint64(steer.Prefixes(seen.made))
+	}
+	if seen.repair {
+		r.repairs += uint64(steer.Prefixes(seen.made))
+	}
+	if seen.err == nil {
+		r.confirmed = seen.seq
+	}
+	c.adoptWhenSeen()
+	if first {
+		c.adoptLate(r)
+	}
+	c.wake()
+	c.recordSighting(was, seen)
+}
+
+// adoptWhenSeen adopts found routes once every router has been tried.
+func (c *Controller) adoptWhenSeen() {
+	if len(c.pending) == 0 {
+		return
+	}
+	for _, r := range c.routers {
+		if !r.tried {
+			return
+		}
+	}
+	c.adopt()
+	c.decide(time.Now())
+}
+
+// adopt starts pending VIPs from what routers have for them.
+func (c *Controller) adopt() {
+	var found []*steer.Table
+	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
+		found = append(found, c.routers[name].table)
+	}
+	c.takeOver(steer.Adopt(c.cohorts, found...), func(cohort *steer.Cohort) bool { return c.pending[cohort] })
+	c.pending = nil
+}
+
+// adoptLate starts VIPs that nothing is claimed for from what a router has for
+// them that could not be read at the start.
+func (c *Controller) adoptLate(r *router) {
+	late := steer.Adopt(c.cohorts, r.table)
+	lacking := func(cohort *steer.Cohort) bool {
+		want := c.want.For(cohort)
+		return !c.pending[cohort] && len(want.Servers) == 0 && !want.Withdraw && len(late.For(cohort).Servers) > 0
+	}
+	if slices.ContainsFunc(c.cohorts.All(), lacking) {
+		c.takeOver(late, lacking)
+		c.decide(time.Now())
+	}
+}
+
+// takeOver makes what was found what is wanted of some cohorts.
+func (c *Controller) takeOver(found steer.Assignment, of func(*steer.Cohort) bool) {
+	former := c.want
+	c.want = steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
+		if of(cohort) {
+			return found.For(cohort)
+		}
+		return former.For(cohort)
+	})
+	c.order(time.Now())
+	c.tellPaces() // they carry traffic, though nothing has moved
+}
