@@ -45,8 +45,7 @@ router has not confirmed in time.`,
 }
 
 func (a *app) unpinCommand() *cobra.Command {
-	request, timeout := api.UnpinRequest{}, time.Duration(0)
-	command := &cobra.Command{
+	return a.wishing(&cobra.Command{
 		Use:   "unpin VIP",
 		Short: "End a pin",
 		Long: `End a pin. The VIP's traffic returns to where it belongs as the failback policy
@@ -55,18 +54,13 @@ allows.`,
   routesteer unpin 203.0.113.32/27 -o json | jq .vips`,
 		Args:              words(1, "which VIP?"),
 		ValidArgsFunction: a.completeSubject,
-		RunE: func(command *cobra.Command, args []string) error {
-			request.VIP, request.TimeoutMs = args[0], timeout.Milliseconds()
-			return a.wish(command.Context(), request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Unpin(ctx, request) })
-		},
-	}
-	addTimeout(command, &timeout)
-	return command
+	}, func(ctx context.Context, o api.Operator, args []string, timeoutMs int64) (*api.Moved, error) {
+		return o.Unpin(ctx, api.UnpinRequest{VIP: args[0], TimeoutMs: timeoutMs})
+	})
 }
 
 func (a *app) failbackCommand() *cobra.Command {
-	request, timeout := api.FailbackRequest{}, time.Duration(0)
-	command := &cobra.Command{
+	return a.wishing(&cobra.Command{
 		Use:   "failback [VIP|SERVER]...",
 		Short: "Let traffic return to better servers now",
 		Long: `Let traffic return now to better servers that are well, whatever the failback
@@ -76,18 +70,13 @@ is kept: it is for what is waiting now.`,
 		Example: `  routesteer failback
   routesteer failback shop web1`,
 		ValidArgsFunction: a.completeSubject,
-		RunE: func(command *cobra.Command, args []string) error {
-			request.Of, request.TimeoutMs = args, timeout.Milliseconds()
-			return a.wish(command.Context(), request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Failback(ctx, request) })
-		},
-	}
-	addTimeout(command, &timeout)
-	return command
+	}, func(ctx context.Context, o api.Operator, args []string, timeoutMs int64) (*api.Moved, error) {
+		return o.Failback(ctx, api.FailbackRequest{Of: args, TimeoutMs: timeoutMs})
+	})
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	request, timeout := api.ResumeRequest{}, time.Duration(0)
-	command := &cobra.Command{
+	return a.wishing(&cobra.Command{
 		Use:   "resume",
 		Short: "Act on failures that came together",
 		Long: `Act on failures that came together. When most servers of most VIPs are lost at
@@ -98,10 +87,18 @@ judged anew.`,
 		Example: `  routesteer resume
   routesteer resume -o json | jq .vips`,
 		Args: atMost(0),
-		RunE: func(command *cobra.Command, _ []string) error {
-			request.TimeoutMs = timeout.Milliseconds()
-			return a.wish(command.Context(), request.TimeoutMs, func(ctx context.Context, o api.Operator) (*api.Moved, error) { return o.Resume(ctx, request) })
-		},
+	}, func(ctx context.Context, o api.Operator, _ []string, timeoutMs int64) (*api.Moved, error) {
+		return o.Resume(ctx, api.ResumeRequest{TimeoutMs: timeoutMs})
+	})
+}
+
+// wishing makes a command that asks for something and prints what became of it.
+func (a *app) wishing(command *cobra.Command, ask func(ctx context.Context, o api.Operator, args []string, timeoutMs int64) (*api.Moved, error)) *cobra.Command {
+	timeout := time.Duration(0)
+	command.RunE = func(command *cobra.Command, args []string) error {
+		return a.wish(command.Context(), timeout.Milliseconds(), func(ctx context.Context, o api.Operator) (*api.Moved, error) {
+			return ask(ctx, o, args, timeout.Milliseconds())
+		})
 	}
 	addTimeout(command, &timeout)
 	return command
