@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/health/probe"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/show"
 	"github.com/routesteer/routesteer/topology"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/internal/netns"
 	"github.com/routesteer/routesteer/internal/netns/netnstest"
 )

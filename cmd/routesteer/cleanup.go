@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/internal/show"
 	"github.com/routesteer/routesteer/internal/sweep"
 	"github.com/routesteer/routesteer/topology"

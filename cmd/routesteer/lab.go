@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/routesteer/routesteer/internal/api"
-	"github.com/routesteer/routesteer/internal/control"
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 	"github.com/routesteer/routesteer/internal/lab"
 	"github.com/routesteer/routesteer/internal/netns"
 	"github.com/routesteer/routesteer/internal/show"
@@ -91,7 +91,7 @@ func (a *app) prepareLab(options *lab.Options) error {
 		return fmt.Errorf("find this program's file: %w", err)
 	}
 	options.Controller = []string{exe, "run"}
-	options.Dial = func(socket string) api.Operator { return control.NewClient(socket) }
+	options.Dial = func(socket string) api.Operator { return client.New(socket) }
 	return nil
 }
 

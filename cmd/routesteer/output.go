@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/internal/show"
 	"github.com/routesteer/routesteer/topology"
 )

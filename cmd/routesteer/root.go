@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/routesteer/routesteer/internal/api"
-	"github.com/routesteer/routesteer/internal/control"
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 )
 
 // An app is what the commands of one command line share.
@@ -40,7 +40,7 @@ when a VIP would be left without a server.`,
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
 	}
-	socket := control.DefaultSocket
+	socket := client.DefaultSocket
 	if value := os.Getenv(socketVariable); value != "" {
 		socket = value
 	}
@@ -63,7 +63,7 @@ when a VIP would be left without a server.`,
 }
 
 // client returns the operator's side of the controller.
-func (a *app) client() *control.Client { return control.NewClient(a.socket) }
+func (a *app) client() *client.Client { return client.New(a.socket) }
 
 // someServers is the cobra.PositionalArgs of a command that takes servers.
 func someServers(command *cobra.Command, args []string) error {

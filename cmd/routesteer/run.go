@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers/bgp"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/health/probe"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/topology"

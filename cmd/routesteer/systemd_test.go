@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // systemd listens as systemd does and returns the environment it gives.

@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
-	"pgregory.net/rapid"
 )
 
 // ownVIPs are three VIPs: one with attributes of its own, one with no

@@ -16,6 +16,7 @@ import (
 
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v4/pkg/packet/mrt"
+
 	"github.com/routesteer/routesteer/steer"
 )
 

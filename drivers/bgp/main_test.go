@@ -9,8 +9,9 @@ import (
 	"runtime/debug"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/netns"
 	"go.uber.org/goleak"
+
+	"github.com/routesteer/routesteer/internal/netns"
 )
 
 // inside marks, in the environment, the process that runs the tests.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+
 	"github.com/routesteer/routesteer/topology"
 )
 

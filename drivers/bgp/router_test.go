@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/netns"
-	"github.com/routesteer/routesteer/topology"
 	"github.com/vishvananda/netlink"
 	vnetns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/internal/netns"
+	"github.com/routesteer/routesteer/topology"
 )
 
 const (

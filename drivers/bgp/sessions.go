@@ -14,6 +14,7 @@ import (
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/topology"
 )

@@ -10,6 +10,7 @@ import (
 
 	"github.com/osrg/gobgp/v4/api"
 	"github.com/osrg/gobgp/v4/pkg/server"
+
 	"github.com/routesteer/routesteer/topology"
 )
 

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/routesteer/routesteer/steer"
 	"pgregory.net/rapid"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // TestAStepLeavesNoMomentWithoutAPath: whatever a prefix has, after the step it

@@ -7,8 +7,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // applyTries is how often a plan is made anew because the kernel's nexthop

@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/steer"
-	"github.com/routesteer/routesteer/topology"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // The benchmarks of this file measure routesteer and others that do the same

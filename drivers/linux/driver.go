@@ -91,10 +91,11 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/drivers/linux/flows"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
-	"golang.org/x/sys/unix"
 )
 
 // kernelMetric6 is what IPv6 makes of metric 0 (IP6_RT_PRIO_USER).

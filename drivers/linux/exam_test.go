@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/drivertest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
-	"golang.org/x/sys/unix"
 )
 
 func TestLinuxPassesTheExam(t *testing.T) {

@@ -3,8 +3,9 @@ package linux
 import (
 	"slices"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // hopsOf are the next hops of a group once what is planned so far is done.

@@ -5,8 +5,9 @@ import (
 	"iter"
 	"net/netip"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // Constants that x/sys/unix lacks; linux/rtnetlink.h, linux/nexthop.h.

@@ -9,10 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/drivers/drivertest"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
-	"golang.org/x/sys/unix"
 )
 
 // whole is a change of prefixes, which are sorted.

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // seeds are messages that the driver itself would write, and broken ones.

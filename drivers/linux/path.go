@@ -3,8 +3,9 @@ package linux
 import (
 	"net/netip"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // paths finds the interfaces towards next hops: unlike a route, a nexthop

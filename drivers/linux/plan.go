@@ -6,8 +6,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // A target is what a route is written to point at.

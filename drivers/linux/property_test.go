@@ -5,8 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/routesteer/routesteer/steer"
 	"pgregory.net/rapid"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // Whatever cohorts there are, and whatever of them is told to move where, in

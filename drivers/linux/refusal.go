@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // A refusal is the kernel's answer to a request that failed. It unwraps to

@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
-	"golang.org/x/sys/unix"
 )
 
 var (

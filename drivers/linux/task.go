@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/steer"
-	"golang.org/x/sys/unix"
 )
 
 // A task is one change, and what becomes of it.

@@ -10,10 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/drivertest"
 	"github.com/routesteer/routesteer/steer"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

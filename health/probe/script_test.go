@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
-	"golang.org/x/sys/unix"
 )
 
 // program writes a shell script that a check can run.

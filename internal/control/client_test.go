@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"os/user"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 )
 
 func TestEveryRequestReachesTheOperatorAndItsAnswerComesBack(t *testing.T) {
@@ -20,7 +20,7 @@ func TestEveryRequestReachesTheOperatorAndItsAnswerComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	operator := &fakeOperator{}
-	client := NewClient(serve(t, operator))
+	client := client.New(serve(t, operator))
 	ctx := t.Context()
 	tests := []struct {
 		name   string
@@ -108,7 +108,7 @@ func TestTheOperatorsErrorsKeepCodeDetailsAndHint(t *testing.T) {
 	} {
 		t.Run(string(code), func(t *testing.T) {
 			want := &api.Error{Code: code, Message: "no", Details: []string{"a", "b"}, Hint: "try"}
-			client := NewClient(serve(t, &fakeOperator{err: want}))
+			client := client.New(serve(t, &fakeOperator{err: want}))
 			_, err := client.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 			if got := (*api.Error)(nil); !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %#v, want %#v", err, want)
@@ -116,7 +116,7 @@ func TestTheOperatorsErrorsKeepCodeDetailsAndHint(t *testing.T) {
 		})
 	}
 	t.Run("another error is internal", func(t *testing.T) {
-		client := NewClient(serve(t, &fakeOperator{err: errors.New("disk full")}))
+		client := client.New(serve(t, &fakeOperator{err: errors.New("disk full")}))
 		_, err := client.Status(t.Context())
 		if got := (*api.Error)(nil); !errors.As(err, &got) || got.Code != api.Internal || got.Message != "disk full" {
 			t.Errorf("got %#v", err)
@@ -138,7 +138,7 @@ func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
 		{"it refuses", &api.Error{Code: api.Refused, Message: "web1 is the last"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			client := NewClient(serve(t, &fakeOperator{err: test.err}))
+			client := client.New(serve(t, &fakeOperator{err: test.err}))
 			_, drain := client.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 			_, undrain := client.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}})
 			for _, err := range []error{drain, undrain} {
@@ -154,13 +154,13 @@ func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
 	t.Run("it breaks off", func(t *testing.T) {
 		path, peer := rawPeer(t, "")
 		go func() { (<-peer).Close() }()
-		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+		_, err := client.New(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err == nil || !strings.Contains(err.Error(), "broke off") || !strings.Contains(err.Error(), kept) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("nobody is there", func(t *testing.T) {
-		_, err := NewClient("/nonexistent/r.sock").Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+		_, err := client.New("/nonexistent/r.sock").Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		if err == nil || strings.Contains(err.Error(), kept) {
 			t.Errorf("got %v", err)
 		}
@@ -169,7 +169,7 @@ func TestADrainThatAControllerLeavesMayHaveBeenKept(t *testing.T) {
 
 func TestAClientThatGoesEndsItsRequest(t *testing.T) {
 	operator := &fakeOperator{block: make(chan struct{})}
-	client := NewClient(serve(t, operator))
+	client := client.New(serve(t, operator))
 	ctx, cancel := context.WithCancel(t.Context())
 	answered := make(chan error)
 	go func() {
@@ -186,7 +186,7 @@ func TestAClientThatGoesEndsItsRequest(t *testing.T) {
 
 func TestTroubleIsTold(t *testing.T) {
 	t.Run("no socket", func(t *testing.T) {
-		_, err := NewClient("/nonexistent/r.sock").Status(t.Context())
+		_, err := client.New("/nonexistent/r.sock").Status(t.Context())
 		want := "no controller answers on /nonexistent/r.sock\n" +
 			"is `routesteer run` running? (another socket: --socket or ROUTESTEER_SOCKET)"
 		if err == nil || err.Error() != want {
@@ -194,24 +194,9 @@ func TestTroubleIsTold(t *testing.T) {
 		}
 	})
 	t.Run("a socket that nobody listens on", func(t *testing.T) {
-		_, err := NewClient(staleSocket(t)).Status(t.Context())
+		_, err := client.New(staleSocket(t)).Status(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "no controller answers") {
 			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("no permission", func(t *testing.T) {
-		err := NewClient("/run/r.sock").unreachable(t.Context(), &net.OpError{Op: "dial", Err: os.ErrPermission})
-		if !strings.Contains(err.Error(), "no permission") || !strings.Contains(err.Error(), "sudo") {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("the group that may is named", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "socket")
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := groupHint(path); os.Getgid() == 0 && got != "" {
-			t.Errorf("got %q for root's own group, want nothing", got)
 		}
 	})
 	t.Run("a peer that hangs", func(t *testing.T) {
@@ -219,7 +204,7 @@ func TestTroubleIsTold(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error)
 		go func() {
-			_, err := NewClient(path).Status(ctx)
+			_, err := client.New(path).Status(ctx)
 			failed <- err
 		}()
 		conn := <-peer
@@ -239,7 +224,7 @@ func TestTroubleIsTold(t *testing.T) {
 	} {
 		t.Run("a stranger with "+name, func(t *testing.T) {
 			path, peer := rawPeer(t, answer)
-			_, err := NewClient(path).Status(t.Context())
+			_, err := client.New(path).Status(t.Context())
 			(<-peer).Close()
 			if err == nil || !strings.Contains(err.Error(), "is not a routesteer controller") {
 				t.Errorf("got %v", err)
@@ -249,7 +234,7 @@ func TestTroubleIsTold(t *testing.T) {
 	t.Run("an answer cut short", func(t *testing.T) {
 		path, peer := rawPeer(t, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{")
 		go func() { (<-peer).(*net.UnixConn).CloseWrite() }()
-		_, err := NewClient(path).Status(t.Context())
+		_, err := client.New(path).Status(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "broke off") {
 			t.Errorf("got %v", err)
 		}

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // answer turns a function of a request's body into a handler that takes one
@@ -50,8 +50,8 @@ func readRequest(w http.ResponseWriter, r *http.Request, method string) ([]byte,
 		return nil, badRequest("%s takes no body", r.URL.Path)
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != jsonType {
-		return nil, &statusError{http.StatusUnsupportedMediaType, badRequest("Content-Type is %q, want %s", r.Header.Get("Content-Type"), jsonType)}
+	if err != nil || media != api.JSONType {
+		return nil, &statusError{http.StatusUnsupportedMediaType, badRequest("Content-Type is %q, want %s", r.Header.Get("Content-Type"), api.JSONType)}
 	}
 	return body, nil
 }
@@ -94,7 +94,7 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 		panic("control: cannot write the answer as JSON: " + err.Error())
 	}
 	allowWrite(w)
-	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Content-Type", api.JSONType)
 	w.WriteHeader(status)
 	// A client that has gone needs no answer, and there is nobody else to tell.
 	_, _ = w.Write(append(text, '\n'))

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/routesteer/routesteer/client"
 )
 
 func TestTheSocketIsForOwnerAndGroup(t *testing.T) {
@@ -59,7 +61,7 @@ func TestWhatStandsInTheWayOfListening(t *testing.T) {
 	t.Run("another controller", func(t *testing.T) {
 		path := serve(t, &fakeOperator{})
 		wantListenError(t, path, "", "another routesteer answers on "+path)
-		if _, err := NewClient(path).Status(t.Context()); err != nil {
+		if _, err := client.New(path).Status(t.Context()); err != nil {
 			t.Errorf("the first controller is gone: %v", err)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Serve answers operators on listener until ctx is done, then lets requests
@@ -55,15 +55,15 @@ func shutdown(server *http.Server) error {
 func newHandler(operator api.Operator) http.Handler {
 	s := &server{operator: operator}
 	handlers := map[string]http.HandlerFunc{
-		statusPath: answer(http.MethodGet, s.status),
-		planPath:   answer(http.MethodGet, s.plan),
-		checkPath:  answer(http.MethodPost, s.check),
-		reloadPath: answer(http.MethodPost, s.reload),
-		eventsPath: s.events,
-		movesPath:  s.transitions,
+		api.StatusPath:      answer(http.MethodGet, s.status),
+		api.PlanPath:        answer(http.MethodGet, s.plan),
+		api.CheckPath:       answer(http.MethodPost, s.check),
+		api.ReloadPath:      answer(http.MethodPost, s.reload),
+		api.EventsPath:      s.events,
+		api.TransitionsPath: s.transitions,
 
-		explainPath:  s.explain,
-		simulatePath: answer(http.MethodPost, s.simulate),
+		api.ExplainPath:  s.explain,
+		api.SimulatePath: answer(http.MethodPost, s.simulate),
 	}
 	for path, do := range wishes(operator) {
 		handlers[path] = answer(http.MethodPost, do)
@@ -92,7 +92,7 @@ func (s *server) plan(ctx context.Context, _ []byte) (any, error) {
 }
 
 func (s *server) check(ctx context.Context, body []byte) (any, error) {
-	var request checkRequest
+	var request api.CheckRequest
 	if err := decode(body, &request); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 )
 
 func TestRequestsThatAreNotAsTheyShouldBeAreRefused(t *testing.T) {
@@ -48,7 +49,7 @@ func TestRequestsThatAreNotAsTheyShouldBeAreRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			operator := &fakeOperator{}
 			request := httptest.NewRequest(test.method, test.path, strings.NewReader(test.body))
-			request.Header.Set("Content-Type", jsonType)
+			request.Header.Set("Content-Type", api.JSONType)
 			for key, values := range test.header {
 				request.Header[key] = values
 			}
@@ -80,7 +81,7 @@ func TestStoppingEndsRequestsInProgress(t *testing.T) {
 	stop := serveAt(t, path, operator)
 	answered := make(chan error)
 	go func() {
-		_, err := NewClient(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+		_, err := client.New(path).Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
 		answered <- err
 	}()
 	<-operator.block
@@ -94,12 +95,12 @@ func TestStoppingEndsRequestsInProgress(t *testing.T) {
 // soon, and must say what it thinks in JSON.
 func FuzzServer(f *testing.F) {
 	f.Add("GET", "/v1/status", "", "")
-	f.Add("POST", "/v1/drain", jsonType, `{"servers":["web1"],"reason":"x","force":true,"until":"2026-11-28T05:00:00Z"}`)
-	f.Add("POST", "/v1/undrain", jsonType, `{"servers":["web1"]}`)
-	f.Add("POST", "/v1/check", jsonType+"; charset=utf-8", `{}`)
-	f.Add("POST", "/v1/reload", jsonType, `null`)
+	f.Add("POST", "/v1/drain", api.JSONType, `{"servers":["web1"],"reason":"x","force":true,"until":"2026-11-28T05:00:00Z"}`)
+	f.Add("POST", "/v1/undrain", api.JSONType, `{"servers":["web1"]}`)
+	f.Add("POST", "/v1/check", api.JSONType+"; charset=utf-8", `{}`)
+	f.Add("POST", "/v1/reload", api.JSONType, `null`)
 	f.Add("GET", "/v1/explain?vip=203.0.113.33", "", "")
-	f.Add("POST", "/v1/simulate", jsonType, `{"steps":["down web1","after 60s"],"losses":1}`)
+	f.Add("POST", "/v1/simulate", api.JSONType, `{"steps":["down web1","after 60s"],"losses":1}`)
 	f.Add("GET", "/v1/events?since=2&follow=true", "", "")
 	f.Add("GET", "/v1/events?since=18446744073709551615", "", "")
 	f.Add("GET", "//v1/../v1/plan?x=%zz", "", "")

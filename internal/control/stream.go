@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // events streams events, one JSON value a line, and blank lines while there is
@@ -148,7 +148,7 @@ func (s *stream) writeLine(value any) error {
 func (s *stream) write(text []byte) error {
 	allowWrite(s.w)
 	if !s.started {
-		s.w.Header().Set("Content-Type", ndjsonType)
+		s.w.Header().Set("Content-Type", api.NDJSONType)
 		s.started = true
 	}
 	if _, err := s.w.Write(text); err != nil {

@@ -8,7 +8,8 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 )
 
 // sequence collects sequence numbers until the events end, and the error.
@@ -23,7 +24,7 @@ func sequence(events iter.Seq2[api.Event, error]) (seqs []uint64, err error) {
 }
 
 func TestEventsKeptAreGivenOnce(t *testing.T) {
-	client := NewClient(serve(t, &fakeOperator{}))
+	client := client.New(serve(t, &fakeOperator{}))
 	for _, test := range []struct {
 		name  string
 		since uint64
@@ -44,7 +45,7 @@ func TestEventsKeptAreGivenOnce(t *testing.T) {
 
 func TestFollowingGoesOnUntilTheClientHasEnough(t *testing.T) {
 	operator := &fakeOperator{live: make(chan api.Event)}
-	client := NewClient(serve(t, operator))
+	client := client.New(serve(t, operator))
 	go func() { operator.live <- api.Event{Seq: 4} }()
 	var got []uint64
 	for event, err := range client.Events(t.Context(), 2, true) {
@@ -62,7 +63,7 @@ func TestFollowingGoesOnUntilTheClientHasEnough(t *testing.T) {
 }
 
 func TestTheEndOfItsContextIsNoErrorForAFollower(t *testing.T) {
-	client := NewClient(serve(t, &fakeOperator{live: make(chan api.Event)}))
+	client := client.New(serve(t, &fakeOperator{live: make(chan api.Event)}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for event, err := range client.Events(ctx, 0, true) {
@@ -79,7 +80,7 @@ func TestAFollowerHearsThatTheControllerStopped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.sock")
 	stop := serveAt(t, path, &fakeOperator{live: make(chan api.Event)})
 	var last error
-	for event, err := range NewClient(path).Events(t.Context(), 0, true) {
+	for event, err := range client.New(path).Events(t.Context(), 0, true) {
 		last = err
 		if event.Seq == 3 {
 			stop()
@@ -95,7 +96,7 @@ func TestAFailureAmongEventsReachesTheClient(t *testing.T) {
 	want := &api.Error{Code: api.Unavailable, Message: "the events are gone"}
 	for name, since := range map[string]uint64{"after some events": 0, "instead of events": 3} {
 		t.Run(name, func(t *testing.T) {
-			client := NewClient(serve(t, &fakeOperator{err: want}))
+			client := client.New(serve(t, &fakeOperator{err: want}))
 			seqs, err := sequence(client.Events(t.Context(), since, false))
 			if got := (*api.Error)(nil); !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %v", err)
@@ -108,7 +109,7 @@ func TestAFailureAmongEventsReachesTheClient(t *testing.T) {
 }
 
 func TestAPanicAmongEventsBreaksOnlyTheirStream(t *testing.T) {
-	client := NewClient(serve(t, panicking{&fakeOperator{}}))
+	client := client.New(serve(t, panicking{&fakeOperator{}}))
 	if _, err := sequence(client.Events(t.Context(), 0, false)); err == nil {
 		t.Error("the stream ended as if all was well")
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // maxNames bounds the servers and VIPs that one wish names.
@@ -13,22 +13,22 @@ const maxNames = 4096
 // wishes are the requests that change what an operator wants, by path.
 func wishes(operator api.Operator) map[string]func(context.Context, []byte) (any, error) {
 	return map[string]func(context.Context, []byte) (any, error){
-		drainPath: wish(operator.Drain, func(r *api.DrainRequest) (*string, error) {
+		api.DrainPath: wish(operator.Drain, func(r *api.DrainRequest) (*string, error) {
 			return &r.By, errors.Join(checkNames("servers", r.Servers), checkMany("vips", r.VIPs), checkTimeout(r.TimeoutMs))
 		}),
-		undrainPath: wish(operator.Undrain, func(r *api.UndrainRequest) (*string, error) {
+		api.UndrainPath: wish(operator.Undrain, func(r *api.UndrainRequest) (*string, error) {
 			return &r.By, errors.Join(checkNames("servers", r.Servers), checkMany("vips", r.VIPs), checkTimeout(r.TimeoutMs))
 		}),
-		pinPath: wish(operator.Pin, func(r *api.PinRequest) (*string, error) {
+		api.PinPath: wish(operator.Pin, func(r *api.PinRequest) (*string, error) {
 			return &r.By, errors.Join(checkName("vip", r.VIP), checkName("server", r.Server), checkTimeout(r.TimeoutMs))
 		}),
-		unpinPath: wish(operator.Unpin, func(r *api.UnpinRequest) (*string, error) {
+		api.UnpinPath: wish(operator.Unpin, func(r *api.UnpinRequest) (*string, error) {
 			return &r.By, errors.Join(checkName("vip", r.VIP), checkTimeout(r.TimeoutMs))
 		}),
-		failbackPath: wish(operator.Failback, func(r *api.FailbackRequest) (*string, error) {
+		api.FailbackPath: wish(operator.Failback, func(r *api.FailbackRequest) (*string, error) {
 			return &r.By, errors.Join(checkMany("of", r.Of), checkTimeout(r.TimeoutMs))
 		}),
-		resumePath: wish(operator.Resume, func(r *api.ResumeRequest) (*string, error) {
+		api.ResumePath: wish(operator.Resume, func(r *api.ResumeRequest) (*string, error) {
 			return &r.By, checkTimeout(r.TimeoutMs)
 		}),
 	}

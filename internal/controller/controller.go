@@ -22,9 +22,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"

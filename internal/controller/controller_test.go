@@ -15,10 +15,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/mem"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 )
 
 // explain asks about a VIP.

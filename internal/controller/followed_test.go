@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 const shop = `

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // journalSize is how many events are kept; older ones are forgotten.

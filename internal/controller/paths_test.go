@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers/mem"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/steer"
 )
 

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/steer"
 )
 

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/netns"
 	"github.com/routesteer/routesteer/internal/netns/netnstest"

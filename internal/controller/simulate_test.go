@@ -13,8 +13,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/whatif"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"

@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/client"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/bgp"
 	"github.com/routesteer/routesteer/drivers/cisco"
 	"github.com/routesteer/routesteer/drivers/linux"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/health/probe"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/steer"
@@ -86,6 +87,6 @@ func steered(options Options) Options {
 		panic("lab: " + err.Error())
 	}
 	options.Controller = []string{exe, "lab-controller"}
-	options.Dial = func(socket string) api.Operator { return control.NewClient(socket) }
+	options.Dial = func(socket string) api.Operator { return client.New(socket) }
 	return options
 }

@@ -23,7 +23,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Options says what lab to build. The zero value is the article's site, with

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // repairedWithin is how soon after a link's return the traffic must be back: a

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // readyTimeout bounds how long a controller may take to see a healthy site

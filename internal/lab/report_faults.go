@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // A fault is one thing that Report does to a lab.

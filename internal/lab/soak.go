@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // SoakOptions says how to wait for nothing to happen.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Moved returns an error that names what moved; nil if nothing did.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // tourLimit is what all of a tour may take.

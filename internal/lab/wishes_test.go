@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // TestWhatPeopleAskForLosesNothing pins, drains and returns VIPs under load, of which

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Moved writes what became of an operator's wish, a line for each VIP, and which

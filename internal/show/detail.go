@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Server writes all about one server, and the last events that concern it.

@@ -3,7 +3,7 @@ package show
 import (
 	"strings"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Event writes one event in one line: time, kind, subject, from -> to, and

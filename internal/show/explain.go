@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Explanation writes the whole story of one VIP.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Headline says in one line what an operator must know first: that all is

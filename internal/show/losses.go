@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // mostLosses is how many losses of a kind are listed; the rest is counted.

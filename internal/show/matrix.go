@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // What a matrix has at most before servers, or VIPs, that are alike share one

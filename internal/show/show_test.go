@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // What is listed at the most; the rest is counted.

@@ -3,7 +3,7 @@ package show
 import (
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // now is when all fixed answers of these tests were made.

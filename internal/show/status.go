@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // Status writes the whole site: a headline, then servers, VIPs, routers and

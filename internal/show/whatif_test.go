@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // TestAnOperatorReadsWhatMayBecome compares with texts in testdata.

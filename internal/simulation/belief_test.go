@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/topology"
 )
 

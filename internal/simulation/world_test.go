@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/api"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )

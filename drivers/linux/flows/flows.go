@@ -54,10 +54,11 @@ import (
 	"time"
 
 	"github.com/google/nftables"
-	"github.com/routesteer/routesteer/steer"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // Options say how transitions are made.

@@ -7,8 +7,9 @@ import (
 	"slices"
 
 	"github.com/google/nftables"
-	"github.com/routesteer/routesteer/steer"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 // Transitions returns what is under way, sorted by prefix, with the flows that

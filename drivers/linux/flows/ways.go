@@ -8,11 +8,12 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/routesteer/routesteer/steer"
-	"github.com/routesteer/routesteer/topology"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // Numbers of ours in the kernel. A way's index is added to the mark and the

@@ -1,4 +1,7 @@
-package control
+// Package client is the operator's side of a running controller: an
+// api.Operator that asks it over HTTP on its Unix socket. It is what the
+// routesteer commands are made of.
+package client
 
 import (
 	"bufio"
@@ -14,8 +17,21 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
+)
+
+// DefaultSocket is where a controller listens unless it is told otherwise.
+const DefaultSocket = "/run/routesteer/routesteer.sock"
+
+// Limits that keep the other side from holding or filling us.
+const (
+	maxHeader    = 16 << 10
+	maxAnswer    = 64 << 20
+	maxEventLine = 1 << 20
+
+	dialTimeout = 2 * time.Second
 )
 
 // A Client is the operator's side of the controller that listens on a socket.
@@ -28,9 +44,9 @@ type Client struct {
 
 var _ api.Operator = (*Client)(nil)
 
-// NewClient returns a client of the controller on the socket at path. It does
+// New returns a client of the controller on the socket at path. It does
 // not connect yet.
-func NewClient(path string) *Client {
+func New(path string) *Client {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	return &Client{path: path, http: http.Client{
 		Transport: &http.Transport{
@@ -47,42 +63,42 @@ func NewClient(path string) *Client {
 
 // Status implements api.Operator.
 func (c *Client) Status(ctx context.Context) (*api.Status, error) {
-	return ask[api.Status](ctx, c, http.MethodGet, statusPath, nil)
+	return ask[api.Status](ctx, c, http.MethodGet, api.StatusPath, nil)
 }
 
 // Plan implements api.Operator.
 func (c *Client) Plan(ctx context.Context) (*api.Plan, error) {
-	return ask[api.Plan](ctx, c, http.MethodGet, planPath, nil)
+	return ask[api.Plan](ctx, c, http.MethodGet, api.PlanPath, nil)
 }
 
 // Drain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Drain(ctx context.Context, request api.DrainRequest) (*api.Moved, error) {
-	return c.wish(ctx, drainPath, request)
+	return c.wish(ctx, api.DrainPath, request)
 }
 
 // Undrain implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Undrain(ctx context.Context, request api.UndrainRequest) (*api.Moved, error) {
-	return c.wish(ctx, undrainPath, request)
+	return c.wish(ctx, api.UndrainPath, request)
 }
 
 // Pin implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Pin(ctx context.Context, request api.PinRequest) (*api.Moved, error) {
-	return c.wish(ctx, pinPath, request)
+	return c.wish(ctx, api.PinPath, request)
 }
 
 // Unpin implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Unpin(ctx context.Context, request api.UnpinRequest) (*api.Moved, error) {
-	return c.wish(ctx, unpinPath, request)
+	return c.wish(ctx, api.UnpinPath, request)
 }
 
 // Failback implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Failback(ctx context.Context, request api.FailbackRequest) (*api.Moved, error) {
-	return c.wish(ctx, failbackPath, request)
+	return c.wish(ctx, api.FailbackPath, request)
 }
 
 // Resume implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Resume(ctx context.Context, request api.ResumeRequest) (*api.Moved, error) {
-	return c.wish(ctx, resumePath, request)
+	return c.wish(ctx, api.ResumePath, request)
 }
 
 func (c *Client) wish(ctx context.Context, path string, request any) (*api.Moved, error) {
@@ -92,7 +108,7 @@ func (c *Client) wish(ctx context.Context, path string, request any) (*api.Moved
 
 // Transitions implements api.Operator.
 func (c *Client) Transitions(ctx context.Context, server string) ([]api.Transition, error) {
-	path := movesPath
+	path := api.TransitionsPath
 	if server != "" {
 		path += "?" + url.Values{"server": {server}}.Encode()
 	}
@@ -105,17 +121,17 @@ func (c *Client) Transitions(ctx context.Context, server string) ([]api.Transiti
 
 // Explain implements api.Operator.
 func (c *Client) Explain(ctx context.Context, word string) (*api.Explanation, error) {
-	return ask[api.Explanation](ctx, c, http.MethodGet, explainPath+"?"+url.Values{"vip": {word}}.Encode(), nil)
+	return ask[api.Explanation](ctx, c, http.MethodGet, api.ExplainPath+"?"+url.Values{"vip": {word}}.Encode(), nil)
 }
 
 // Simulate implements api.Operator.
 func (c *Client) Simulate(ctx context.Context, request api.SimulateRequest) (*api.Simulation, error) {
-	return ask[api.Simulation](ctx, c, http.MethodPost, simulatePath, request)
+	return ask[api.Simulation](ctx, c, http.MethodPost, api.SimulatePath, request)
 }
 
 // Check implements api.Operator.
 func (c *Client) Check(ctx context.Context, server string) ([]api.CheckResult, error) {
-	results, err := ask[[]api.CheckResult](ctx, c, http.MethodPost, checkPath, checkRequest{Server: server})
+	results, err := ask[[]api.CheckResult](ctx, c, http.MethodPost, api.CheckPath, api.CheckRequest{Server: server})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +140,7 @@ func (c *Client) Check(ctx context.Context, server string) ([]api.CheckResult, e
 
 // Reload implements api.Operator. By is what the controller finds it to be.
 func (c *Client) Reload(ctx context.Context, request api.ReloadRequest) (*api.Reloaded, error) {
-	return ask[api.Reloaded](ctx, c, http.MethodPost, reloadPath, request)
+	return ask[api.Reloaded](ctx, c, http.MethodPost, api.ReloadPath, request)
 }
 
 // Events implements api.Operator. With follow, a controller that stops is an
@@ -134,10 +150,10 @@ func (c *Client) Events(ctx context.Context, since uint64, follow bool) iter.Seq
 	return func(yield func(api.Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		response, err := c.send(ctx, http.MethodGet, eventsPath+"?"+query.Encode(), nil)
+		response, err := c.send(ctx, http.MethodGet, api.EventsPath+"?"+query.Encode(), nil)
 		if err == nil {
 			defer response.Body.Close()
-			err = c.expect(response, ndjsonType)
+			err = c.expect(response, api.NDJSONType)
 		}
 		if err == nil {
 			var more bool
@@ -164,7 +180,7 @@ func readLines(body io.Reader, yield func(api.Event, error) bool) (more bool, er
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		var line line
+		var line api.EventLine
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return true, err
 		}
@@ -185,7 +201,7 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body any) (
 		return nil, err
 	}
 	defer response.Body.Close()
-	if err := c.expect(response, jsonType); err != nil {
+	if err := c.expect(response, api.JSONType); err != nil {
 		return nil, err
 	}
 	text, err := readAnswer(response.Body)
@@ -214,7 +230,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		return nil, err
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", jsonType)
+		request.Header.Set("Content-Type", api.JSONType)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -230,7 +246,7 @@ func (c *Client) expect(response *http.Response, media string) error {
 	if response.StatusCode == http.StatusOK && got == media {
 		return nil
 	}
-	if got == jsonType {
+	if got == api.JSONType {
 		text, err := readAnswer(response.Body)
 		failure := &api.Error{}
 		if err == nil && json.Unmarshal(text, failure) == nil && failure.Code != "" {

@@ -1,7 +1,7 @@
 // Package api is what an operator can ask of a running controller, and the
 // answers. The controller implements Operator; internal/control carries it
-// over a Unix socket and implements it again on the client's side, so that a
-// command cannot tell the two apart.
+// over a Unix socket, and package client implements it again on the other side,
+// so that a command cannot tell the two apart.
 //
 // Every type here is the JSON that -o json prints: names are stable, times are
 // RFC 3339, durations are Go duration strings or carry their unit in the name.

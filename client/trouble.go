@@ -1,4 +1,4 @@
-package control
+package client
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/routesteer/routesteer/internal/api"
+	"github.com/routesteer/routesteer/api"
 )
 
 // unreachable says what an operator can do about a request that got no
