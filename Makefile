@@ -24,11 +24,13 @@ lint: tools
 	$(BUILD)/staticcheck ./...
 	shellcheck scripts/loopback-setup scripts/test-tools internal/frr/boot.sh internal/frr/router.sh
 
-# Packages whose tests measure time, or wait for foreign programs.
-TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)|scripts
+# Packages whose tests measure time.
+TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)
 
+# The others often wait, for a router or a foreign program: more of them at once
+# than there are processors.
 unit: ## all tests with the race detector; those that measure time one package after the other
-	$(GO) test -race -count 1 -timeout 12m $$($(GO) list ./... | grep -vE '/($(TIMED))$$')
+	$(GO) test -race -count 1 -parallel 4 -timeout 12m $$($(GO) list ./... | grep -vE '/($(TIMED))$$')
 	$(GO) test -race -count 1 -p 1 -timeout 12m $$($(GO) list ./... | grep -E '/($(TIMED))$$')
 
 FUZZTIME ?= 30s
@@ -48,8 +50,9 @@ report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile default
 	$(BUILD)/routesteer lab report --repeat 5 --profile fast
 
-soak: build ## ten minutes of each profile on a busy machine: nothing may move; a million minutes of stories; a thousand random routers
+soak: build ## ten minutes of each profile on a busy machine: nothing may move; a million minutes of stories; a thousand times a killed script; a thousand random routers
 	$(GO) test -run TestStories -timeout 4h ./internal/simulation -args -minutes 1000000 -first 0
+	$(GO) test -run TestKilledAnywhere -timeout 2h ./scripts -args -kills 1000
 	$(GO) test -run TestRandomRouters -timeout 2h ./drivers/cisco -args -runs 1000
 	$(BUILD)/routesteer lab soak --profile default
 	$(BUILD)/routesteer lab soak --profile fast

@@ -75,6 +75,7 @@ func ifupdownHost(t *testing.T, program string) *host {
 }
 
 func TestIfupdownBringsTheVIPsUp(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"ifupdown", "ifupdown-ng", "ifupdown2"} {
 		t.Run(program, func(t *testing.T) {
 			h := ifupdownHost(t, program)
@@ -95,6 +96,7 @@ func TestIfupdownBringsTheVIPsUp(t *testing.T) {
 // TestIfupKnowsWhatWasAddedLive: a later ifup -a must not fail on addresses
 // that are there.
 func TestIfupKnowsWhatWasAddedLive(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"ifupdown", "ifupdown-ng"} {
 		h := ifupdownHost(t, program)
 		h.must("ifup", "-a")
@@ -116,6 +118,7 @@ func (h *host) networkd() {
 }
 
 func TestNetworkdBringsTheVIPsUp(t *testing.T) {
+	t.Parallel()
 	for _, vips := range stories[1:3] {
 		h := newHost(t)
 		h.install("networkd")
@@ -129,6 +132,7 @@ func TestNetworkdBringsTheVIPsUp(t *testing.T) {
 // TestNetworkdFollows changes VIPs while the real networkd runs. Only the
 // question whether it runs is answered in systemd's place.
 func TestNetworkdFollows(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.install("networkd")
 	h.must("mkdir", "-p", "/run/systemd/system", "/run/dbus")
@@ -147,6 +151,7 @@ func TestNetworkdFollows(t *testing.T) {
 }
 
 func TestNetplanBringsTheVIPsUp(t *testing.T) {
+	t.Parallel()
 	for _, vips := range stories[1:3] {
 		h := newHost(t, "netplan.io")
 		h.install("netplan")
@@ -163,6 +168,7 @@ func TestNetplanBringsTheVIPsUp(t *testing.T) {
 // TestNetworkManagerFollows runs the real daemon: it takes the profile at its
 // start, and every change of it.
 func TestNetworkManagerFollows(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "network-manager")
 	h.install("nm")
 	h.write("etc/systemd/system/multi-user.target.wants/NetworkManager.service", "") // enabled
@@ -192,6 +198,7 @@ func TestNetworkManagerFollows(t *testing.T) {
 // TestNetworkManagerLosesNoLine: it drops lines that it does not understand
 // without a word, so its own parser's view is compared.
 func TestNetworkManagerLosesNoLine(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "network-manager")
 	for _, vips := range stories {
 		h.setup(append(list(vips), "--format", "nm")...)
@@ -205,6 +212,7 @@ func TestNetworkManagerLosesNoLine(t *testing.T) {
 }
 
 func TestTheUnitAndItsProgram(t *testing.T) {
+	t.Parallel()
 	for _, vips := range stories[:3] {
 		h := newHost(t)
 		h.install("script")
@@ -224,6 +232,7 @@ func TestTheUnitAndItsProgram(t *testing.T) {
 }
 
 func TestTheSysctlsLast(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	ask := func() string {
 		return h.must("sysctl", "-n", "net.ipv4.conf.all.arp_announce", "net.ipv4.conf.all.arp_ignore")

@@ -1,6 +1,7 @@
 package scripts_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -13,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 )
+
+// kills is how often the script is killed; `make soak` asks for many.
+var kills = flag.Int("kills", 30, "how often TestKilledAnywhereTheNextRunConverges kills the script")
 
 // killer stands in front of every program that the script runs, counts the
 // calls, and at the one in /tmp/kill-at kills the script with all that it
@@ -81,19 +85,19 @@ func (w *world) setupKilled(call int, args ...string) bool {
 	return code < 0
 }
 
-// TestKilledAnywhereTheNextRunConverges kills the script 100 times while it
+// TestKilledAnywhereTheNextRunConverges kills the script again and again while it
 // changes from one random list and format to the next.
 func TestKilledAnywhereTheNextRunConverges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	foreign := files(t, w.root)
 	before := foreign
-	for kills := 0; kills < 100; {
+	for killed := 0; killed < *kills; {
 		format, vips := w.pick()
 		args := append(list(vips), "--format", format)
 		want := w.rendered(args)
-		killed := w.setupKilled(1+w.random.IntN(30), args...) // most runs make some 25
-		if killed {
-			kills++
+		if w.setupKilled(1+w.random.IntN(30), args...) { // most runs make some 25
+			killed++
 			w.eachIsOldOrNew(before, want)
 		}
 		if w.random.IntN(3) == 0 { // the operator has changed his mind meanwhile
@@ -106,7 +110,7 @@ func TestKilledAnywhereTheNextRunConverges(t *testing.T) {
 		before = files(t, w.root)
 		sameFiles(t, "the next run", before, want)
 		if t.Failed() {
-			t.Fatalf("after %d kills; last: %v", kills, args)
+			t.Fatalf("after %d kills; last: %v", killed, args)
 		}
 	}
 	w.setup("--remove")

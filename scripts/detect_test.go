@@ -6,6 +6,7 @@ import (
 )
 
 func TestTheSystemInChargeIsFound(t *testing.T) {
+	t.Parallel()
 	const enabled = "etc/systemd/system/multi-user.target.wants/"
 	rhel := []string{"etc/sysconfig/network-scripts/ifup-aliases", "etc/sysconfig/network-scripts/ifcfg-lo", enabled + "NetworkManager.service", "usr/lib/systemd/systemd"}
 	for name, c := range map[string]struct {

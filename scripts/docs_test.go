@@ -6,26 +6,38 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// program is routesteer, built once.
+var program = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "routesteer")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "routesteer")
+	build := exec.Command("go", "build", "-o", binary, "../cmd/routesteer")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(binary)
+})
 
 // siteHost is a host that is the operator's desk too: it has routesteer, the
 // example as site.yaml, and an ssh that stays where it is.
 func siteHost(t *testing.T, packages ...string) *host {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "routesteer")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/routesteer")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, errs, code := run(t, build); code != 0 {
-		t.Fatal(out, errs)
-	}
-	program, err := os.ReadFile(binary)
+	program, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +63,7 @@ var web4VIPs = []string{"198.18.0.10", "198.18.2.70", "203.0.113.33", "203.0.113
 
 // TestTheManualCanBeTyped runs every command of docs/hosts.md in its order.
 func TestTheManualCanBeTyped(t *testing.T) {
+	t.Parallel()
 	manual, err := os.ReadFile("../docs/hosts.md")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +91,7 @@ func TestTheManualCanBeTyped(t *testing.T) {
 }
 
 func TestAServerGetsItsVIPsFromTheSite(t *testing.T) {
+	t.Parallel()
 	h := siteHost(t)
 	said := h.must("sh", "-c", "routesteer loopback web4 -c /tmp/site.yaml | ssh web4 sudo sh")
 	if !strings.Contains(said, "format networkd: systemd-networkd.service is enabled") {
@@ -100,6 +114,7 @@ func (h *host) listening() []string {
 var web4Listens = []string{"198.18.0.10:80", "198.18.2.70:80", "203.0.113.33:80", "203.0.113.65:80", "203.0.113.66:80", "203.0.113.96:443", "[2001:db8:100::80]:80"}
 
 func TestNginxListensOnTheVIPs(t *testing.T) {
+	t.Parallel()
 	h := siteHost(t, "nginx")
 	h.must("sh", "-c", "routesteer loopback web4 -c /tmp/site.yaml | sh")
 	lines := h.must("routesteer", "loopback", "web4", "-c", "/tmp/site.yaml", "--listen", "nginx")
@@ -114,6 +129,7 @@ func TestNginxListensOnTheVIPs(t *testing.T) {
 }
 
 func TestApacheListensOnTheVIPs(t *testing.T) {
+	t.Parallel()
 	h := siteHost(t, "apache2")
 	h.must("sh", "-c", "routesteer loopback web4 -c /tmp/site.yaml | sh")
 	lines := h.must("routesteer", "loopback", "web4", "-c", "/tmp/site.yaml", "--listen", "apache")
@@ -128,6 +144,7 @@ func TestApacheListensOnTheVIPs(t *testing.T) {
 }
 
 func TestANameServerTakesTheZone(t *testing.T) {
+	t.Parallel()
 	h := siteHost(t, "bind9-utils")
 	h.must("sh", "-c", "routesteer dns zone -c /tmp/site.yaml >/tmp/vips.zone")
 	h.write("tmp/zone", "$TTL 3600\n@ IN SOA ns hostmaster 1 3600 600 86400 60\n@ IN NS ns\nns IN A 192.0.2.53\n$INCLUDE /tmp/vips.zone\n")

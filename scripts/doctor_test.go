@@ -45,6 +45,7 @@ func (h *host) doctor(name string) finding {
 }
 
 func TestDoctorKnowsARouteOfBIRD(t *testing.T) {
+	t.Parallel()
 	h := router(t, "bird2")
 	h.write("tmp/bird.conf", "router id 192.0.2.1;\nprotocol device {}\nprotocol kernel { ipv4 { export all; }; }\n"+
 		"protocol static { ipv4; route 203.0.113.32/27 via 192.0.2.99; route 203.0.113.70/32 via 192.0.2.99; }\n")
@@ -65,6 +66,7 @@ func TestDoctorKnowsARouteOfBIRD(t *testing.T) {
 
 // TestDoctorKnowsNetworkManager also shows that what the finding says is so.
 func TestDoctorKnowsNetworkManager(t *testing.T) {
+	t.Parallel()
 	h := router(t, "network-manager")
 	const profile = "etc/NetworkManager/system-connections/lan.nmconnection"
 	h.write(profile, "[connection]\nid=lan\nuuid=7a9d4a0e-3a4e-4a1f-9a53-1d2f3a4b5c6d\ntype=ethernet\ninterface-name=lan0\nautoconnect=false\n"+
@@ -95,6 +97,7 @@ func TestDoctorKnowsNetworkManager(t *testing.T) {
 }
 
 func TestDoctorKnowsNetworkd(t *testing.T) {
+	t.Parallel()
 	h := router(t)
 	h.write("etc/systemd/network/lo.network", "[Match]\nName=lo\n[Network]\nAddress=203.0.113.33/32\n")
 	if f := h.doctor("systemd-networkd"); !f.OK {

@@ -64,6 +64,7 @@ var stories = [][]string{
 func list(vips []string) []string { return append([]string{"--vip"}, vips...) }
 
 func TestTheKernelEqualsTheListInEveryFormat(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.must("ip", "addr", "add", "198.51.100.200/32", "dev", "lo") // somebody's
 	foreign := []string{"198.51.100.200"}
@@ -91,6 +92,7 @@ func TestTheKernelEqualsTheListInEveryFormat(t *testing.T) {
 }
 
 func TestAHostChangesFromOneFormatToTheNext(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	for format := range formats {
 		h.install(format)
@@ -107,6 +109,7 @@ func TestAHostChangesFromOneFormatToTheNext(t *testing.T) {
 }
 
 func TestEveryShellWritesTheSame(t *testing.T) {
+	t.Parallel()
 	shells := map[string][]string{"dash": {"dash"}, "bash": {"bash", "--posix"}, "busybox": {"busybox", "sh"}}
 	vips := []string{"10.1.1.1", "192.0.2.255", "2001:DB8:0:0:1:0:0:1", "2001:db8::", "2001:db8:a:b:c:d:0:0"}
 	for format := range formats {
@@ -129,6 +132,7 @@ func TestEveryShellWritesTheSame(t *testing.T) {
 }
 
 func TestAddressesAreWrittenAsTheKernelDoes(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	spelt := []string{"2001:DB8:0:0:1:0:0:1", "2001:db8::0", "2001:0db8:a:b:c:d:0:0", "2001:db8:0:1:1:1:1:1", "::2:0:0:0:0"}
 	if out, code := combined(t, "sh", append([]string{"loopback-setup", "--root", root, "--format", "networkd"}, list(spelt[:4])...)...); code != 0 {
@@ -143,6 +147,7 @@ func TestAddressesAreWrittenAsTheKernelDoes(t *testing.T) {
 }
 
 func TestBakedAddressesAreUsedUntilOthersAreGiven(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.write("loopback-setup", scripts.LoopbackSetup("script", netip.MustParseAddr("10.1.1.1"), netip.MustParseAddr("10.1.1.2")))
 	cmd := h.command("sh")
@@ -158,6 +163,7 @@ func TestBakedAddressesAreUsedUntilOthersAreGiven(t *testing.T) {
 }
 
 func TestAListIsReadFromAFile(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	writeFile(t, root, "list", "# the shop\n10.1.1.1 10.1.1.2 # two\r\n\n\t2001:db8::1")
 	if out, code := combined(t, "sh", "loopback-setup", "--root", root, "--format", "networkd", "--vips", root+"/list"); code != 0 {
@@ -172,6 +178,7 @@ func TestAListIsReadFromAFile(t *testing.T) {
 // TestADryRunIsAPatch applies the diff to a copy and compares it with what the
 // script itself makes.
 func TestADryRunIsAPatch(t *testing.T) {
+	t.Parallel()
 	for format := range formats {
 		roots := []string{t.TempDir(), t.TempDir()}
 		for _, root := range roots {
@@ -210,6 +217,7 @@ func contents(all map[string]string) map[string]string {
 }
 
 func TestWhoMayReadWhat(t *testing.T) {
+	t.Parallel()
 	modes := map[string]os.FileMode{
 		"etc/NetworkManager/system-connections/routesteer-lo.nmconnection": 0o600,
 		"etc/netplan/60-routesteer-vips.yaml":                              0o600,

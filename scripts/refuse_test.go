@@ -20,6 +20,7 @@ func stdout(t *testing.T, name string, args ...string) (string, int) {
 }
 
 func TestWhatIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ args, says string }{
 		"no VIPs":              {"", "which VIPs?"},
 		"an empty list":        {"--vips /dev/null --format script", "the list of VIPs is empty"},
@@ -71,6 +72,7 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 func TestForeignThingsInTheWayAreRefused(t *testing.T) {
+	t.Parallel()
 	begin := "# routesteer loopback-setup: begin; do not edit this block.\n"
 	for name, c := range map[string]struct{ format, file, text, says string }{
 		"a file of our name":      {"netplan", "etc/netplan/60-routesteer-vips.yaml", "network: {version: 2}\n", "not ours"},
@@ -93,6 +95,7 @@ func TestForeignThingsInTheWayAreRefused(t *testing.T) {
 }
 
 func TestAnAddressOfAnotherInterfaceIsRefused(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.must("ip", "link", "add", "eth7", "type", "veth", "peer", "name", "far")
 	h.must("ip", "addr", "add", "10.1.1.1/24", "dev", "eth7")
@@ -111,6 +114,7 @@ func TestAnAddressOfAnotherInterfaceIsRefused(t *testing.T) {
 }
 
 func TestCheckNamesEveryFault(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.install("networkd")
 	check := func(want ...string) {
@@ -142,6 +146,7 @@ func TestCheckNamesEveryFault(t *testing.T) {
 }
 
 func TestAFullDiskChangesNothing(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.install("ifcfg")
 	h.setup("--format", "ifcfg", "--vip", "10.1.1.1")

@@ -90,6 +90,7 @@ func wicked(text string) ([]string, error) {
 }
 
 func TestNetworkScriptsAndWickedFindTheVIPs(t *testing.T) {
+	t.Parallel()
 	for _, system := range []string{"ifcfg", "wicked"} {
 		for _, stock := range []bool{true, false} {
 			root := t.TempDir()
