@@ -53,9 +53,9 @@ type Operator interface {
 	Simulate(ctx context.Context, request SimulateRequest) (*Simulation, error)
 	// Reload reads the configuration again. A bad file changes nothing.
 	Reload(ctx context.Context, request ReloadRequest) (*Reloaded, error)
-	// Events yields the events kept after sequence number since, oldest first,
-	// and with follow goes on with new ones until ctx ends.
-	Events(ctx context.Context, since uint64, follow bool) iter.Seq2[Event, error]
+	// Events yields the events that the request asks for, oldest first, and with
+	// Follow goes on with new ones until ctx ends.
+	Events(ctx context.Context, request EventsRequest) iter.Seq2[Event, error]
 }
 
 // A DrainRequest asks to take servers out of service. Of servers that are drained
@@ -395,22 +395,6 @@ type CheckResult struct {
 type Reloaded struct {
 	File    string   `json:"file"`
 	Changes []string `json:"changes"` // what is different, in words; never null
-}
-
-// An Event is one change of mind: what changed, when, by whom and why.
-type Event struct {
-	Seq    uint64    `json:"seq"` // increases by one; starts at 1 with the controller
-	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // "verdict", "agent", "echo", "admin", "assignment", "route", "router", "transition", "config", "controller"
-	Server string    `json:"server,omitempty"`
-	VIP    string    `json:"vip,omitempty"`  // the first, if several
-	VIPs   int       `json:"vips,omitempty"` // how many, if several
-	Router string    `json:"router,omitempty"`
-	From   string    `json:"from,omitempty"`
-	To     string    `json:"to,omitempty"`
-	By     string    `json:"by,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	TookMs float64   `json:"took_ms,omitempty"` // how long it took, where that means something
 }
 
 // ErrorCode tells kinds of Error apart.

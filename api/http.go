@@ -16,7 +16,7 @@ const (
 	TransitionsPath = "/v1/transitions" // GET ?server=NAME: [Transition], of all servers without a name
 	ExplainPath     = "/v1/explain"     // GET ?vip=WORD: Explanation, of the VIP of that prefix, address or name
 	SimulatePath    = "/v1/simulate"    // POST SimulateRequest: Simulation
-	EventsPath      = "/v1/events"      // GET ?since=N&follow=true: an EventLine a line
+	EventsPath      = "/v1/events"      // GET with the query of an EventsRequest: an EventLine a line
 )
 
 // Media types of bodies and answers.

@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
@@ -143,14 +142,13 @@ func (c *Client) Reload(ctx context.Context, request api.ReloadRequest) (*api.Re
 	return ask[api.Reloaded](ctx, c, http.MethodPost, api.ReloadPath, request)
 }
 
-// Events implements api.Operator. With follow, a controller that stops is an
+// Events implements api.Operator. With Follow, a controller that stops is an
 // error, and the end of ctx is not.
-func (c *Client) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
-	query := url.Values{"since": {strconv.FormatUint(since, 10)}, "follow": {strconv.FormatBool(follow)}}
+func (c *Client) Events(ctx context.Context, request api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		response, err := c.send(ctx, http.MethodGet, api.EventsPath+"?"+query.Encode(), nil)
+		response, err := c.send(ctx, http.MethodGet, api.EventsPath+"?"+request.Query().Encode(), nil)
 		if err == nil {
 			defer response.Body.Close()
 			err = c.expect(response, api.NDJSONType)
@@ -162,10 +160,10 @@ func (c *Client) Events(ctx context.Context, since uint64, follow bool) iter.Seq
 			}
 			err = c.broken(ctx, err)
 		}
-		if err == nil && follow {
+		if err == nil && request.Follow {
 			err = c.stopped()
 		}
-		if err != nil && !(follow && ctx.Err() != nil) {
+		if err != nil && !(request.Follow && ctx.Err() != nil) {
 			yield(api.Event{}, err)
 		}
 	}

@@ -37,7 +37,7 @@ func Diff(want Assignment, have *Table, adopt bool) Plan {
 
 // add adds what is to be done for one part of a cohort.
 func (p *Plan) add(cohort *Cohort, want *Want, part Part, adopt bool) {
-	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: want.NextHops, Failure: want.Failure, Reason: want.Reason()}
+	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: want.NextHops, Failure: want.Failure, Cause: want.Cause, Reason: want.Reason()}
 	ours, blocked := part.Ours, part.Foreign != nil
 	switch {
 	case want.Withdraw && ours != nil:

@@ -80,6 +80,7 @@ type Change struct {
 	Adopt    bool           // take over the foreign routes that stand in the way
 	Graceful bool           // the move is not for a fault: connections at From may stay there until they end
 	Failure  bool           // a failure is the reason
+	Cause    Cause          // the kind of Reason
 	Reason   string         // why, for people
 }
 

@@ -208,18 +208,18 @@ func (f *fakeController) Reload(context.Context, api.ReloadRequest) (*api.Reload
 	return &api.Reloaded{File: "site.yaml", Changes: []string{"server web5 added"}}, nil
 }
 
-func (f *fakeController) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+func (f *fakeController) Events(ctx context.Context, request api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		events := []api.Event{
 			{Seq: 1, Time: started, Kind: "controller", To: "running"},
 			{Seq: 2, Time: started, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel update"},
 		}
-		for _, event := range events[min(since, 2):] {
+		for _, event := range events[min(request.Since, 2):] {
 			if !yield(event, nil) {
 				return
 			}
 		}
-		for follow {
+		for request.Follow {
 			select {
 			case <-f.live:
 				if !yield(api.Event{Seq: 3}, nil) {

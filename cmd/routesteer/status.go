@@ -82,21 +82,18 @@ func look(ctx context.Context, operator api.Operator, word string) (view, error)
 
 // eventsOf returns the last events that concern the subject.
 func eventsOf(ctx context.Context, operator api.Operator, subject subject) ([]api.Event, error) {
+	request := api.EventsRequest{Last: lastEvents}
+	if subject.server != nil {
+		request.Servers = []string{subject.server.Name}
+	} else {
+		request.VIPs = []string{subject.vip.Prefix}
+	}
 	var events []api.Event
-	for event, err := range operator.Events(ctx, 0, false) {
+	for event, err := range operator.Events(ctx, request) {
 		if err != nil {
 			return nil, err
 		}
-		if subject.concerns(event) {
-			events = append(events, event)
-		}
+		events = append(events, event)
 	}
-	return events[max(0, len(events)-lastEvents):], nil
-}
-
-func (s subject) concerns(event api.Event) bool {
-	if s.server != nil {
-		return event.Server == s.server.Name
-	}
-	return event.VIP != "" && (event.VIP == s.vip.Prefix || event.VIP == s.vip.MovesAs || event.VIP == s.vip.JudgedAs)
+	return events, nil
 }

@@ -91,7 +91,7 @@ func followEvents(ctx context.Context, operator api.Operator) (woken <-chan stru
 	var following sync.WaitGroup
 	following.Go(func() {
 		for ctx.Err() == nil {
-			for _, err := range operator.Events(ctx, 0, true) {
+			for _, err := range operator.Events(ctx, api.EventsRequest{After: time.Now(), Follow: true}) {
 				if err != nil {
 					break // no controller: the ticker draws that
 				}

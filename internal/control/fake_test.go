@@ -103,9 +103,9 @@ func (f *fakeOperator) Reload(_ context.Context, request api.ReloadRequest) (*ap
 }
 
 // Events yields events 1 to 3, and with follow whatever comes on live.
-func (f *fakeOperator) Events(ctx context.Context, since uint64, follow bool) iter.Seq2[api.Event, error] {
+func (f *fakeOperator) Events(ctx context.Context, request api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
-		for seq := since + 1; seq <= 3; seq++ {
+		for seq := request.Since + 1; seq <= 3; seq++ {
 			if !yield(api.Event{Seq: seq, Kind: "admin"}, nil) {
 				return
 			}
@@ -114,7 +114,7 @@ func (f *fakeOperator) Events(ctx context.Context, since uint64, follow bool) it
 			yield(api.Event{}, f.err)
 			return
 		}
-		for follow {
+		for request.Follow {
 			select {
 			case event := <-f.live:
 				if !yield(event, nil) {

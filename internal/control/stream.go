@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
@@ -20,14 +19,14 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	since, follow, err := parseEventsQuery(r.URL.RawQuery)
+	request, err := parseEventsQuery(r.URL.RawQuery)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	items := make(chan item)
-	go pull(ctx, s.operator, since, follow, items)
+	go pull(ctx, s.operator, request, items)
 	defer func() {
 		cancel()
 		for range items { // until pull has ended
@@ -35,32 +34,23 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	}()
 
 	stream := stream{w: w}
-	if follow && stream.write(nil) != nil { // the client learns at once that it is heard
+	if request.Follow && stream.write(nil) != nil { // the client learns at once that it is heard
 		return
 	}
 	stream.copy(items)
 }
 
-// parseEventsQuery reads ?since=N&follow=BOOL.
-func parseEventsQuery(raw string) (since uint64, follow bool, err error) {
+// parseEventsQuery reads the query of an EventsRequest.
+func parseEventsQuery(raw string) (api.EventsRequest, error) {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return 0, false, badRequest("the query is not as expected: %v", err)
+		return api.EventsRequest{}, badRequest("the query is not as expected: %v", err)
 	}
-	for key := range query {
-		switch value := query.Get(key); key {
-		case "since":
-			since, err = strconv.ParseUint(value, 10, 64)
-		case "follow":
-			follow, err = strconv.ParseBool(value)
-		default:
-			err = fmt.Errorf("unknown parameter")
-		}
-		if err != nil {
-			return 0, false, badRequest("parameter %q: %v", key, err)
-		}
+	request, err := api.ParseEventsQuery(query)
+	if err != nil {
+		return request, badRequest("%v", err)
 	}
-	return since, follow, nil
+	return request, nil
 }
 
 // An item is what the operator's iterator yielded.
@@ -73,7 +63,7 @@ type item struct {
 // pull moves events from the operator to items until ctx ends or there are no
 // more, then closes items. The iterator needs a goroutine of its own because
 // it blocks while the stream wants to write blank lines.
-func pull(ctx context.Context, operator api.Operator, since uint64, follow bool, items chan<- item) {
+func pull(ctx context.Context, operator api.Operator, request api.EventsRequest, items chan<- item) {
 	defer close(items)
 	give := func(i item) bool {
 		select {
@@ -88,7 +78,7 @@ func pull(ctx context.Context, operator api.Operator, since uint64, follow bool,
 			give(item{panic: fmt.Sprintf("%v\n%s", p, debug.Stack())})
 		}
 	}()
-	for event, err := range operator.Events(ctx, since, follow) {
+	for event, err := range operator.Events(ctx, request) {
 		if !give(item{event: event, err: err}) || err != nil {
 			return
 		}

@@ -35,7 +35,7 @@ func TestEventsKeptAreGivenOnce(t *testing.T) {
 		{"none", 3, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := sequence(client.Events(t.Context(), test.since, false))
+			got, err := sequence(client.Events(t.Context(), api.EventsRequest{Since: test.since}))
 			if err != nil || !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %v, %v, want %v", got, err, test.want)
 			}
@@ -48,7 +48,7 @@ func TestFollowingGoesOnUntilTheClientHasEnough(t *testing.T) {
 	client := client.New(serve(t, operator))
 	go func() { operator.live <- api.Event{Seq: 4} }()
 	var got []uint64
-	for event, err := range client.Events(t.Context(), 2, true) {
+	for event, err := range client.Events(t.Context(), api.EventsRequest{Since: 2, Follow: true}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestTheEndOfItsContextIsNoErrorForAFollower(t *testing.T) {
 	client := client.New(serve(t, &fakeOperator{live: make(chan api.Event)}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for event, err := range client.Events(ctx, 0, true) {
+	for event, err := range client.Events(ctx, api.EventsRequest{Follow: true}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestAFollowerHearsThatTheControllerStopped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.sock")
 	stop := serveAt(t, path, &fakeOperator{live: make(chan api.Event)})
 	var last error
-	for event, err := range client.New(path).Events(t.Context(), 0, true) {
+	for event, err := range client.New(path).Events(t.Context(), api.EventsRequest{Follow: true}) {
 		last = err
 		if event.Seq == 3 {
 			stop()
@@ -97,7 +97,7 @@ func TestAFailureAmongEventsReachesTheClient(t *testing.T) {
 	for name, since := range map[string]uint64{"after some events": 0, "instead of events": 3} {
 		t.Run(name, func(t *testing.T) {
 			client := client.New(serve(t, &fakeOperator{err: want}))
-			seqs, err := sequence(client.Events(t.Context(), since, false))
+			seqs, err := sequence(client.Events(t.Context(), api.EventsRequest{Since: since}))
 			if got := (*api.Error)(nil); !errors.As(err, &got) || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %v", err)
 			}
@@ -110,7 +110,7 @@ func TestAFailureAmongEventsReachesTheClient(t *testing.T) {
 
 func TestAPanicAmongEventsBreaksOnlyTheirStream(t *testing.T) {
 	client := client.New(serve(t, panicking{&fakeOperator{}}))
-	if _, err := sequence(client.Events(t.Context(), 0, false)); err == nil {
+	if _, err := sequence(client.Events(t.Context(), api.EventsRequest{})); err == nil {
 		t.Error("the stream ended as if all was well")
 	}
 	if _, err := client.Status(t.Context()); err != nil {
@@ -121,6 +121,6 @@ func TestAPanicAmongEventsBreaksOnlyTheirStream(t *testing.T) {
 // panicking is an operator with a bug in Events.
 type panicking struct{ *fakeOperator }
 
-func (panicking) Events(context.Context, uint64, bool) iter.Seq2[api.Event, error] {
+func (panicking) Events(context.Context, api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(func(api.Event, error) bool) { panic("a bug") }
 }

@@ -60,7 +60,7 @@ func (w *world) wantAll(server, want int) {
 // happened returns the events of a kind.
 func (w *world) happened(kind string) []api.Event {
 	var all []api.Event
-	for event := range w.control.Events(w.t.Context(), 0, false) {
+	for event := range w.control.Events(w.t.Context(), api.EventsRequest{}) {
 		if event.Kind == kind {
 			all = append(all, event)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/journal"
 	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
@@ -67,7 +68,7 @@ type Options struct {
 type Controller struct {
 	options  Options
 	log      *slog.Logger
-	journal  *journal
+	journal  *journal.Journal
 	news     chan health.News
 	commands chan func()
 	sighted  chan sighting
@@ -134,7 +135,7 @@ func New(options Options) (*Controller, error) {
 	c := &Controller{
 		options:  options,
 		log:      options.Log,
-		journal:  newJournal(),
+		journal:  journal.New(),
 		news:     make(chan health.News, newsAtOnce),
 		commands: make(chan func()),
 		sighted:  make(chan sighting),
@@ -186,7 +187,7 @@ func (c *Controller) loadIntent() error {
 func (c *Controller) Run(ctx context.Context) error {
 	stop := sync.OnceFunc(func() { close(c.stopped) })
 	defer stop()
-	stopLog := c.journal.writeTo(c.log)
+	stopLog := c.journal.WriteTo(c.log)
 	defer stopLog()
 	prober, err := c.options.Sense(c.news, c.log)
 	if err != nil {
@@ -199,13 +200,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	c.paceAll()
 	close(c.running)
-	c.record(api.Event{Kind: "controller", To: "running", Reason: "start of version " + c.options.Version})
+	c.record(api.Event{Kind: api.ControllerEvent, To: "running", Reason: "start of version " + c.options.Version})
 	var keeping sync.WaitGroup
 	keeping.Go(func() { c.keepEnds(ctx) })
 	c.loop(ctx)
 	stop() // who waits for the loop waits no longer
 	keeping.Wait()
-	c.record(api.Event{Kind: "controller", To: "stopped", Reason: "routes stay as they are"})
+	c.record(api.Event{Kind: api.ControllerEvent, To: "stopped", Reason: "routes stay as they are"})
 	return c.end()
 }
 
@@ -368,6 +369,3 @@ func (c *Controller) do(ctx context.Context, f func()) error {
 		return &api.Error{Code: api.Unavailable, Message: "the controller is stopping"}
 	}
 }
-
-// record keeps an event.
-func (c *Controller) record(event api.Event) { c.journal.record(event) }

@@ -316,7 +316,7 @@ func TestALostServersVIPMovesWithoutAGap(t *testing.T) {
 			t.Error("there was a moment without a route")
 		}
 		var story []string
-		for event, err := range w.control.Events(t.Context(), 0, false) {
+		for event, err := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -720,7 +720,7 @@ func TestOnlyTheFirstPassOfAnOrderIsTimed(t *testing.T) {
 		w.core.Mend()
 		w.later(time.Minute)
 		seen := false
-		for event, err := range w.control.Events(t.Context(), 0, false) {
+		for event, err := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -58,7 +58,7 @@ func TestAFightIsNoticedStoppedAndReported(t *testing.T) {
 // events are the VIPs of the events of a kind that lead to a state.
 func (w *world) events(kind, to string) (vips []string) {
 	w.t.Helper()
-	for event, err := range w.control.Events(w.t.Context(), 0, false) {
+	for event, err := range w.control.Events(w.t.Context(), api.EventsRequest{}) {
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -121,7 +121,7 @@ func (c *Controller) overdue(now time.Time) []topology.ServerName {
 func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now time.Time) []api.Event {
 	var events []api.Event
 	ended := func(server topology.ServerName, vip, why string) {
-		events = append(events, api.Event{Kind: "admin", Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why})
+		events = append(events, api.Event{Kind: api.AdminEvent, Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why})
 	}
 	for _, name := range slices.Sorted(maps.Keys(intent.Drains)) {
 		drain := intent.Drains[name]
@@ -132,7 +132,7 @@ func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now tim
 		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && c.believes(name) {
 			drain.Reboot = state.RebootSeen
 			intent.Drains[name] = drain
-			events = append(events, api.Event{Kind: "admin", Server: string(name), From: "drain", To: "drain", Reason: "it has gone down for its reboot"})
+			events = append(events, api.Event{Kind: api.AdminEvent, Server: string(name), From: "drain", To: "drain", Reason: "it has gone down for its reboot"})
 		}
 	}
 	for prefix, servers := range intent.Off {

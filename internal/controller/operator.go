@@ -88,7 +88,7 @@ func (c *Controller) Pin(ctx context.Context, request api.PinRequest) (*api.Move
 			return nil, nil
 		}
 		intent.Pins[vip.Prefix] = state.Pin{Server: name, Force: request.Force, By: request.By, Reason: request.Reason, Since: now.Round(0), Until: request.Until}
-		return []api.Event{{Kind: "admin", VIP: vip.Prefix.String(), Server: request.Server, From: string(before.Server), To: "pinned", Reason: request.Reason}}, nil
+		return []api.Event{{Kind: api.AdminEvent, VIP: vip.Prefix.String(), Server: request.Server, From: string(before.Server), To: "pinned", Reason: request.Reason}}, nil
 	}
 	w.prove = func(ctx context.Context, next prospect) error { return c.provePin(ctx, request, next) }
 	return c.grant(ctx, w)
@@ -117,7 +117,7 @@ func unpin(intent *state.Intent, prefix netip.Prefix) []api.Event {
 		return nil
 	}
 	delete(intent.Pins, prefix)
-	return []api.Event{{Kind: "admin", VIP: prefix.String(), Server: string(pin.Server), From: "pinned", To: "unpinned"}}
+	return []api.Event{{Kind: api.AdminEvent, VIP: prefix.String(), Server: string(pin.Server), From: "pinned", To: "unpinned"}}
 }
 
 // Failback implements api.Operator.
@@ -127,7 +127,7 @@ func (c *Controller) Failback(ctx context.Context, request api.FailbackRequest) 
 	w.edit = func(*state.Intent, time.Time) ([]api.Event, error) {
 		hurried, err := c.recall(request.Of)
 		w.hurried = hurried
-		return []api.Event{{Kind: "admin", To: "failback", Reason: fmt.Sprintf("traffic may return at once: %s", orAll(request.Of))}}, err
+		return []api.Event{{Kind: api.AdminEvent, To: "failback", Reason: fmt.Sprintf("traffic may return at once: %s", orAll(request.Of))}}, err
 	}
 	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next, w) }
 	return c.grant(ctx, w)
@@ -140,7 +140,7 @@ func (c *Controller) Resume(ctx context.Context, request api.ResumeRequest) (*ap
 		concerns: func(_ *steer.Cohort, was, want steer.Want) bool { return !slices.Equal(was.Servers, want.Servers) },
 		edit: func(intent *state.Intent, now time.Time) ([]api.Event, error) {
 			intent.Resumed = now.Round(0)
-			return []api.Event{{Kind: "admin", To: "resumed", Reason: "failures until now may move traffic"}}, nil
+			return []api.Event{{Kind: api.AdminEvent, To: "resumed", Reason: "failures until now may move traffic"}}, nil
 		},
 	})
 }

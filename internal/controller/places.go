@@ -78,7 +78,7 @@ func (c *Controller) editPlaces(intent *state.Intent, servers []topology.ServerN
 		if !changed {
 			continue
 		}
-		event.Kind, event.Server = "admin", string(p.server)
+		event.Kind, event.Server = api.AdminEvent, string(p.server)
 		if p.vip.IsValid() {
 			event.VIP = p.vip.String()
 		}

@@ -17,9 +17,9 @@ import (
 func echoEvent(news health.News) api.Event {
 	switch news := news.(type) {
 	case health.Loss:
-		return api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"}
+		return api.Event{Time: news.At, Kind: api.EchoEvent, Server: string(news.Server), To: "lost", Reason: news.Failure + " (" + news.Address.String() + ")"}
 	case health.Found:
-		return api.Event{Time: news.At, Kind: "echo", Server: string(news.Server), To: "answers", Reason: news.Address.String()}
+		return api.Event{Time: news.At, Kind: api.EchoEvent, Server: string(news.Server), To: "answers", Reason: news.Address.String()}
 	default:
 		panic(fmt.Sprintf("controller: no such news of echo: %T", news))
 	}
@@ -31,12 +31,12 @@ func (c *Controller) flipEvent(flip health.Flip) api.Event {
 	}
 	if flip.From == flip.To {
 		return api.Event{
-			Time: flip.At, Kind: "agent", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
+			Time: flip.At, Kind: api.AgentEvent, Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
 			By: "agent", Reason: flip.Why,
 		}
 	}
 	return api.Event{
-		Time: flip.At, Kind: "verdict", Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
+		Time: flip.At, Kind: api.VerdictEvent, Server: string(flip.Target.Server), VIP: flip.Target.VIP.String(), VIPs: several(c.judged[flip.Target.VIP]),
 		From: flip.From.String(), To: flip.To.String(), Reason: flip.Why,
 	}
 }
@@ -46,12 +46,12 @@ func (c *Controller) flipEvent(flip health.Flip) api.Event {
 func (c *Controller) recordMaintenance(off map[topology.ServerName]steer.Window, at time.Time) {
 	for _, name := range slices.Sorted(maps.Keys(c.off)) {
 		if _, before := off[name]; !before {
-			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "ready", To: "maintenance", By: c.site.File, Reason: c.off[name].Reason})
+			c.record(api.Event{Time: at, Kind: api.AdminEvent, Server: string(name), From: "ready", To: "maintenance", By: c.site.File, Reason: c.off[name].Reason})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(off)) {
 		if _, still := c.off[name]; !still {
-			c.record(api.Event{Time: at, Kind: "admin", Server: string(name), From: "maintenance", To: "ready", By: c.site.File})
+			c.record(api.Event{Time: at, Kind: api.AdminEvent, Server: string(name), From: "maintenance", To: "ready", By: c.site.File})
 		}
 	}
 }
@@ -60,9 +60,9 @@ func (c *Controller) recordMaintenance(off map[topology.ServerName]steer.Window,
 func (c *Controller) recordFreeze(before steer.Assignment, at time.Time) {
 	switch was, is := before.Frozen(), c.want.Frozen(); {
 	case was == "" && is != "":
-		c.record(api.Event{Time: at, Kind: "controller", To: "frozen", Reason: is})
+		c.record(api.Event{Time: at, Kind: api.GuardEvent, Cause: string(steer.Frozen), To: toFrozen, Reason: is})
 	case was != "" && is == "":
-		c.record(api.Event{Time: at, Kind: "controller", From: "frozen", To: "steering", Reason: "failures may move traffic again"})
+		c.record(api.Event{Time: at, Kind: api.GuardEvent, Cause: string(steer.Frozen), From: toFrozen, To: "steering", Reason: "failures may move traffic again"})
 	}
 }
 
@@ -78,13 +78,14 @@ func (c *Controller) recordMoves(before steer.Assignment, at time.Time) {
 			}
 			c.kept[cohort.Judge] = true
 		}
-		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen
+		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen ||
+			(was.Cause == steer.KeptDown) != (want.Cause == steer.KeptDown)
 		if !news {
 			continue
 		}
 		c.record(api.Event{
-			Time: at, Kind: "assignment", VIP: cohort.Prefix.String(), VIPs: several(len(cohort.Prefixes)),
-			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Reason: want.Reason(),
+			Time: at, Kind: api.AssignmentEvent, VIP: cohort.Prefix.String(), VIPs: several(len(cohort.Prefixes)),
+			From: strings.Join(words(was.Servers), ","), To: strings.Join(words(want.Servers), ","), Cause: string(want.Cause), Reason: want.Reason(),
 		})
 	}
 }
@@ -96,30 +97,30 @@ func (c *Controller) recordSighting(was, seen sighting) {
 	owner := steer.Owners(c.site)
 	for _, change := range seen.made {
 		event := api.Event{
-			Time: seen.applied, Kind: "route", Router: name, Reason: change.Reason,
+			Time: seen.applied, Kind: api.RouteEvent, Router: name, Cause: string(change.Cause), Reason: change.Reason,
 			VIP: change.Prefixes[0].String(), VIPs: several(len(change.Prefixes)),
 			From: via(owner, change.From), To: via(owner, change.To),
 		}
 		if seen.repair {
-			event.Reason = "repair: the router had lost it or somebody had changed it"
+			event.Cause, event.Reason = repaired, "repair: the router had lost it or somebody had changed it"
 		} else if was.seq != seen.seq && !seen.ordered.IsZero() {
 			event.TookMs = milliseconds(seen.applied.Sub(seen.ordered))
 		}
 		c.record(event)
 	}
 	if text := message(seen.err); text != message(was.err) {
-		event := api.Event{Kind: "router", Router: name, To: "in sync", Reason: text}
+		event := api.Event{Kind: api.RouterEvent, Router: name, To: "in sync", Reason: text}
 		if text != "" {
-			event.To = "out of sync"
+			event.To = toOutOfSync
 		}
 		c.record(event)
 	}
 	c.recordFights(name, was.fought, seen.fought)
 	for _, route := range beyond(seen.left.Foreign, was.left.Foreign) {
-		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: foreignText(route)})
+		c.record(api.Event{Kind: api.RouterEvent, Router: name, VIP: route.Prefix.String(), To: toInTheWay, Reason: foreignText(route)})
 	}
 	for _, route := range beyond(was.left.Foreign, seen.left.Foreign) {
-		c.record(api.Event{Kind: "router", Router: name, VIP: route.Prefix.String(), Reason: "no longer in the way: " + foreignText(route)})
+		c.record(api.Event{Kind: api.RouterEvent, Router: name, VIP: route.Prefix.String(), From: toInTheWay, To: "gone", Reason: "no longer in the way: " + foreignText(route)})
 	}
 }
 
@@ -133,11 +134,11 @@ func (c *Controller) recordFights(router string, was, now []netip.Prefix) {
 		to, why string
 		of      []netip.Prefix
 	}{
-		{"fighting", fightText, without(now, was)},
+		{toFighting, fightText, without(now, was)},
 		{"repairing", "no longer left alone: it is repaired again", without(was, now)},
 	} {
 		if len(change.of) > 0 {
-			c.record(api.Event{Kind: "router", Router: router, To: change.to, VIP: change.of[0].String(), VIPs: several(len(change.of)), Reason: change.why})
+			c.record(api.Event{Kind: api.RouterEvent, Router: router, To: change.to, VIP: change.of[0].String(), VIPs: several(len(change.of)), Reason: change.why})
 		}
 	}
 }

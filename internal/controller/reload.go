@@ -50,7 +50,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 	details := strings.Split(problem.Error(), "\n") // topology.Problems has one in a line
 	err := c.do(ctx, func() {
 		c.config.Failed, c.config.Problems = time.Now(), details
-		c.record(api.Event{Kind: "config", To: "refused", By: by, Reason: fmt.Sprintf("%s (problem 1 of %d); the running configuration stays", details[0], len(details))})
+		c.record(api.Event{Kind: api.ConfigEvent, To: toRefused, By: by, Reason: fmt.Sprintf("%s (problem 1 of %d); the running configuration stays", details[0], len(details))})
 	})
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differe
 	c.regroup(cohorts)
 	c.poke()
 	c.decide(time.Now(), func() api.Event {
-		return api.Event{Kind: "config", To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
+		return api.Event{Kind: api.ConfigEvent, To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
 	})
 	// The workers are new, and have no order yet.
 	c.order(time.Now())

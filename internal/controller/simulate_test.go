@@ -296,7 +296,7 @@ func (w *world) tellAt(site *topology.Site, times int, servers ...topology.Serve
 
 func (w *world) lastEvent() uint64 {
 	last := uint64(0)
-	for event := range w.control.Events(w.t.Context(), 0, false) {
+	for event := range w.control.Events(w.t.Context(), api.EventsRequest{}) {
 		last = event.Seq
 	}
 	return last
@@ -305,7 +305,7 @@ func (w *world) lastEvent() uint64 {
 // moves are those that the journal tells of, after event since and from began on.
 func (w *world) moves(since uint64, began time.Time) []string {
 	var moves []string
-	for event := range w.control.Events(w.t.Context(), since, false) {
+	for event := range w.control.Events(w.t.Context(), api.EventsRequest{Since: since}) {
 		if event.Kind == "assignment" && event.From != event.To && !event.Time.Before(began) {
 			moves = append(moves, fmt.Sprintf("%s: %s from %s to %s: %s", event.Time.Sub(began), event.VIP, event.From, event.To, event.Reason))
 		}

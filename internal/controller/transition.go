@@ -23,14 +23,14 @@ func (c *Controller) tend(report tending) {
 	}
 	if report.err != nil {
 		if message(r.tendErr) != message(report.err) {
-			c.record(api.Event{Kind: "transition", Router: string(report.worker.router.Name), Reason: message(report.err)})
+			c.record(api.Event{Kind: api.TransitionEvent, Router: string(report.worker.router.Name), To: toTrouble, Reason: message(report.err)})
 		}
 		r.tendErr = report.err
 		return
 	}
 	r.tendErr = nil
 	if text := message(report.cuts); text != "" && text != message(r.cuts) {
-		c.record(api.Event{Kind: "transition", Router: string(report.worker.router.Name), To: "impossible", Reason: "planned moves cut connections: " + text})
+		c.record(api.Event{Kind: api.TransitionEvent, Router: string(report.worker.router.Name), To: toImpossible, Reason: "planned moves cut connections: " + text})
 	}
 	r.under, r.cuts = report.under, report.cuts
 	r.outcomes = outcomesAfter(r.outcomes, report)
@@ -69,7 +69,7 @@ func (c *Controller) cut(ctx context.Context, servers []topology.ServerName, by 
 			}
 		}
 		if len(ends) > 0 {
-			c.record(api.Event{Kind: "admin", Server: strings.Join(words(servers), ","), To: "cut", By: by, Reason: "connections that are left are not waited for"})
+			c.record(api.Event{Kind: api.AdminEvent, Server: strings.Join(words(servers), ","), To: "cut", By: by, Reason: "connections that are left are not waited for"})
 		}
 	})
 	for w, prefixes := range ends {
@@ -109,7 +109,7 @@ func (c *Controller) transitionsConcerned(before steer.Assignment) bool {
 func (c *Controller) warnOfCuts() {
 	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
 		if cuts := c.routers[name].cuts; cuts != nil {
-			c.record(api.Event{Kind: "transition", Router: string(name), To: "impossible", Reason: "this move cuts connections: " + message(cuts)})
+			c.record(api.Event{Kind: api.TransitionEvent, Router: string(name), To: toImpossible, Reason: "this move cuts connections: " + message(cuts)})
 		}
 	}
 }
@@ -159,7 +159,7 @@ func (c *Controller) recordAlike(report tending, all []steer.Transition, why str
 	for _, key := range slices.Sorted(maps.Keys(alike)) {
 		first := alike[key][0]
 		event := api.Event{
-			Kind: "transition", Router: string(report.worker.router.Name), VIP: first.Prefix.String(),
+			Kind: api.TransitionEvent, Router: string(report.worker.router.Name), VIP: first.Prefix.String(),
 			From: via(owner, first.From), To: via(owner, first.To), Reason: why,
 		}
 		if many := len(alike[key]); many > 1 {

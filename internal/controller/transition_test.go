@@ -206,7 +206,7 @@ func TestARouterThatCannotKeepConnectionsSaysSoBeforeTheMove(t *testing.T) {
 		}
 		w.wantRoutes("edge", w.edge, "web2 web2")
 		said, moves := -1, -1
-		for event := range w.control.Events(t.Context(), 0, false) {
+		for event := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if event.Kind == "transition" && strings.HasPrefix(event.Reason, "this move cuts connections") {
 				said = int(event.Seq)
 			}

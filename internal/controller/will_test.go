@@ -220,7 +220,7 @@ func TestADrainEndsByItself(t *testing.T) {
 		w.wantRoutes("edge, after the drain,", w.edge, "web1 web3")
 		w.later(time.Hour)
 		w.wantRoutes("edge, after the pin,", w.edge, "web1 web2")
-		for event, err := range w.control.Events(t.Context(), 0, false) {
+		for event, err := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +278,7 @@ func TestMaintenanceBeginsAndEndsByTheClock(t *testing.T) {
 		w.later(time.Hour)
 		w.wantRoutes("edge, after,", w.edge, "web1 web2")
 		told := ""
-		for event, err := range w.control.Events(t.Context(), 0, false) {
+		for event, err := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -56,7 +56,7 @@ func TestAWordOfAnAgentIsToldOnceAndShown(t *testing.T) {
 			}
 		}
 		var told []string
-		for event, err := range w.control.Events(t.Context(), 0, false) {
+		for event, err := range w.control.Events(t.Context(), api.EventsRequest{}) {
 			if err != nil {
 				t.Fatal(err)
 			}

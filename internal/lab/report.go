@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/routesteer/routesteer/api"
 )
 
 // ReportOptions says what to measure.
@@ -288,7 +290,7 @@ func (t *trial) verdict(ctx context.Context) (time.Time, error) {
 	if t.lab.Operator == nil {
 		return time.Time{}, nil
 	}
-	for event, err := range t.lab.Operator.Events(ctx, 0, false) {
+	for event, err := range t.lab.Operator.Events(ctx, api.EventsRequest{}) {
 		if err != nil {
 			return time.Time{}, fmt.Errorf("read the controller's events: %w", err)
 		}

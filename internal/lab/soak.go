@@ -202,7 +202,7 @@ func usages(processes []*process) ([]usage, error) {
 // lastEvent returns the sequence number of the controller's newest event.
 func (w *soaking) lastEvent(ctx context.Context) (uint64, error) {
 	last := uint64(0)
-	for event, err := range w.lab.Operator.Events(ctx, 0, false) {
+	for event, err := range w.lab.Operator.Events(ctx, api.EventsRequest{}) {
 		if err != nil {
 			return 0, fmt.Errorf("read the controller's events: %w", err)
 		}
@@ -219,7 +219,7 @@ func (w *soaking) sum(ctx context.Context, routes *RouteWatch, last uint64, coun
 		return err
 	}
 	s.RouteChanges, s.Events = len(changes), []api.Event{}
-	for event, err := range w.lab.Operator.Events(ctx, last, false) {
+	for event, err := range w.lab.Operator.Events(ctx, api.EventsRequest{Since: last}) {
 		if err != nil {
 			return fmt.Errorf("read the controller's events: %w", err)
 		}

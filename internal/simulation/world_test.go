@@ -162,7 +162,7 @@ func (w *world) start() {
 func (w *world) read(ctx context.Context, control *controller.Controller) {
 	last := uint64(0)
 	for _, follow := range []bool{true, false} {
-		for event := range control.Events(ctx, last, follow) {
+		for event := range control.Events(ctx, api.EventsRequest{Since: last, Follow: follow}) {
 			last = event.Seq
 			w.mu.Lock()
 			w.learn(event)
