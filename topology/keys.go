@@ -35,6 +35,9 @@ const (
 	windowObject   object = "maintenance"
 	limitObject    object = "change_limit"
 	pathsObject    object = "paths"
+	webObject      object = "web"
+	webTLSObject   object = "web_tls"
+	tokenObject    object = "token"
 )
 
 // keys returns the keys an object may have: the whole grammar of the file in
@@ -42,7 +45,7 @@ const (
 func (o object) keys() []string {
 	switch o {
 	case siteObject:
-		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "maintenance", "paths"}
+		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "maintenance", "paths", "http"}
 	case serverObject:
 		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
@@ -109,6 +112,12 @@ func (o object) keys() []string {
 		return []string{"changes", "per"}
 	case pathsObject:
 		return []string{"mark", "table", "priority"}
+	case webObject:
+		return []string{"listen", "read", "tls", "tokens"}
+	case webTLSObject:
+		return []string{"cert_file", "key_file", "client_ca_file"}
+	case tokenObject:
+		return append(secretObject.keys(), "servers")
 	default:
 		return nil
 	}

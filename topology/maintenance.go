@@ -38,7 +38,7 @@ func (r *reader) readWindow(c cursor) (Maintenance, bool) {
 			return m, false
 		}
 	}
-	ok = set(f, "servers", &m.Servers, r.readWindowServers)
+	ok = set(f, "servers", &m.Servers, r.readSomeServers)
 	ok = set(f, "at", &m.At, readMoment) && ok
 	ok = setDuration(f, "for", &m.For, minMaintenance, maxMaintenance) && ok
 	ok = set(f, "time_zone", &m.At.Zone, readZone) && ok
@@ -46,8 +46,8 @@ func (r *reader) readWindow(c cursor) (Maintenance, bool) {
 	return m, ok
 }
 
-// readWindowServers reads the names of known servers.
-func (r *reader) readWindowServers(c cursor) ([]ServerName, bool) {
+// readSomeServers reads the names of known servers.
+func (r *reader) readSomeServers(c cursor) ([]ServerName, bool) {
 	items, ok := c.words("a server, or a list of servers such as [web1, web2]")
 	var servers []ServerName
 	for _, item := range items {

@@ -75,6 +75,7 @@ func readSite(c cursor) *Site {
 	r.readMaintenance(f)
 	r.readRouters(f)
 	r.readPaths(f)
+	r.readWeb(f)
 	r.site.sort()
 	return r.site
 }

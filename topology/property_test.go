@@ -84,7 +84,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(shortest))
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("servers: {web1: {adress: !!str x}}\n--- \n\t"))
-	for _, path := range []string{"whole", "servers", "checks", "vips", "routers"} {
+	for _, path := range []string{"whole", "servers", "checks", "vips", "routers", "http"} {
 		_, cases := readCases(f, "testdata/problems/"+path+".txtar")
 		for _, c := range cases {
 			f.Add([]byte(complete(c.file)))
@@ -239,7 +239,37 @@ func drawSite(t *rapid.T) *Site {
 		Table:    rapid.IntRange(FlowTable+FlowPaths, 1<<30).Draw(t, "paths table"),
 		Priority: rapid.IntRange(FlowPriority+3, 32765).Draw(t, "priority"),
 	}
+	if rapid.Bool().Draw(t, "web") {
+		site.Web = drawWeb(t, site)
+	}
 	return site
+}
+
+func drawWeb(t *rapid.T, site *Site) Web {
+	web := Web{
+		Listen: netip.MustParseAddrPort(rapid.SampledFrom([]string{"127.0.0.1:1", "[::1]:8080", "0.0.0.0:443", "[::]:65535"}).Draw(t, "listen")),
+		Read:   ReadAnyone,
+	}
+	if rapid.Bool().Draw(t, "web tls") {
+		web.TLS = &WebTLS{CertFile: "/a cert.pem", KeyFile: "/key.pem", ClientCAFile: rapid.SampledFrom([]string{"", "/ca.pem"}).Draw(t, "client ca")}
+	}
+	if web.TLS == nil && !web.Listen.Addr().IsLoopback() {
+		return web
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "tokens") {
+		token := Token{Name: fmt.Sprintf("t%d", i), Secret: Secret{Env: "TOKEN"}}
+		if secret := drawSecret(t); secret != (Secret{}) {
+			token.Secret = secret
+		}
+		if rapid.Bool().Draw(t, "limited") {
+			token.Servers = []ServerName{rapid.SampledFrom(site.Servers).Draw(t, "its server").Name}
+		}
+		web.Tokens = append(web.Tokens, token)
+	}
+	if len(web.Tokens) > 0 || web.TLS != nil && web.TLS.ClientCAFile != "" {
+		web.Read = rapid.SampledFrom([]Reading{ReadAnyone, ReadToken}).Draw(t, "read")
+	}
+	return web
 }
 
 func drawCisco(t *rapid.T) *Cisco {

@@ -19,7 +19,7 @@ func objects() []object {
 	return []object{
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, dnsObject, grpcObject, grpcTLSObject, agentObject, icmpObject, aliveObject,
 		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, ownObject, secretObject, policyObject, pathsObject,
-		windowObject, limitObject,
+		windowObject, limitObject, webObject, webTLSObject, tokenObject,
 	}
 }
 
@@ -92,6 +92,8 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"vip.disabled", "vip.weights", "failback.between", "failback.time_zone", "policy.witness", "router.change_limit", "change_limit.changes", "change_limit.per",
 		"maintenance.servers", "maintenance.at", "maintenance.for", "maintenance.time_zone",
 		"secret.file", "secret.env", "secret.credential",
+		"site.http", "web.listen", "web.tls", "web_tls.cert_file", "web_tls.key_file", "web_tls.client_ca_file",
+		"token.file", "token.env", "token.credential", "token.servers",
 	}
 	for name, def := range definitions(t) {
 		for key, property := range def.Properties {
@@ -143,6 +145,7 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 				"core": map[string]any{"cisco": fill(ciscoObject, map[string]any{"address": "192.0.2.1", "key_file": "/key"})},
 			},
 			"policy": fill(policyObject, map[string]any{}),
+			"http":   fill(webObject, map[string]any{"listen": "127.0.0.1:8080"}),
 			"paths":  fill(pathsObject, map[string]any{}),
 		}))
 		if err != nil {
@@ -202,6 +205,9 @@ func TestSchemaRefuses(t *testing.T) {
 		{"change_limit: {changes: 1000, per: 1m}", "change_limit: 1000"},
 		{"weights: {web3: 2, web4: 0}", "weights: [2, 0]"},
 		{"med: 20", "med: -1"},
+		{"listen: 127.0.0.1:8080", "listen: 8080"},
+		{"read: anyone", "read: nobody"},
+		{"web1: {file: /etc/routesteer/web1.token", "web1: {path: /etc/routesteer/web1.token"},
 	} {
 		text := string(readFile(t, examplePath))
 		if !strings.Contains(text, change[0]) {

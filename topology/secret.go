@@ -13,23 +13,29 @@ type Secret struct {
 
 // readSecret reads {file: PATH}, {env: NAME} or {credential: NAME}.
 func readSecret(c cursor) (Secret, bool) {
+	secret, _, ok := readSecretOf(c, secretObject)
+	return secret, ok
+}
+
+// readSecretOf reads a mapping that has, among others, one key of a secret.
+func readSecretOf(c cursor, kind object) (Secret, fields, bool) {
 	const want = "one of {file: PATH}, {env: NAME}, {credential: NAME}"
 	var secret Secret
 	if c.isWord() || c.isList() {
 		c.unshown("a secret has no place in this file: expected %s", want)
-		return secret, false
+		return secret, fields{}, false
 	}
-	f, ok := c.fields(secretObject, want)
+	f, ok := c.fields(kind, want)
 	if !ok {
-		return secret, false
+		return secret, f, false
 	}
 	if given := f.given(secretObject.keys()...); len(given) != 1 {
 		f.missing(secretObject.keys(), "expected %s, found %d of them", want, len(given))
-		return secret, false
+		return secret, f, false
 	}
 	ok = set(f, "file", &secret.File, cursor.filePath)
 	ok = set(f, "env", &secret.Env, cursor.plainWord) && ok
-	return secret, set(f, "credential", &secret.Credential, cursor.plainWord) && ok
+	return secret, f, set(f, "credential", &secret.Credential, cursor.plainWord) && ok
 }
 
 // filePath reads an absolute path.

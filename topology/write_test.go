@@ -84,6 +84,7 @@ func write(site *Site) string {
 	w.line(1, "mark: 0x%x", site.Paths.Mark)
 	w.line(1, "table: %d", site.Paths.Table)
 	w.line(1, "priority: %d", site.Paths.Priority)
+	w.web(site.Web)
 	return w.String()
 }
 
@@ -360,6 +361,40 @@ func (w *writer) peer(peer Peer) {
 	}
 	if peer.BFD != nil {
 		w.line(4, "bfd: {interval: %s, multiplier: %d}", peer.BFD.Interval, peer.BFD.Multiplier)
+	}
+}
+
+func (w *writer) web(web Web) {
+	if !web.Listen.IsValid() {
+		return
+	}
+	w.line(0, "http:")
+	w.line(1, "listen: %q", web.Listen)
+	w.line(1, "read: %s", web.Read)
+	if web.TLS != nil {
+		w.line(1, "tls:")
+		w.line(2, "cert_file: %q", web.TLS.CertFile)
+		w.line(2, "key_file: %q", web.TLS.KeyFile)
+		if web.TLS.ClientCAFile != "" {
+			w.line(2, "client_ca_file: %q", web.TLS.ClientCAFile)
+		}
+	}
+	if len(web.Tokens) > 0 {
+		w.line(1, "tokens:")
+	}
+	for _, token := range web.Tokens {
+		w.line(2, "%s:", token.Name)
+		switch {
+		case token.Secret.File != "":
+			w.line(3, "file: %q", token.Secret.File)
+		case token.Secret.Env != "":
+			w.line(3, "env: %q", token.Secret.Env)
+		default:
+			w.line(3, "credential: %q", token.Secret.Credential)
+		}
+		if token.Servers != nil {
+			w.line(3, "servers: %s", list(token.Servers))
+		}
 	}
 }
 
