@@ -401,7 +401,12 @@ type Reloaded struct {
 type ErrorCode string
 
 const (
-	BadRequest  ErrorCode = "bad_request"
+	BadRequest ErrorCode = "bad_request"
+
+	Unauthorized ErrorCode = "unauthorized" // no token, or a wrong one
+	Forbidden    ErrorCode = "forbidden"    // the token, or the way it came, is not good for this
+	TooMany      ErrorCode = "too_many"     // requests; the Retry-After header says when to come again
+
 	NotFound    ErrorCode = "not_found"   // no such server or VIP; Details lists the known ones
 	Refused     ErrorCode = "refused"     // it would leave a VIP without a server; Details lists them
 	BadConfig   ErrorCode = "bad_config"  // the file has problems; Details lists them

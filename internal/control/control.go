@@ -2,7 +2,8 @@
 // JSON over a Unix socket.
 //
 // Listen makes the socket, Serve answers on it for an api.Operator, by the
-// paths and types of package api. Package client is the other side.
+// paths and types of package api; Handler is what it answers with, for others who
+// listen elsewhere. Package client is the other side.
 //
 // A failure is an api.Error with a fitting HTTP status; in the middle of a
 // stream of events it is a last line {"error": …}. Who may talk to a

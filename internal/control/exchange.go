@@ -20,15 +20,15 @@ func answer(method string, do func(ctx context.Context, body []byte) (any, error
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := readRequest(w, r, method)
 		if err != nil {
-			writeError(w, err)
+			WriteError(w, err)
 			return
 		}
 		result, err := do(r.Context(), body)
 		if err != nil {
-			writeError(w, err)
+			WriteError(w, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, result)
+		WriteJSON(w, http.StatusOK, result)
 	}
 }
 
@@ -87,21 +87,22 @@ func decode(body []byte, into any) error {
 	return nil
 }
 
-// writeJSON sends one value.
-func writeJSON(w http.ResponseWriter, status int, value any) {
+// WriteJSON sends one value.
+func WriteJSON(w http.ResponseWriter, status int, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		panic("control: cannot write the answer as JSON: " + err.Error())
 	}
-	allowWrite(w)
+	AllowWrite(w)
 	w.Header().Set("Content-Type", api.JSONType)
 	w.WriteHeader(status)
 	// A client that has gone needs no answer, and there is nobody else to tell.
 	_, _ = w.Write(append(text, '\n'))
 }
 
-// allowWrite gives the next write its time.
-func allowWrite(w http.ResponseWriter) {
+// AllowWrite gives the next write its time: a client that does not read holds
+// nobody longer.
+func AllowWrite(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
@@ -117,14 +118,14 @@ func badRequest(format string, args ...any) *api.Error {
 	return &api.Error{Code: api.BadRequest, Message: fmt.Sprintf(format, args...)}
 }
 
-// writeError sends err as an api.Error.
-func writeError(w http.ResponseWriter, err error) {
+// WriteError sends err as an api.Error, with a fitting HTTP status.
+func WriteError(w http.ResponseWriter, err error) {
 	if fine := (*statusError)(nil); errors.As(err, &fine) {
-		writeJSON(w, fine.status, fine.err)
+		WriteJSON(w, fine.status, fine.err)
 		return
 	}
 	failure := asError(err)
-	writeJSON(w, httpStatus(failure.Code), failure)
+	WriteJSON(w, httpStatus(failure.Code), failure)
 }
 
 // asError makes an api.Error of any error.
@@ -147,6 +148,12 @@ func httpStatus(code api.ErrorCode) int {
 	switch code {
 	case api.BadRequest:
 		return http.StatusBadRequest
+	case api.Unauthorized:
+		return http.StatusUnauthorized
+	case api.Forbidden:
+		return http.StatusForbidden
+	case api.TooMany:
+		return http.StatusTooManyRequests
 	case api.NotFound:
 		return http.StatusNotFound
 	case api.Refused:

@@ -17,7 +17,7 @@ import (
 // context end with ctx.
 func Serve(ctx context.Context, listener net.Listener, operator api.Operator, log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           newHandler(operator),
+		Handler:           Handler(operator, peerName),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -50,10 +50,13 @@ func shutdown(server *http.Server) error {
 	return err
 }
 
-// newHandler returns the API. It is a table and not an http.ServeMux because
-// paths are exact: nothing is redirected, and every refusal is JSON.
-func newHandler(operator api.Operator) http.Handler {
-	s := &server{operator: operator}
+// Handler returns the API of an operator, by the paths of package api. who names
+// who sent the request of a context, for the record.
+//
+// It is a table and not an http.ServeMux because paths are exact: nothing is
+// redirected, and every refusal is JSON.
+func Handler(operator api.Operator, who func(context.Context) string) http.Handler {
+	s := &server{operator: operator, who: who}
 	handlers := map[string]http.HandlerFunc{
 		api.StatusPath:      answer(http.MethodGet, s.status),
 		api.PlanPath:        answer(http.MethodGet, s.plan),
@@ -65,13 +68,13 @@ func newHandler(operator api.Operator) http.Handler {
 		api.ExplainPath:  s.explain,
 		api.SimulatePath: answer(http.MethodPost, s.simulate),
 	}
-	for path, do := range wishes(operator) {
+	for path, do := range wishes(operator, who) {
 		handlers[path] = answer(http.MethodPost, do)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handle, ok := handlers[r.URL.Path]
 		if !ok {
-			writeError(w, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no such path: %q", r.URL.Path)})
+			WriteError(w, &api.Error{Code: api.NotFound, Message: fmt.Sprintf("no such path: %q", r.URL.Path)})
 			return
 		}
 		handle(w, r)
@@ -81,6 +84,7 @@ func newHandler(operator api.Operator) http.Handler {
 // A server is the API of one operator.
 type server struct {
 	operator api.Operator
+	who      func(context.Context) string
 }
 
 func (s *server) status(ctx context.Context, _ []byte) (any, error) {
@@ -134,7 +138,7 @@ func withParameter(name string, do func(ctx context.Context, value string) (any,
 			}
 		}
 		if err != nil {
-			writeError(w, badRequest("the query is not as expected: %v", err))
+			WriteError(w, badRequest("the query is not as expected: %v", err))
 			return
 		}
 		answer(http.MethodGet, func(ctx context.Context, _ []byte) (any, error) { return do(ctx, query.Get(name)) })(w, r)
@@ -154,6 +158,6 @@ func (s *server) reload(ctx context.Context, body []byte) (any, error) {
 	if err := decode(body, &request); err != nil {
 		return nil, err
 	}
-	request.By = peerName(ctx)
+	request.By = s.who(ctx)
 	return s.operator.Reload(ctx, request)
 }

@@ -54,7 +54,7 @@ func TestRequestsThatAreNotAsTheyShouldBeAreRefused(t *testing.T) {
 				request.Header[key] = values
 			}
 			recorder := httptest.NewRecorder()
-			newHandler(operator).ServeHTTP(recorder, request)
+			Handler(operator, peerName).ServeHTTP(recorder, request)
 			failure := readFailure(t, recorder)
 			if recorder.Code != test.status || !strings.Contains(failure.Message, test.want) {
 				t.Errorf("got %d %q, want %d and %q", recorder.Code, failure.Message, test.status, test.want)
@@ -115,7 +115,7 @@ func FuzzServer(f *testing.F) {
 		request.Method, request.URL, request.RequestURI = method, address, target
 		request.Header.Set("Content-Type", media)
 		recorder := httptest.NewRecorder()
-		newHandler(&fakeOperator{}).ServeHTTP(recorder, request)
+		Handler(&fakeOperator{}, peerName).ServeHTTP(recorder, request)
 		if recorder.Body.Len() > 3*maxBody {
 			t.Errorf("the answer has %d bytes", recorder.Body.Len())
 		}

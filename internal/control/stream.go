@@ -16,12 +16,12 @@ import (
 // nothing to tell.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	if _, err := readRequest(w, r, http.MethodGet); err != nil {
-		writeError(w, err)
+		WriteError(w, err)
 		return
 	}
 	request, err := parseEventsQuery(r.URL.RawQuery)
 	if err != nil {
-		writeError(w, err)
+		WriteError(w, err)
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -107,7 +107,7 @@ func (s *stream) copy(items <-chan item) {
 				err = s.write(nil) // no events is an answer too
 			case !more:
 			case item.err != nil && !s.started:
-				writeError(s.w, item.err)
+				WriteError(s.w, item.err)
 			case item.err != nil:
 				err = s.writeLine(struct {
 					Error *api.Error `json:"error"`
@@ -136,7 +136,7 @@ func (s *stream) writeLine(value any) error {
 }
 
 func (s *stream) write(text []byte) error {
-	allowWrite(s.w)
+	AllowWrite(s.w)
 	if !s.started {
 		s.w.Header().Set("Content-Type", api.NDJSONType)
 		s.started = true

@@ -11,32 +11,32 @@ import (
 const maxNames = 4096
 
 // wishes are the requests that change what an operator wants, by path.
-func wishes(operator api.Operator) map[string]func(context.Context, []byte) (any, error) {
+func wishes(operator api.Operator, who func(context.Context) string) map[string]func(context.Context, []byte) (any, error) {
 	return map[string]func(context.Context, []byte) (any, error){
-		api.DrainPath: wish(operator.Drain, func(r *api.DrainRequest) (*string, error) {
+		api.DrainPath: wish(who, operator.Drain, func(r *api.DrainRequest) (*string, error) {
 			return &r.By, errors.Join(checkNames("servers", r.Servers), checkMany("vips", r.VIPs), checkTimeout(r.TimeoutMs))
 		}),
-		api.UndrainPath: wish(operator.Undrain, func(r *api.UndrainRequest) (*string, error) {
+		api.UndrainPath: wish(who, operator.Undrain, func(r *api.UndrainRequest) (*string, error) {
 			return &r.By, errors.Join(checkNames("servers", r.Servers), checkMany("vips", r.VIPs), checkTimeout(r.TimeoutMs))
 		}),
-		api.PinPath: wish(operator.Pin, func(r *api.PinRequest) (*string, error) {
+		api.PinPath: wish(who, operator.Pin, func(r *api.PinRequest) (*string, error) {
 			return &r.By, errors.Join(checkName("vip", r.VIP), checkName("server", r.Server), checkTimeout(r.TimeoutMs))
 		}),
-		api.UnpinPath: wish(operator.Unpin, func(r *api.UnpinRequest) (*string, error) {
+		api.UnpinPath: wish(who, operator.Unpin, func(r *api.UnpinRequest) (*string, error) {
 			return &r.By, errors.Join(checkName("vip", r.VIP), checkTimeout(r.TimeoutMs))
 		}),
-		api.FailbackPath: wish(operator.Failback, func(r *api.FailbackRequest) (*string, error) {
+		api.FailbackPath: wish(who, operator.Failback, func(r *api.FailbackRequest) (*string, error) {
 			return &r.By, errors.Join(checkMany("of", r.Of), checkTimeout(r.TimeoutMs))
 		}),
-		api.ResumePath: wish(operator.Resume, func(r *api.ResumeRequest) (*string, error) {
+		api.ResumePath: wish(who, operator.Resume, func(r *api.ResumeRequest) (*string, error) {
 			return &r.By, checkTimeout(r.TimeoutMs)
 		}),
 	}
 }
 
-// wish reads a request, notes who asks, by the kernel's word, and has it granted.
+// wish reads a request, notes who asks, which is not the request's to say, and has it granted.
 // check finds fault with it, and where its By is.
-func wish[R any](grant func(context.Context, R) (*api.Moved, error), check func(*R) (by *string, err error)) func(context.Context, []byte) (any, error) {
+func wish[R any](who func(context.Context) string, grant func(context.Context, R) (*api.Moved, error), check func(*R) (by *string, err error)) func(context.Context, []byte) (any, error) {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var request R
 		if err := decode(body, &request); err != nil {
@@ -46,7 +46,7 @@ func wish[R any](grant func(context.Context, R) (*api.Moved, error), check func(
 		if err != nil {
 			return nil, badRequest("%v", err)
 		}
-		*by = peerName(ctx)
+		*by = who(ctx)
 		return grant(ctx, request)
 	}
 }

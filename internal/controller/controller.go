@@ -79,6 +79,7 @@ type Controller struct {
 	poked    chan struct{} // has room for one: something may be over
 	trying   chan struct{} // has room for one: who tries what would be
 	started  time.Time
+	steered  *running
 
 	// What follows belongs to the loop.
 	site     *topology.Site
@@ -104,7 +105,8 @@ type Controller struct {
 	routers  map[topology.RouterName]*router
 	leaving  []*worker // of routers that the site has no longer
 	waiters  map[*waiter]bool
-	warnings []string // of the start, for status
+	warnings []string          // of the start, for status
+	troubles map[string]string // of other parts of the program, for status; replaced, never changed
 }
 
 // A router is what the loop knows of one router and its worker.
@@ -146,7 +148,9 @@ func New(options Options) (*Controller, error) {
 		poked:    make(chan struct{}, 1),
 		trying:   make(chan struct{}, 1),
 		started:  time.Now(),
+		steered:  newRunning(site),
 		site:     site,
+		troubles: map[string]string{},
 		board:    health.NewBoard(site),
 		paces:    map[health.Target]health.Pace{},
 		routers:  map[topology.RouterName]*router{},

@@ -65,6 +65,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 // become makes site the one that is steered.
 func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differences []string, by string) {
 	c.site = site
+	c.steered.set(site)
 	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
 	c.regroup(cohorts)
@@ -86,7 +87,7 @@ func differ(old, site *topology.Site) []string {
 	for _, part := range []struct {
 		name     string
 		old, new any
-	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"maintenance", old.Maintenance, site.Maintenance}, {"paths", old.Paths, site.Paths}} {
+	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"maintenance", old.Maintenance, site.Maintenance}, {"paths", old.Paths, site.Paths}, {"http", old.Web, site.Web}} {
 		if !reflect.DeepEqual(part.old, part.new) {
 			differences = append(differences, part.name+" changed")
 		}

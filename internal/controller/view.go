@@ -24,13 +24,14 @@ type view struct {
 	seq      uint64
 	routers  map[topology.RouterName]router
 	warnings []string
+	troubles map[string]string
 }
 
 // view is for use in the loop; elsewhere the board must be a clone.
 func (c *Controller) view() view {
 	v := view{
 		version: c.options.Version, started: c.started, site: c.site, cohorts: c.cohorts, config: c.config, board: c.board,
-		intent: followed(c.intent, c.site), want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings,
+		intent: followed(c.intent, c.site), want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings, troubles: c.troubles,
 	}
 	for name, r := range c.routers {
 		v.routers[name] = *r

@@ -56,6 +56,9 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 	if !status.Config.Failed.IsZero() {
 		add("the last reload was refused: %s", status.Config.Problems[0])
 	}
+	for _, part := range slices.Sorted(maps.Keys(v.troubles)) {
+		add("%s: %s", part, v.troubles[part])
+	}
 	return append(warnings, v.warnings...)
 }
 
