@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/routesteer/routesteer/health/probe"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/internal/web"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -90,9 +92,19 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })
 	group.Go(func() error { return control.Serve(ctx, listener, c, log) })
+	group.Go(func() error { web.Serve(ctx, webOptions(ctx, c, log)); return nil })
 	group.Go(func() error { return reloadOn(ctx, hup, c, systemd, log) })
 	group.Go(func() error { return systemd.attend(ctx, c.Running(), c) })
 	return group.Wait()
+}
+
+// webOptions are what is offered by HTTP, if the site's file says that anything is.
+func webOptions(ctx context.Context, c *controller.Controller, log *slog.Logger) web.Options {
+	return web.Options{
+		Sites: c.Sites(ctx), Operator: c, Page: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Log: log,
+		// A controller that is stopping warns of nothing more.
+		Warn: func(ctx context.Context, text string) { _ = c.Warn(ctx, "http", text) },
+	}
 }
 
 // collectEarly makes the heap grow to half above what lives, unless GOGC says

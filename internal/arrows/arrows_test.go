@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"internal/state":           {"topology"},
 	"internal/controller":      {"drivers", "health", "api", "internal/journal", "internal/state", "internal/whatif", "steer", "topology"},
 	"internal/control":         {"api"},
+	"internal/web":             {"api", "internal/control", "internal/secret", "topology"},
 	"internal/whatif":          {"health", "api", "steer", "topology"},
 	"internal/lab":             {"api", "client", "internal/control", "internal/frr", "internal/netns", "topology"},
 	"internal/show":            {"api"},
