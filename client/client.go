@@ -1,6 +1,6 @@
 // Package client is the operator's side of a running controller: an
-// api.Operator that asks it over HTTP on its Unix socket. It is what the
-// routesteer commands are made of.
+// api.Operator that asks it over HTTP, on its Unix socket (New) or over the network
+// (Remote). It is what the routesteer commands are made of.
 package client
 
 import (
@@ -33,12 +33,14 @@ const (
 	dialTimeout = 2 * time.Second
 )
 
-// A Client is the operator's side of the controller that listens on a socket.
-// It opens a connection for each request and holds none between them, so it
-// needs no closing and survives restarts of the controller.
+// A Client is the operator's side of the controller that listens on a socket, or
+// elsewhere. It opens a connection for each request and holds none between them, so
+// it needs no closing and survives restarts of the controller.
 type Client struct {
-	path string
-	http http.Client
+	path   string // of the socket, or the URL: for messages
+	base   string // of URLs
+	remote bool   // it is asked over the network
+	http   http.Client
 }
 
 var _ api.Operator = (*Client)(nil)
@@ -47,7 +49,7 @@ var _ api.Operator = (*Client)(nil)
 // not connect yet.
 func New(path string) *Client {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	return &Client{path: path, http: http.Client{
+	return &Client{path: path, base: "http://routesteer", http: http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return dialer.DialContext(ctx, "unix", path)
@@ -223,9 +225,9 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		}
 		content = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://routesteer"+path, content)
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
-		return nil, err
+		return nil, badAddress(err.Error())
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", api.JSONType)

@@ -18,6 +18,11 @@ import (
 // unreachable says what an operator can do about a request that got no
 // answer. The end of ctx can be told by errors.Is.
 func (c *Client) unreachable(ctx context.Context, err error) error {
+	if c.remote && ctx.Err() == nil {
+		if told := c.unreachableRemote(err); told != nil {
+			return told
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("no answer from the controller on %s: %w", c.path, ctx.Err())
@@ -100,9 +105,13 @@ func (c *Client) stopped() error {
 
 // stranger says that something else answers on the socket.
 func (c *Client) stranger(err error) error {
+	hint := "is it the right socket? (--socket or ROUTESTEER_SOCKET)"
+	if c.remote {
+		hint = "is it the right address? (--url or ROUTESTEER_URL)"
+	}
 	return &api.Error{
 		Code:    api.Internal,
 		Message: fmt.Sprintf("what answers on %s is not a routesteer controller of this version: %v", c.path, err),
-		Hint:    "is it the right socket? (--socket or ROUTESTEER_SOCKET)",
+		Hint:    hint,
 	}
 }

@@ -42,14 +42,14 @@ func (l leakless) Run() int {
 }
 
 // TestCommandsAsTyped runs the scripts. In them, `controller` starts a fake
-// controller on $ROUTESTEER_SOCKET, which lives until the script ends, and
+// controller on $ROUTESTEER_SOCKET, and `remote` one at $URL, which live until the script ends, and
 // `locked` takes the lock that only one controller can have.
 func TestCommandsAsTyped(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"controller": cmdController, "locked": cmdLocked},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"controller": cmdController, "remote": cmdRemote, "locked": cmdLocked},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(socketVariable, env.WorkDir+"/r.sock")
 			env.Setenv(lockVariable, "@"+env.WorkDir)

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/client"
@@ -17,7 +18,10 @@ type app struct {
 	stdout, stderr io.Writer
 	output         format
 	socket         string
-	lock           string // the name that a controller's lock has
+	url            string // of a controller elsewhere; "" for the socket
+	credentials    client.Credentials
+	flags          *pflag.FlagSet // of all commands
+	lock           string         // the name that a controller's lock has
 }
 
 const socketVariable = "ROUTESTEER_SOCKET"
@@ -36,7 +40,9 @@ when a VIP would be left without a server.`,
 		Example: `  routesteer lab                 a whole site on this machine, to try it
   routesteer run -c site.yaml    the controller
   routesteer status              what is, at a glance
-  routesteer drain web1          before a reboot`,
+  routesteer drain web1          before a reboot
+  routesteer drain web1 --url https://router:8443 --token-file /etc/routesteer/token
+                                 the same, on web1 itself`,
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
 	}
@@ -47,6 +53,7 @@ when a VIP would be left without a server.`,
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "how to print: text or json")
 	flags.StringVar(&a.socket, "socket", socket, "the controller's socket (or "+socketVariable+")")
+	a.addRemoteFlags(flags)
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError(command, "%v", err)
 	})
@@ -61,9 +68,6 @@ when a VIP would be left without a server.`,
 	)
 	return root
 }
-
-// client returns the operator's side of the controller.
-func (a *app) client() *client.Client { return client.New(a.socket) }
 
 // someServers is the cobra.PositionalArgs of a command that takes servers.
 func someServers(command *cobra.Command, args []string) error {
