@@ -95,6 +95,7 @@ type Controller struct {
 	recalled steer.Recall                         // of the decision being made: what an operator let go back
 	hurried  steer.Recall                         // the same, at once
 	off      map[topology.ServerName]steer.Window // in maintenance at the last decision
+	tally    *tally
 	want     steer.Assignment
 	doubted  bool                   // a move waits for a witness
 	dueAt    time.Time              // when want must be decided anew though nothing happens; zero for never
@@ -149,6 +150,7 @@ func New(options Options) (*Controller, error) {
 		trying:   make(chan struct{}, 1),
 		started:  time.Now(),
 		steered:  newRunning(site),
+		tally:    newTally(),
 		site:     site,
 		troubles: map[string]string{},
 		board:    health.NewBoard(site),

@@ -26,6 +26,7 @@ func (c *Controller) observe(batch []health.News) {
 		}
 		switch news := news.(type) {
 		case health.Result:
+			c.tally.result(c.site, news)
 			// Whether traffic stays where an outage left it, and whether a loss is believed,
 			// is decided by results that change no verdict.
 			moved = moved || c.doubted || c.stays(news.Target)

@@ -68,6 +68,7 @@ func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differe
 	c.steered.set(site)
 	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
+	c.tally.become(site)
 	c.regroup(cohorts)
 	c.poke()
 	c.decide(time.Now(), func() api.Event {

@@ -39,11 +39,18 @@ type sighting struct {
 	made    []steer.Change // changes that took effect
 	ordered time.Time      // order.at
 	applied time.Time      // when the changes had taken effect
+	applies []apply        // how often the router was told to change routes
 	repair  bool           // they put right what somebody else had changed
 	fought  []netip.Prefix // left alone, because another program changes them again and again; sorted
 	info    drivers.Info   // what else the driver has to say
 	err     error          // why the pass did not end well
 	retry   time.Time      // when it is tried again; zero if err is nil
+}
+
+// An apply is one time that a router was told to change routes.
+type apply struct {
+	took    time.Duration
+	refused bool // in part at least
 }
 
 // A worker owns one router's driver, in one goroutine.
@@ -355,6 +362,7 @@ func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 	_, err := w.driver.Apply(ctx, seen.left.Changes)
 	w.inquire()
 	seen.applied = time.Now()
+	seen.applies = append(seen.applies, apply{seen.applied.Sub(began), err != nil})
 	refused, whole := refusals(err)
 	made := except(seen.left.Changes, refused)
 	if !seen.repair {

@@ -32,6 +32,9 @@ func (c *Controller) see(seen sighting) {
 	if seen.err == nil {
 		r.confirmed = seen.seq
 	}
+	for _, a := range seen.applies {
+		c.tally.apply(seen.worker.router.Name, a.took, a.refused)
+	}
 	c.adoptWhenSeen()
 	if first {
 		c.adoptLate(r)
