@@ -257,6 +257,7 @@ type VIP struct {
 	Tiers     []Tier    `json:"tiers"`
 	Wanted    []string  `json:"wanted"`         // servers; never null
 	Why       string    `json:"why"`            // the reason for Wanted
+	Cause     string    `json:"cause"`          // its kind: "settled", "failover", "drained", "failback", "waiting", "kept", …
 	Since     time.Time `json:"since,omitzero"` // of Wanted
 	Next      time.Time `json:"next,omitzero"`  // when a failback that waits is due
 	Eligible  []string  `json:"eligible"`       // servers up and ready; never null

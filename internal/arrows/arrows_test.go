@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/whatif":          {"health", "api", "steer", "topology"},
 	"internal/lab":             {"api", "client", "internal/control", "internal/frr", "internal/netns", "topology"},
 	"internal/show":            {"api"},
+	"internal/page":            {},
 	"internal/simulation":      {},
 	"internal/sweep":           {"drivers/linux", "topology"},
 	"internal/doctor":          {"topology"},

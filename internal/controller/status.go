@@ -179,7 +179,7 @@ func (v view) vipStatus(in steer.Input, entry topology.Entry, cohort *steer.Coho
 	vip := entry.VIP
 	shown := vipStatus{api.VIP{
 		Prefix: vip.Prefix.String(), Name: vip.Name, Check: string(vip.Check), Mode: string(vip.Mode),
-		Wanted: words(want.Servers), Why: want.Reason(), Since: want.Since, Next: want.Next, Held: want.Frozen,
+		Wanted: words(want.Servers), Why: want.Reason(), Cause: string(want.Cause), Since: want.Since, Next: want.Next, Held: want.Frozen,
 		Eligible: []string{}, Routes: []api.Route{}, InSync: true,
 	}}
 	if len(entry.Prefixes) > 1 {
