@@ -4,7 +4,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BUILD       := $(CURDIR)/build
 
-.PHONY: all build test tools lint unit fuzz bench-tools bench report soak clean
+.PHONY: all build test tools lint unit docs fuzz bench-tools bench report soak clean
 
 all: build
 
@@ -32,6 +32,10 @@ TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)
 unit: ## all tests with the race detector; those that measure time one package after the other
 	$(GO) test -race -count 1 -parallel 4 -timeout 12m $$($(GO) list ./... | grep -vE '/($(TIMED))$$')
 	$(GO) test -race -count 1 -p 1 -timeout 12m $$($(GO) list ./... | grep -E '/($(TIMED))$$')
+
+docs: ## the man pages, and the pages about the configuration file, from the commands and the schema
+	$(GO) test -count 1 ./cmd/routesteer -run ManPage -update
+	$(GO) test -count 1 ./internal/manual -update
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME

@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"internal/simulation":      {},
 	"internal/sweep":           {"drivers/linux", "topology"},
 	"internal/doctor":          {"topology"},
+	"internal/manual":          {},
 	"internal/arrows":          {},
 	"packaging":                {},
 	"scripts":                  {},
