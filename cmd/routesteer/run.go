@@ -25,10 +25,14 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
+// eventsName is the name of the file of events beside the state file.
+const eventsName = "events.jsonl"
+
 // runFlags are the flags of run.
 type runFlags struct {
 	config      string
 	state       string
+	events      string
 	socketGroup string
 	logFormat   string
 	logLevel    slog.Level
@@ -48,11 +52,17 @@ use Type=notify; with WatchdogSec=, a controller that hangs is restarted.`,
 		Example: `  routesteer run
   routesteer run -c site.yaml --socket ./r.sock --state ./state.json --log-level debug`,
 		Args: atMost(0),
-		RunE: func(command *cobra.Command, _ []string) error { return a.run(command.Context(), flags) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			if !command.Flags().Changed("events") {
+				flags.events = filepath.Join(filepath.Dir(flags.state), eventsName)
+			}
+			return a.run(command.Context(), flags)
+		},
 	}
 	f := command.Flags()
 	f.StringVarP(&flags.config, "config", "c", defaultConfig, "the configuration file")
 	f.StringVar(&flags.state, "state", "/var/lib/routesteer/state.json", "where drains are kept across restarts")
+	f.StringVar(&flags.events, "events", "", "where events are kept across restarts, in two files of 8 MiB at most; \"\" for nowhere (default "+eventsName+" beside the state file)")
 	f.StringVar(&flags.socketGroup, "socket-group", "", "the group that may use the socket besides its owner")
 	f.StringVar(&flags.logFormat, "log-format", "text", "text or json")
 	f.TextVar(&flags.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
@@ -127,9 +137,10 @@ func (a *app) newController(flags *runFlags, log *slog.Logger, host *bgp.Host) (
 		Sense: func(news chan<- health.News, log *slog.Logger) (controller.Prober, error) {
 			return probe.New(news, log)
 		},
-		StateFile: flags.state,
-		Version:   thisBuild().Version,
-		Log:       log,
+		StateFile:  flags.state,
+		EventsFile: flags.events,
+		Version:    thisBuild().Version,
+		Log:        log,
 	})
 }
 

@@ -54,14 +54,17 @@ type Prober interface {
 	Close() error
 }
 
-// Options are what a Controller is made of. All fields are needed.
+// Options are what a Controller is made of. All fields but EventsFile are needed.
 type Options struct {
 	Load      func() (*topology.Site, error)                                  // reads the configuration
 	Open      func(topology.Router, *steer.Cohorts) (drivers.Driver, error)   // reaches a router, to steer VIPs of those cohorts
 	Sense     func(news chan<- health.News, log *slog.Logger) (Prober, error) // starts the senses
 	StateFile string                                                          // keeps operators' intent
-	Version   string
-	Log       *slog.Logger
+
+	// EventsFile keeps events across restarts; "" keeps them in memory alone.
+	EventsFile string
+	Version    string
+	Log        *slog.Logger
 }
 
 // A Controller steers one site. It implements api.Operator.
@@ -138,7 +141,7 @@ func New(options Options) (*Controller, error) {
 	c := &Controller{
 		options:  options,
 		log:      options.Log,
-		journal:  journal.New(),
+		journal:  journal.Open(options.EventsFile),
 		news:     make(chan health.News, newsAtOnce),
 		commands: make(chan func()),
 		sighted:  make(chan sighting),
@@ -193,8 +196,8 @@ func (c *Controller) loadIntent() error {
 func (c *Controller) Run(ctx context.Context) error {
 	stop := sync.OnceFunc(func() { close(c.stopped) })
 	defer stop()
-	stopLog := c.journal.WriteTo(c.log)
-	defer stopLog()
+	defer c.journal.WriteTo(c.log)()
+	defer c.journal.Keep()()
 	prober, err := c.options.Sense(c.news, c.log)
 	if err != nil {
 		return fmt.Errorf("start checks: %w", err)

@@ -50,6 +50,7 @@ type world struct {
 	control *controller.Controller
 	stop    func()
 	wrap    func(*mem.Driver) drivers.Driver // edge's driver; nil for none
+	kept    string                           // the file of events; "" for none
 }
 
 // senses stand in for health/probe: servers are well unless a test says so.
@@ -163,7 +164,8 @@ func (w *world) start() {
 			return w.senses, nil
 		},
 
-		StateFile: filepath.Join(w.dir, "state.json"), Version: "test", Log: w.log,
+		EventsFile: w.kept,
+		StateFile:  filepath.Join(w.dir, "state.json"), Version: "test", Log: w.log,
 	})
 	if err != nil {
 		w.t.Fatal(err)

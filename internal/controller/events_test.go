@@ -3,6 +3,8 @@ package controller_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +110,54 @@ func TestAnEventSaysInAWordWhy(t *testing.T) {
 		}
 		if want := []string{"assignment drained", "route drained", "route drained"}; !slices.Equal(causes, want) {
 			t.Errorf("got %q, want %q", causes, want)
+		}
+	})
+}
+
+func TestEventsOutliveTheController(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.kept = filepath.Join(w.dir, "events.jsonl")
+		w.start()
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, By: "anna"}); err != nil {
+			t.Fatal(err)
+		}
+		w.stop()
+		w.start()
+		defer w.stop()
+		w.wantEvents(api.EventsRequest{Kinds: []string{"admin", "controller"}},
+			"notice controller > running", "notice admin web1 ready > drain", "notice controller > stopped", "notice controller > running")
+		last := uint64(0)
+		for event := range w.control.Events(t.Context(), api.EventsRequest{}) {
+			if event.Seq != last+1 {
+				t.Errorf("%d follows %d", event.Seq, last)
+			}
+			last = event.Seq
+		}
+	})
+}
+
+func TestAFullDiskIsAWarningAndSteeringGoesOn(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.kept = filepath.Join(w.dir, "events.jsonl")
+		if err := os.Symlink("/dev/full", w.kept); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		defer w.stop()
+		if warnings := w.status().Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "no space left on device") {
+			t.Errorf("status warns of %q", warnings)
+		}
+		w.senses.falls("web1", "connection refused", vip1)
+		w.settle()
+		w.wantRoutes("edge", w.edge, "web2 web2")
+		if err := os.Remove(w.kept); err != nil {
+			t.Fatal(err)
+		}
+		w.later(time.Minute)
+		for _, warning := range w.status().Warnings {
+			if strings.Contains(warning, "no space") {
+				t.Errorf("status still warns of %q", warning)
+			}
 		}
 	})
 }

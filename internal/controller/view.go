@@ -23,6 +23,7 @@ type view struct {
 	want     steer.Assignment
 	seq      uint64
 	routers  map[topology.RouterName]router
+	unkept   string // why events are not kept, if they are not
 	warnings []string
 	troubles map[string]string
 }
@@ -32,6 +33,7 @@ func (c *Controller) view() view {
 	v := view{
 		version: c.options.Version, started: c.started, site: c.site, cohorts: c.cohorts, config: c.config, board: c.board,
 		intent: followed(c.intent, c.site), want: c.want, seq: c.seq, routers: make(map[topology.RouterName]router, len(c.routers)), warnings: c.warnings, troubles: c.troubles,
+		unkept: c.journal.Trouble(),
 	}
 	for name, r := range c.routers {
 		v.routers[name] = *r

@@ -59,6 +59,9 @@ func (v view) warn(in steer.Input, status *api.Status) []string {
 	for _, part := range slices.Sorted(maps.Keys(v.troubles)) {
 		add("%s: %s", part, v.troubles[part])
 	}
+	if v.unkept != "" {
+		add("%s", v.unkept)
+	}
 	return append(warnings, v.warnings...)
 }
 

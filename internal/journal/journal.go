@@ -1,11 +1,10 @@
 // Package journal keeps events: who and what changed, when and why. The latest
-// are in memory, for whoever asks or follows, and none of those who read them, be it
-// an operator, the log or a file, can hold up who records.
+// are in memory, and all, within bounds, in a file that survives restarts. None of those
+// who read them, be it an operator, the log or the file, can hold up who records.
 package journal
 
 import (
-	"context"
-	"iter"
+	"sort"
 	"sync"
 	"time"
 
@@ -22,14 +21,18 @@ const longest = 4096
 // A Journal keeps the latest events and wakes those who follow them. It is
 // safe for concurrent use; recording never waits for a reader.
 type Journal struct {
-	mu    sync.Mutex
-	ring  []api.Event   // the latest, oldest first; at most twice size
-	next  uint64        // sequence number of the next event
-	grown chan struct{} // closed, and replaced, when an event is recorded
+	path string // of the file; "" for none
+	from uint64 // the first sequence number since New or Open
+
+	mu      sync.Mutex
+	ring    []api.Event   // the latest, oldest first; at most twice size, and gaps are the file's
+	next    uint64        // sequence number of the next event
+	grown   chan struct{} // closed, and replaced, when an event is recorded
+	trouble string        // why events are not kept in the file; "" when they are
 }
 
-// New returns an empty Journal.
-func New() *Journal { return &Journal{next: 1, grown: make(chan struct{})} }
+// New returns an empty Journal, which keeps events in memory alone.
+func New() *Journal { return &Journal{from: 1, next: 1, grown: make(chan struct{})} }
 
 // Record adds an event, numbering it. An event without a time happened now.
 func (j *Journal) Record(event api.Event) {
@@ -66,83 +69,37 @@ func shorten(text string) string {
 	return text[:end] + "…"
 }
 
-// A Query asks for events.
-type Query struct {
-	Since  uint64               // later than this sequence number; one from the future means all
-	Last   int                  // of those that are kept, only the last so many; 0 for all
-	Follow bool                 // go on with new ones
-	Admit  func(api.Event) bool // which of them; nil for all
-}
-
-func (q Query) admits(event api.Event) bool { return q.Admit == nil || q.Admit(event) }
-
-// Events yields the events that the query asks for, oldest first, and with Follow goes
-// on until ctx ends. A reader slower than size events misses the oldest: a gap in Seq
-// shows it.
-func (j *Journal) Events(ctx context.Context, query Query) iter.Seq2[api.Event, error] {
-	return func(yield func(api.Event, error) bool) {
-		for event := range j.follow(ctx, query) {
-			if !yield(event, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (j *Journal) follow(ctx context.Context, query Query) iter.Seq[api.Event] {
-	return func(yield func(api.Event) bool) {
-		since := query.Since
-		for first := true; ; first = false {
-			events, grown := j.after(since)
-			if len(events) > 0 {
-				since = events[len(events)-1].Seq
-			}
-			events = query.among(events, first)
-			for _, event := range events {
-				if !yield(event) {
-					return
-				}
-			}
-			if !query.Follow {
-				return
-			}
-			select {
-			case <-grown:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// among are the events that the query admits, of those kept at first only the last.
-func (q Query) among(events []api.Event, first bool) []api.Event {
-	rest := events[:0]
-	for _, event := range events {
-		if q.admits(event) {
-			rest = append(rest, event)
-		}
-	}
-	if first && q.Last > 0 {
-		rest = rest[max(0, len(rest)-q.Last):]
-	}
-	return rest
-}
-
-// after returns a copy of the kept events later than since, and a channel that is
-// closed when there are more. A since from the future, as after a restart that lost
-// the file of events, means all.
+// after returns a copy of the events in memory later than since, and a channel that is
+// closed when there are more.
 func (j *Journal) after(since uint64) ([]api.Event, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if since >= j.next {
-		since = 0
-	}
-	first := j.next - uint64(len(j.ring))
-	skip := 0
-	if since >= first {
-		skip = int(since - first + 1)
-	}
+	skip := sort.Search(len(j.ring), func(i int) bool { return j.ring[i].Seq > since })
 	skip = max(skip, len(j.ring)-size)
 	return append([]api.Event(nil), j.ring[skip:]...), j.grown
+}
+
+// past is a sequence number, or 0 for one from the future: as a client may have it from
+// before a restart that lost the file.
+func (j *Journal) past(seq uint64) uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if seq >= j.next {
+		return 0
+	}
+	return seq
+}
+
+// Trouble says why events are not kept in the file at present; "" when they are, or
+// are not to be.
+func (j *Journal) Trouble() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.trouble
+}
+
+func (j *Journal) setTrouble(text string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.trouble = text
 }

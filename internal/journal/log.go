@@ -3,39 +3,23 @@ package journal
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/routesteer/routesteer/api"
 )
-
-// logLimit is how long the end waits for a log that takes no more.
-const logLimit = time.Second
 
 // WriteTo writes every event from now on to the log, one line each, in a goroutine of
 // its own: whoever reads the log may be slow, or stuck, and steering must not be.
 // The function it returns writes what is left, and ends it.
 func (j *Journal) WriteTo(log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		last := uint64(0)
-		for _, follow := range []bool{true, false} {
-			for event := range j.follow(ctx, Query{Since: last, Follow: follow}) {
+	return inBackground(func(ctx context.Context) {
+		last := j.from - 1
+		for _, once := range []bool{false, true} {
+			for event := range j.follow(ctx, last, once) {
 				write(log, event)
 				last = event.Seq
 			}
 		}
-	}()
-	return func() {
-		cancel()
-		limit := time.NewTimer(logLimit)
-		defer limit.Stop()
-		select {
-		case <-done:
-		case <-limit.C:
-		}
-	}
+	})
 }
 
 // write writes an event to the log with the time at which it happened.
