@@ -21,6 +21,7 @@ import (
 	"github.com/routesteer/routesteer/health/probe"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/internal/page"
 	"github.com/routesteer/routesteer/internal/web"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -111,7 +112,7 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 // webOptions are what is offered by HTTP, if the site's file says that anything is.
 func webOptions(ctx context.Context, c *controller.Controller, log *slog.Logger) web.Options {
 	return web.Options{
-		Sites: c.Sites(ctx), Operator: c, Page: http.NotFoundHandler(), Metrics: http.NotFoundHandler(), Log: log,
+		Sites: c.Sites(ctx), Operator: c, Page: page.Handler(), Metrics: http.NotFoundHandler(), Log: log,
 		// A controller that is stopping warns of nothing more.
 		Warn: func(ctx context.Context, text string) { _ = c.Warn(ctx, "http", text) },
 	}

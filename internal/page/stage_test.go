@@ -157,7 +157,7 @@ func (s *stage) stream(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	since := uint64(0)
 	_, _ = fmt.Sscan(r.Header.Get("Last-Event-ID"), &since)
-	for event, err := range s.control.Events(ctx, since, true) {
+	for event, err := range s.control.Events(ctx, api.EventsRequest{Since: since, Follow: true}) {
 		if err != nil || s.silent.Load() {
 			return
 		}
