@@ -46,11 +46,11 @@ export class Drawing {
     attribute(this.canvas, 'viewBox', `0 0 ${l.width} ${l.height}`);
     this.#bus(l.bus);
     keyed(this.ribbons, l.ribbons, (r) => r.key, makeRibbon, updateRibbon);
-    keyed(this.labels, l.ribbons.filter((r) => r.kind === 'leaving'), (r) => r.key, () => svg('text', {}), updateLabel);
+    keyed(this.labels, l.ribbons.filter((r) => r.kind === 'leaving' && r.n > 0), (r) => r.key, () => svg('text', {}), updateLabel);
     const node = (choose) => () => this.#node(choose);
     keyed(this.columns[0], l.routers, (r) => r.id, node((item) => ({ router: item.id })), updateRouter);
     keyed(this.columns[1], l.rows, (r) => r.key, node(chooseRow), updateRow);
-    keyed(this.columns[2], l.servers, (s) => s.id, node((item) => item.server && { server: item.id }), updateServer);
+    keyed(this.columns[2], l.servers, (s) => s.id, node((item) => (item.server?.rest ? { group: item.id } : item.server && { server: item.id })), updateServer);
     this.#tellKinds(new Set(l.ribbons.map((r) => r.kind)));
   }
 
@@ -117,7 +117,7 @@ function updateRibbon(path, ribbon) {
 function updateLabel(text, ribbon) {
   attribute(text, 'x', ribbon.label[0]);
   attribute(text, 'y', ribbon.label[1]);
-  write(text, ribbon.n > 0 ? `${number(ribbon.n)} left` : 'silent');
+  write(text, `${number(ribbon.n)} left`);
 }
 
 function place(li, { x, y, w, h }) {
@@ -182,6 +182,7 @@ function updateServer(li, item) {
     return;
   }
   const { server } = item;
+  if (server.rest) return updateRest(li, item);
   const down = server.state === 'drained' && server.health !== 'up' ? `, ${server.health}` : '';
   const words = serverWords[server.state] + down;
   put(li, item, {
@@ -190,3 +191,11 @@ function updateServer(li, item) {
   });
 }
 
+// updateRest is for servers that are well, and stand as one.
+function updateRest(li, item) {
+  const { rest, opened } = item.server;
+  const load = rest.reduce((sum, server) => sum + server.load, 0);
+  const title = plural(rest.length, 'server');
+  put(li, item, { light: `s:${item.id}`, shape: opened ? 'opened' : 'closed', state: 'well', title, note: 'all up', figure: number(load), extra: 'group', label: `${title}, all up, carry ${plural(Math.round(load), 'VIP')}; ${opened ? 'fold' : 'show one by one'}` });
+  attribute(li.firstChild, 'aria-expanded', String(opened));
+}

@@ -8,11 +8,12 @@
 //   leaving  connections of a move that are still there; n counts them
 // and servers that are none: NOWHERE without a route, ELSEWHERE by a foreign one.
 
-import { worse } from './state.js';
+import { natural, worse } from './state.js';
 import { vipName } from './words.js';
 
 export const NOWHERE = '∅';
 export const ELSEWHERE = '⤳';
+export const REST = '…'; // all that are well, as one
 
 const MANY = 40; // rows, above which VIPs are grouped
 
@@ -24,7 +25,45 @@ export function rows(site, { by, open, router, only }) {
   const vips = only ? site.vips.filter(only) : site.vips;
   const way = by === 'auto' ? (vips.length > MANY ? 'server' : 'entry') : by;
   if (way === 'entry') return { way, rows: vips.slice(0, 400).map((vip) => single(site, vip, moves, router)), left: Math.max(0, vips.length - 400) };
-  return { way, rows: grouped(site, vips, way, open, moves, router), left: 0 };
+  const groups = grouped(site, vips, way, open, moves, router);
+  return { way, rows: by === 'auto' ? foldRows(groups, open) : groups, left: 0 };
+}
+
+const CROWD = 16; // of servers, or rows, that are well: more are drawn as one
+const calm = (row) => row.state === 'well' && !row.opened && !row.inside && row.flows.every((flow) => flow.kind === 'well');
+
+// foldRows draws groups that are well as one, if they are many.
+function foldRows(rows, open) {
+  const well = rows.filter(calm);
+  if (well.length <= CROWD) return rows;
+  const key = 'g:rest';
+  const sum = { key, group: key, vips: [], title: `VIPs of ${well.length} servers`, state: 'well', states: {}, count: well.reduce((n, row) => n + row.count, 0), opened: open.has(key), flows: [] };
+  const others = rows.filter((row) => !calm(row));
+  if (sum.opened) return [...others, sum, ...well];
+  return [...others, { ...sum, flows: merge(well.flatMap((row) => row.flows)) }];
+}
+
+// foldServers has the servers that are well stand as one, if they are many, and rows
+// lead there.
+export function foldServers(servers, rows, open) {
+  const well = servers.filter((server) => server.state === 'well');
+  if (well.length <= CROWD) return { servers, rows };
+  if (open.has(REST)) return { servers: [...servers.filter((server) => server.state !== 'well'), { name: REST, rest: well, opened: true }, ...well], rows };
+  const into = new Set(well.map((server) => server.name));
+  const led = rows.map((row) => ({ ...row, flows: merge(row.flows.map((flow) => (into.has(flow.to) ? { ...flow, to: REST } : flow))) }));
+  return { servers: [...servers.filter((server) => server.state !== 'well'), { name: REST, rest: well, opened: false }], rows: led };
+}
+
+// merge adds up flows of one kind to one place.
+function merge(flows) {
+  const sum = new Map();
+  for (const flow of flows) {
+    const id = `${flow.to}|${flow.kind}`;
+    const former = sum.get(id);
+    if (former) former.n += flow.n;
+    else sum.set(id, { ...flow });
+  }
+  return sortFlows([...sum.values()]);
 }
 
 function movesByVip(transitions) {
@@ -45,7 +84,7 @@ function grouped(site, vips, way, open, moves, router) {
     groups.get(name).push(vip);
   }
   const rows = [];
-  for (const [name, members] of groups) {
+  for (const [name, members] of [...groups].sort(([a], [b]) => natural.compare(a, b))) {
     const key = `g:${way}:${name}`;
     if (open.has(key) || members.length === 1) {
       if (members.length > 1) rows.push({ ...group(site, key, name, way, members, moves, router, true), flows: [] });
@@ -64,24 +103,18 @@ const home = (vip) => {
 };
 
 function group(site, key, name, way, vips, moves, router, opened) {
-  const sum = new Map();
   const states = {};
+  const flows = [];
   let state = 'well';
   let count = 0;
   for (const vip of vips) {
     count += vip.count;
     state = worse(state, vip.state);
     states[vip.state] = (states[vip.state] ?? 0) + vip.count;
-    if (opened) continue;
-    for (const flow of flowsOf(site, vip, moves, router)) {
-      const id = `${flow.to}|${flow.kind}`;
-      const former = sum.get(id);
-      if (former) former.n += flow.n;
-      else sum.set(id, { ...flow });
-    }
+    if (!opened) flows.push(...flowsOf(site, vip, moves, router));
   }
   const title = way === 'cohort' ? `like ${vipName(vips[0])}` : `VIPs of ${name}`;
-  return { key, group: key, vips, title, state, states, count, opened, flows: sortFlows([...sum.values()]) };
+  return { key, group: key, vips, title, state, states, count, opened, flows: merge(flows) };
 }
 
 const sortFlows = (flows) => flows.sort((a, b) => (a.kind === 'leaving') - (b.kind === 'leaving') || b.n - a.n);

@@ -10,7 +10,7 @@ const NARROW = 640; // less than that has no column of routers
 export function layout(site, rows, { width, router, servers: shown }) {
   const columns = columnsFor(width);
   const dense = shown.length > 20;
-  const servers = place(targets(shown, rows), columns.servers, () => (dense ? 30 : 46), dense ? 4 : 10);
+  const servers = place(targets(shown, rows), columns.servers, (item) => (dense ? 30 : item.server?.rest && !item.server.opened ? 70 : 46), dense ? 4 : 10);
   const list = place(rows.map((row) => ({ ...row, id: row.key })), columns.vips, rowHeight(rows), rows.length > 24 ? 4 : 8);
   const routers = columns.routers ? place([...site.routers.values()].map((r) => ({ id: r.name, router: r })), columns.routers, () => 54, 14) : [];
   const height = Math.max(bottom(servers), bottom(list), bottom(routers)) + PAD;
@@ -45,7 +45,7 @@ function targets(servers, rows) {
 const rowHeight = (rows) => {
   const most = Math.max(1, ...rows.map((row) => row.count));
   const dense = rows.length > 24;
-  return (row) => (row.group && !row.opened ? Math.max(46, 46 + 22 * Math.sqrt(row.count / most)) : dense ? 30 : 46);
+  return (row) => (dense ? (row.group ? 34 : 30) : row.group && !row.opened ? 46 + 24 * Math.sqrt(row.count / most) : 46);
 };
 
 function place(items, column, height, gap) {

@@ -2,7 +2,7 @@
 
 import { attribute, byId, el, keyed, show, write } from './dom.js';
 import { Drawing } from './drawing.js';
-import { matcher, rows as rowsOf } from './flows.js';
+import { foldServers, matcher, rows as rowsOf } from './flows.js';
 import { Table } from './table.js';
 import { plural } from './words.js';
 
@@ -70,9 +70,12 @@ export class Picture {
 
   #draw(site, only) {
     const router = byId('lens').value;
-    const { rows, left } = rowsOf(site, { by: byId('by').value, open: this.#open, router, only });
-    this.left = left;
-    this.drawing.draw(site, rows, { router, servers: this.#servers(site, rows, only) });
+    const by = byId('by').value;
+    const found = rowsOf(site, { by, open: this.#open, router, only });
+    this.left = found.left;
+    const shown = this.#servers(site, found.rows, only);
+    const { rows, servers } = by === 'auto' ? foldServers(shown, found.rows, this.#open) : { rows: found.rows, servers: shown };
+    this.drawing.draw(site, rows, { router, servers });
   }
 
   // servers are all, or of a part of the VIPs those that have to do with them.

@@ -39,9 +39,12 @@ const order = Object.fromEntries(VIP_STATES.map(([state], i) => [state, i]));
 export const worse = (a, b) => (order[a] <= order[b] ? a : b);
 export const rank = (state) => order[state];
 
+export const natural = new Intl.Collator('en', { numeric: true }); // web9 before web10
+
 // judge returns a status with the state of everything, and maps by name.
 export function judge(status) {
-  const servers = new Map(status.servers.map((server) => [server.name, { ...server, state: serverState(server), load: 0 }]));
+  const byName = (a, b) => natural.compare(a.name, b.name);
+  const servers = new Map([...status.servers].sort(byName).map((server) => [server.name, { ...server, state: serverState(server), load: 0 }]));
   const routers = new Map(status.routers.map((router) => [router.name, { ...router, state: routerState(router) }]));
   const vips = status.vips.map((vip) => ({ ...vip, state: vipState(vip, servers), count: vip.prefixes?.length || 1 }));
   for (const vip of vips) share(vip, servers);
@@ -69,20 +72,20 @@ function vipState(vip, servers) {
   if (vip.cause === 'unclaimed') return 'unknown';
   if (!vip.in_sync) return 'astray';
   if (vip.cause === 'pinned') return vip.pin?.void ? 'failover' : 'pinned';
-  if (vip.cause === 'drained') return 'drained';
   if (vip.cause === 'waiting') return 'waiting';
-  if (vip.cause === 'failover' || !atFirst(vip)) return blame(vip, servers);
+  if (vip.cause === 'failover' || vip.cause === 'drained' || !atFirst(vip)) return blame(vip, servers);
   return 'well';
 }
 
 // atFirst reports whether the traffic is with the first tier alone.
 const atFirst = (vip) => !vip.tiers?.length || vip.wanted.every((name) => vip.tiers[0].servers.includes(name));
 
-// blame tells a drain of the first tier from a loss.
+// blame tells a loss of the first tier from a drain.
 function blame(vip, servers) {
-  const first = vip.tiers?.[0]?.servers ?? [];
-  const off = first.filter((name) => servers.get(name)?.admin.state !== 'ready');
-  return first.length > 0 && off.length === first.length ? 'drained' : 'failover';
+  const first = (vip.tiers?.[0]?.servers ?? []).map((name) => servers.get(name)).filter(Boolean);
+  if (first.some((server) => server.admin.state === 'ready' && server.health !== 'up')) return 'failover';
+  if (vip.cause === 'failover') return 'failover';
+  return vip.cause === 'drained' || first.some((server) => server.admin.state !== 'ready') ? 'drained' : 'failover';
 }
 
 // undecided reports whether a server that is in service has no verdict yet.

@@ -2,10 +2,11 @@
 // a slider that takes the whole page back to any moment of it.
 
 import { attribute, byId, el, icon, keyed, show, svg, write } from './dom.js';
-import { clock, number, plural, span, took } from './words.js';
+import { fold } from './fold.js';
+import { clock, list, number, plural, span, took } from './words.js';
 
 const BARS = 96;
-const PAGE = 60; // events that are listed at once
+const PAGE = 30; // lines that are listed at once
 const SEVERITIES = ['info', 'notice', 'warning', 'critical'];
 
 export class Timeline {
@@ -82,11 +83,11 @@ export class Timeline {
     write(byId('scale-to'), this.#until ? clock(to) : 'now');
     attribute(byId('scrubber'), 'aria-valuetext', this.at ? clock(this.at) : 'now');
     const before = this.at ? chosen.filter((event) => Date.parse(event.time) <= this.at) : chosen;
-    const listed = before.slice(-this.#most).reverse();
-    keyed(byId('events'), listed, (event) => `${event.seq} ${event.time}`, (event) => this.#line(event), () => {});
-    show(byId('older'), before.length > listed.length);
-    if (!listed.length) byId('events').append(el('li', { class: 'none' }, chosen.length === this.#events.length ? 'Nothing has happened yet.' : 'No event is like that.'));
-    else byId('events').querySelector('.none')?.remove();
+    const lines = fold(before);
+    const listed = lines.slice(-this.#most).reverse();
+    keyed(byId('events'), listed, ({ event, n }) => `${event.seq} ${event.time} ${n}`, (line) => this.#line(line), () => {});
+    show(byId('older'), lines.length > listed.length);
+    write(byId('none'), listed.length ? '' : before.length === this.#events.length ? 'Nothing has happened yet.' : 'No event is like that.');
   }
 
   #filter() {
@@ -95,18 +96,22 @@ export class Timeline {
     return (event) => SEVERITIES.indexOf(severity(event)) >= least && (!word || about(event, word));
   }
 
-  #line(event) {
+  #line(line) {
+    const { event } = line;
     const kind = severity(event);
-    const line = el('li', { class: kind }, el('time', { datetime: event.time, title: event.time }, clock(event.time)), icon(kind, kind), el('p', {}, this.#sentence(event), ' ', background(event)));
-    return line;
+    return el('li', { class: kind }, el('time', { datetime: event.time, title: event.time }, clock(event.time)), icon(kind, kind), el('p', {}, this.#sentence(line), ' ', background(event, line.tos.size > 1)));
   }
 
-  #sentence(event) {
+  // sentence says of whom or what, and from what to what.
+  #sentence({ event, servers, routers, vips, tos }) {
     const parts = [el('span', { class: 'kind' }, event.kind), ' '];
-    if (event.router) parts.push(this.#link(event.router, { router: event.router }), ' ');
-    if (event.server) parts.push(event.server.includes(',') ? event.server : this.#link(event.server, { server: event.server }), ' ');
-    if (event.vip) parts.push(this.#link(event.vip, { vip: event.vip }), event.vips > 1 ? ` and ${number(event.vips - 1)} more ` : ' ');
-    if (event.from || event.to) parts.push(el('b', {}, event.from ? `${event.from} → ${event.to || 'nothing'}` : `→ ${event.to}`));
+    for (const [names, kind] of [[[...routers], 'router'], [[...servers], 'server']]) {
+      names.slice(0, 3).forEach((name) => parts.push(name.includes(',') ? name : this.#link(name, { [kind]: name }), ' '));
+      if (names.length > 3) parts.push(`and ${names.length - 3} more `);
+    }
+    const prefixes = [...vips.values()].reduce((sum, n) => sum + n, 0);
+    if (event.vip) parts.push(this.#link(event.vip, { vip: event.vip }), prefixes > 1 ? ` and ${number(prefixes - 1)} more ` : ' ');
+    if (event.from || event.to) parts.push(el('b', {}, `${event.from ?? ''} → ${list([...tos]) || 'nothing'}`));
     return el('span', {}, parts);
   }
 
@@ -127,8 +132,9 @@ export function severity(event) {
 
 const about = (event, word) => [event.server, event.vip, event.router, event.from, event.to, event.by, event.kind].some((text) => text?.toLowerCase().includes(word));
 
-function background(event) {
-  const words = [event.by && `by ${event.by}`, event.reason].filter(Boolean).join(': ');
+function background(event, several) {
+  const reason = several ? event.reason?.replace(/: moved to .*$/, '') : event.reason;
+  const words = [event.by && `by ${event.by}`, reason].filter(Boolean).join(': ');
   const times = [event.took_ms && `took ${took(event.took_ms)}`, event.lasted_ms && `after ${span(event.lasted_ms)}`].filter(Boolean).join(', ');
   return el('span', { class: 'why' }, words, times ? el('span', { class: 'took' }, ` ${times}`) : '');
 }
