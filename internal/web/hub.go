@@ -35,13 +35,14 @@ func newHub() *hub { return &hub{grown: make(chan struct{})} }
 
 // run follows the operator's events until ctx ends.
 func (h *hub) run(ctx context.Context, operator api.Operator) {
+	request := api.EventsRequest{After: time.Now(), Follow: true}
 	for ctx.Err() == nil {
-		_, seq, _ := h.now()
-		for event, err := range operator.Events(ctx, api.EventsRequest{Since: seq, Follow: true}) {
+		for event, err := range operator.Events(ctx, request) {
 			if err != nil {
 				break
 			}
 			h.add(event)
+			request = api.EventsRequest{Since: event.Seq, Follow: true}
 		}
 		select {
 		case <-time.After(hubRetry):

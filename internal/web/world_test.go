@@ -78,7 +78,7 @@ func (f *fakeOperator) Plan(context.Context) (*api.Plan, error) { return &api.Pl
 func (f *fakeOperator) happen(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.past = append(f.past, api.Event{Seq: uint64(len(f.past) + 1), Kind: "verdict", Reason: reason})
+	f.past = append(f.past, api.Event{Seq: uint64(len(f.past) + 1), Time: time.Now(), Kind: "verdict", Reason: reason})
 	close(f.grown)
 	f.grown = make(chan struct{})
 }
@@ -91,14 +91,12 @@ func (f *fakeOperator) after(since uint64) ([]api.Event, chan struct{}) {
 
 func (f *fakeOperator) Events(ctx context.Context, request api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
-		since := request.Since
 		for {
-			events, grown := f.after(since)
+			events, grown := f.after(request.Since)
 			for _, event := range events {
-				if !yield(event, nil) {
+				if request.Since = event.Seq; request.Admits(event) && !yield(event, nil) {
 					return
 				}
-				since = event.Seq
 			}
 			if !request.Follow {
 				return
