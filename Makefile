@@ -1,10 +1,11 @@
 # routesteer: build, test, measure. `make test` is what CI runs.
 
 GO          ?= go
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.1
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BUILD       := $(CURDIR)/build
 
-.PHONY: all build test tools lint unit docs fuzz bench-tools bench report soak clean
+.PHONY: all build test tools lint unit docs release release-test fuzz bench-tools bench report soak clean
 
 all: build
 
@@ -15,6 +16,7 @@ test: tools lint unit ## everything CI runs
 
 tools: ## what the tests need beside Go (Debian or Ubuntu)
 	@scripts/test-tools
+	@[ -x $(BUILD)/nfpm ] || GOBIN=$(BUILD) $(GO) install $(NFPM)
 
 lint: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -22,7 +24,7 @@ lint: tools
 	$(GO) vet ./...
 	GOBIN=$(BUILD) $(GO) install $(STATICCHECK)
 	$(BUILD)/staticcheck ./...
-	shellcheck scripts/loopback-setup scripts/test-tools internal/frr/boot.sh internal/frr/router.sh
+	shellcheck scripts/loopback-setup scripts/test-tools packaging/build packaging/scripts/* internal/frr/boot.sh internal/frr/router.sh
 
 # Packages whose tests measure time.
 TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)
@@ -32,6 +34,12 @@ TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)
 unit: ## all tests with the race detector; those that measure time one package after the other
 	$(GO) test -race -count 1 -parallel 4 -timeout 12m $$($(GO) list ./... | grep -vE '/($(TIMED))$$')
 	$(GO) test -race -count 1 -p 1 -timeout 12m $$($(GO) list ./... | grep -E '/($(TIMED))$$')
+
+release: tools ## what is released, in build/release: programs, deb and rpm, checksums
+	packaging/build $(BUILD)/release
+
+release-test: tools ## a release is the same when it is built again elsewhere, and its deb runs in a bare Debian
+	$(GO) test -count 1 -timeout 20m ./packaging -run Release -args -release
 
 docs: ## the man pages, and the pages about the configuration file, from the commands and the schema
 	$(GO) test -count 1 ./cmd/routesteer -run ManPage -update

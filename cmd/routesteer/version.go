@@ -38,15 +38,21 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
+// version is what a release is called; packaging/build has the linker set it.
+var version string
+
 // thisBuild reads what the go command wrote into the binary.
 func thisBuild() build {
 	b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
+	if ok && info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	if version != "" {
+		b.Version = version
+	}
 	if !ok {
 		return b
-	}
-	if info.Main.Version != "" {
-		b.Version = info.Main.Version
 	}
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
