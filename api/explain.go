@@ -33,6 +33,7 @@ type Standing struct {
 	Role     string    `json:"role"`     // why it is chosen or not, in one word: "home", "standby", "down", …
 	Why      string    `json:"why"`      // and in many
 	Due      time.Time `json:"due,omitzero"`
+	Awaited  bool      `json:"awaited,omitempty"` // an operator let traffic return to it: it does once it is well, by no other policy
 	Weight   int       `json:"weight"`
 	VIPs     float64   `json:"vips"` // what it carries of all the site's VIPs
 	Fair     float64   `json:"fair"` // its fair share of them

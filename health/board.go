@@ -30,6 +30,7 @@ type Board struct {
 type State struct {
 	Verdict Verdict
 	Since   time.Time // of Verdict; zero while Unknown
+	Fell    time.Time // when it last went from Up to Down; zero if that was not seen
 	Streak  int       // consecutive results that speak against Verdict
 	Needed  int       // how many it takes to change it, flap damping included
 	Rise    int       // successes needed to rise, flap damping included

@@ -17,11 +17,10 @@ const (
 type entry struct {
 	check counts
 	State
-	falls    int       // recent falls beyond the first: doublings of rise
-	lastFall time.Time // when the verdict last went from up to down
-	unsure   int       // results seen while Unknown
-	floor    time.Time // checks that began before this say nothing: a loss came after
-	agent    *spoken   // nil if no agent has spoken
+	falls  int       // recent falls beyond the first: doublings of rise
+	unsure int       // results seen while Unknown
+	floor  time.Time // checks that began before this say nothing: a loss came after
+	agent  *spoken   // nil if no agent has spoken
 }
 
 // counts are a check's own.
@@ -91,12 +90,12 @@ func (e *entry) giveUp(r Result) bool {
 func (e *entry) fall(at time.Time, why string) {
 	if e.Verdict == Up {
 		switch {
-		case e.lastFall.IsZero() || at.Sub(e.lastFall) > flapWindow:
+		case e.Fell.IsZero() || at.Sub(e.Fell) > flapWindow:
 			e.falls = 0
 		case e.falls < maxDamping:
 			e.falls++
 		}
-		e.lastFall = at
+		e.Fell = at
 		e.Rise = e.check.Rise << e.falls
 	}
 	e.set(Down, at, why)

@@ -119,6 +119,10 @@ func (b *Board) refresh(whole Target, g *group, at time.Time) {
 		verdicts[i] = members[i].Verdict
 	}
 	g.State = sum(Combine(g.needs, verdicts), g.parts, members)
+	g.Fell = was.Fell
+	if was.Verdict == Up && g.Verdict == Down {
+		g.Fell = at
+	}
 	switch {
 	case g.Verdict == Unknown:
 	case g.Verdict != was.Verdict:

@@ -90,7 +90,7 @@ func (b *Board) setGroups(old Board, parts map[netip.Prefix][]topology.Part) {
 			b.groups[whole] = g
 			b.inherit(whole, g)
 			if was := old.groups[whole]; was != nil && was.Verdict == g.Verdict {
-				g.Since = was.Since
+				g.Since, g.Fell = was.Since, was.Fell
 			}
 			for _, part := range b.Parts(whole) {
 				b.wholes[part] = append(b.wholes[part], whole)

@@ -15,6 +15,7 @@ type Standing struct {
 	Tier     string
 	Chosen   bool // the VIP's traffic is wanted there
 	Eligible bool // new traffic of the VIP may go there
+	Awaited  bool // an operator let traffic return to it that is not there yet
 	Role     Role
 	Why      string    // the cause, for operators
 	Due      time.Time // when it gets the traffic if all stays as it is; zero for no set time
@@ -67,6 +68,7 @@ func Explain(in Input, cohort *Cohort) []Standing {
 			standing := s.standing(name)
 			standing.Server, standing.Tier, standing.Eligible = name, tier.Name, in.Eligible(name, cohort)
 			standing.Chosen = slices.Contains(s.want.Servers, name)
+			standing.Awaited = in.awaited(name, cohort)
 			standings = append(standings, standing)
 		}
 	}

@@ -60,10 +60,14 @@ func (d *decision) accompanied(vip *Cohort, ripe, better []topology.ServerName) 
 // waitingFor says what the failback to the server waits for.
 func (d *decision) waitingFor(vip *Cohort, name topology.ServerName) string {
 	ripe := d.state(name, vip).Since.Add(vip.Failback.After)
-	if !ripe.After(d.Now) {
+	switch {
+	case !ripe.After(d.Now):
 		return fmt.Sprintf("%s is back, and gets its traffic between %s", name, vip.Failback.Between)
+	case d.recalled(name, vip):
+		return fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s", name, vip.Failback.After)
+	default:
+		return fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s%s", name, vip.Failback.After, vip.Failback.Between.Clause())
 	}
-	return fmt.Sprintf("%s is back, and gets its traffic once it has been healthy for %s%s", name, vip.Failback.After, vip.Failback.Between.Clause())
 }
 
 // rejoined are the servers and those of their tier that join them, while a better
@@ -111,7 +115,7 @@ func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology
 // move for it but those of the new share, and no operator is asked.
 func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.Time, bool) {
 	byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
-	if d.Hurried.has(name, vip) || byHand && (joins || d.Recalled.has(name, vip)) {
+	if d.hurried(name, vip) || byHand && (joins || d.recalled(name, vip)) {
 		return d.Now, true
 	}
 	switch vip.Failback.Mode {
@@ -119,8 +123,7 @@ func (d *decision) due(vip *Cohort, name topology.ServerName, joins bool) (time.
 		return d.Now, true
 	case topology.FailbackAfter:
 		ripe := d.state(name, vip).Since.Add(vip.Failback.After)
-		// A recall is of this moment: who is not ripe by now waits for the time of day.
-		if joins || d.Recalled.has(name, vip) && !ripe.After(d.Now) {
+		if joins || d.recalled(name, vip) {
 			return ripe, true
 		}
 		return vip.Failback.Between.Next(later(ripe, d.Now)), true

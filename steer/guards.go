@@ -114,8 +114,8 @@ func (in *Input) mostFell(vip *Cohort, period time.Duration) bool {
 	for _, tier := range vip.Tiers {
 		for _, name := range tier.Servers {
 			if in.verdict(name, vip) == health.Down && in.Off(name, vip) == "" {
-				if at := in.state(name, vip).Since; at.After(in.Resumed) {
-					since = append(since, at)
+				if state := in.state(name, vip); !in.resumed(state) {
+					since = append(since, state.Since)
 					continue
 				}
 			}
@@ -131,6 +131,30 @@ func (in *Input) mostFell(vip *Cohort, period time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// resumed reports whether an operator let the failure move traffic: it was before
+// that, or was found so by a controller, or by checks, that are new.
+func (in *Input) resumed(state health.State) bool {
+	return !in.Resumed.IsZero() && (state.Fell.IsZero() || !state.Since.After(in.Resumed))
+}
+
+// Recovered reports whether enough servers are up of so many VIPs that no failure of
+// most together is left: an operator's Resumed has served its purpose.
+func (in *Input) Recovered() bool {
+	all, back := in.Cohorts.entries, 0
+	for _, vip := range in.Cohorts.all {
+		up := 0
+		for _, name := range vip.Servers() {
+			if in.verdict(name, vip) == health.Up || in.Off(name, vip) != "" {
+				up++
+			}
+		}
+		if vip.size-up < max(fewest, vip.size/2+1) {
+			back += len(vip.Entries)
+		}
+	}
+	return 2*back >= all
 }
 
 // withheld decides for a VIP whose servers may be lost in appearance only, and

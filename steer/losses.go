@@ -122,7 +122,7 @@ type bereft struct {
 func (b bereft) State(target health.Target) health.State {
 	state := b.Health.State(target)
 	if slices.Contains(b.lost, target.Server) {
-		return health.State{Verdict: health.Down, Since: b.at, LastCheck: b.at, Why: "lost", Word: state.Word}
+		return health.State{Verdict: health.Down, Since: b.at, Fell: b.at, LastCheck: b.at, Why: "lost", Word: state.Word}
 	}
 	return state
 }

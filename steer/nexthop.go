@@ -31,7 +31,7 @@ func (in *Input) reach(names []topology.ServerName, vip *Cohort, previous []Next
 		if len(addresses) == 0 {
 			continue
 		}
-		at, waiting := in.pick(addresses, vip.Failback, in.Recalled.has(name, vip) || in.Hurried.has(name, vip), previous)
+		at, waiting := in.pick(addresses, vip.Failback, later(in.recall(in.Recalled, name, vip), in.recall(in.Hurried, name, vip)), previous)
 		r.hops = append(r.hops, NextHop{Address: addresses[at], Weight: in.share(server, vip)})
 		r.due = earlier(r.due, waiting.due)
 		if at > 0 {
@@ -45,8 +45,9 @@ func (in *Input) reach(names []topology.ServerName, vip *Cohort, previous []Next
 	return r
 }
 
-// pick returns the index of the address to use, and what a better one waits for.
-func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recalled bool, previous []NextHop) (int, wait) {
+// pick returns the index of the address to use, and what a better one waits for. An
+// operator's recall is of addresses that were well when it was said.
+func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recalled time.Time, previous []NextHop) (int, wait) {
 	present := slices.IndexFunc(addresses, func(a netip.Addr) bool {
 		return slices.ContainsFunc(previous, func(h NextHop) bool { return h.Address == a })
 	})
@@ -56,7 +57,7 @@ func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recall
 		return max(present, 0), wait{why: addresses[0].String() + " is lost, and so is this one"}
 	case present < 0 || in.Health.Lost(addresses[present]):
 		return best, wait{why: addresses[0].String() + " is lost"}
-	case recalled:
+	case !in.Health.WellSince(addresses[best]).After(recalled) && !recalled.IsZero():
 		return best, wait{why: addresses[0].String() + " is lost"}
 	default:
 		return in.keep(addresses, present, failback)

@@ -101,7 +101,7 @@ func TestAnUndrainBringsTheNextHopBackToo(t *testing.T) {
 	l.lose(card1)
 	l.decide()
 	l.find(card1)
-	l.in.Recalled = steer.Recall{Servers: map[topology.ServerName]bool{"web1": true}}
+	l.in.Recalled = recalled(noon, "web1")
 	if got := l.decide(); hop(got) != card1 || got.Path != "" {
 		t.Errorf("got %s, %q", hop(got), got.Path)
 	}

@@ -102,6 +102,12 @@ func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 			if state.Verdict != health.Unknown {
 				state.Since = noon.Add(-time.Duration(rapid.IntRange(0, 120).Draw(t, "since")) * time.Second)
 			}
+			switch fell := rapid.IntRange(0, 4).Draw(t, "fell"); {
+			case fell > 0 && state.Verdict == health.Down:
+				state.Fell = state.Since
+			case fell > 2:
+				state.Fell = noon.Add(-time.Duration(rapid.IntRange(120, 7200).Draw(t, "fell before")) * time.Second)
+			}
 			state.Word.Leave = rapid.IntRange(0, 9).Draw(t, "asks to leave") == 0
 			b.states[health.Target{Server: name, VIP: vip.Judge}] = state
 		}
@@ -174,7 +180,7 @@ func TestSameInputSameOutput(t *testing.T) {
 func TestDecidingAgainMovesNothing(t *testing.T) {
 	check(t, func(t *rapid.T, in steer.Input, want steer.Assignment) {
 		if name := rapid.SampledFrom(in.Site.Servers).Draw(t, "undrained").Name; in.Drained[name] == "" {
-			in.Recalled = steer.Recall{Servers: map[topology.ServerName]bool{name: true}}
+			in.Recalled = recalled(noon, name)
 			want = steer.Desired(in)
 		}
 		in.Previous, in.Recalled = want, steer.Recall{}

@@ -269,7 +269,7 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 	for _, policy := range []string{"manual", "never"} {
 		s := site(t, article+"policy: {failback: "+policy+"}\n")
 		believed, _ := believe(t, s, "web3 down")
-		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Will: steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{"web1": true, "web3": true}}}}
+		in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web2 web2 web2 web4"), Now: noon, Will: steer.Will{Recalled: recalled(noon, "web1", "web3")}}
 		got := steer.Desired(in)
 		if a, b := got.Of(s.VIPs[0].Prefix).Servers, got.Of(s.VIPs[2].Prefix).Servers; !slices.Equal(a, []topology.ServerName{"web1"}) || !slices.Equal(b, []topology.ServerName{"web2"}) {
 			t.Errorf("failback %s: VIPs of web1 and web3 are with %v and %v, want web1 (well) and web2 (web3 is down)", policy, a, b)
@@ -280,7 +280,7 @@ func TestARecalledServerGetsItsTrafficThoughFailbackIsManual(t *testing.T) {
 func TestARecalledServerBringsAlongWhoWouldJoinIt(t *testing.T) {
 	s := site(t, pool+"policy: {failback: manual}\n")
 	believed, _ := believe(t, s, "")
-	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Will: steer.Will{Recalled: steer.Recall{Servers: map[topology.ServerName]bool{"web1": true}}}}
+	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Will: steer.Will{Recalled: recalled(noon, "web1")}}
 	if got, want := describe(s, steer.Desired(in)), "203.0.113.96/32 web1,web2: web1, web2 back in service (primary)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -18,13 +18,8 @@ type Will struct {
 	Pins    map[netip.Prefix]Pin           // of entries' first prefixes
 	Resumed time.Time                      // an operator let failures move traffic again that fell together before
 
-	// Recalled is traffic that an operator let go back just now: to servers put back
-	// in service, of VIPs no longer pinned. It goes to those that are well, though
-	// failback be manual or never.
-	Recalled Recall
-	// Hurried is traffic that an operator called back just now, whatever its
-	// failback policy waits for.
-	Hurried Recall
+	Recalled Recall // goes to those that are well, though failback be manual or never, at any time of day
+	Hurried  Recall // the same, whatever the failback policy waits for
 }
 
 // A Place is a server as one VIP sees it: the VIP is the first prefix of its entry.
@@ -37,23 +32,6 @@ type Place struct {
 type Pin struct {
 	Server topology.ServerName
 	Force  bool // whatever checks and drains say
-}
-
-// A Recall is traffic that may go back: all, that of servers, or that of entries
-// by their first prefix.
-type Recall struct {
-	All     bool
-	Servers map[topology.ServerName]bool
-	VIPs    map[netip.Prefix]bool
-	Places  map[Place]bool // of one VIP each, to one server
-}
-
-// has reports whether traffic of the cohort may go back to the server.
-func (r Recall) has(name topology.ServerName, vip *Cohort) bool {
-	return r.All || r.Servers[name] ||
-		len(r.VIPs)+len(r.Places) > 0 && slices.ContainsFunc(vip.Entries, func(e topology.Entry) bool {
-			return r.VIPs[e.VIP.Prefix] || r.Places[Place{name, e.VIP.Prefix}]
-		})
 }
 
 // Apart are the VIPs, by the first prefix of their entries, of which something is

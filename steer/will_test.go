@@ -86,7 +86,7 @@ func TestMostServersLostTogetherMoveNothing(t *testing.T) {
 			for _, name := range vip.Servers() {
 				target := health.Target{Server: name, VIP: vip.Judge}
 				up.states[target] = health.State{Verdict: health.Up, Since: noon.Add(-time.Hour)}
-				down.states[target] = health.State{Verdict: health.Down, Since: noon.Add(-rapidWithin(t, s.FallPeriod())), Why: "timeout"}
+				down.states[target] = fallen(noon.Add(-rapidWithin(t, s.FallPeriod())))
 				if name == spared {
 					down.states[target] = up.states[target]
 				}

@@ -95,17 +95,16 @@ type Controller struct {
 	carrying map[health.Target]bool        // the servers that VIPs are sent to
 	inUse    map[health.Target]netip.Addr  // as the senses were told, of servers with a choice
 	intent   state.Intent
-	recalled steer.Recall                         // of the decision being made: what an operator let go back
-	hurried  steer.Recall                         // the same, at once
 	off      map[topology.ServerName]steer.Window // in maintenance at the last decision
 	tally    *tally
 	want     steer.Assignment
-	doubted  bool                   // a move waits for a witness
-	dueAt    time.Time              // when want must be decided anew though nothing happens; zero for never
-	kept     map[netip.Prefix]bool  // judges of VIPs that stay where an outage left them
-	pending  map[*steer.Cohort]bool // VIPs whose routes, if any, have not been seen yet
-	giveUp   time.Time              // when pending is given up
-	seq      uint64                 // of the last order
+	doubted  bool                              // a move waits for a witness
+	dueAt    time.Time                         // when want must be decided anew though nothing happens; zero for never
+	fell     map[topology.ServerName]time.Time // when a verdict on a server last did so
+	kept     map[netip.Prefix]bool             // judges of VIPs that stay where an outage left them
+	pending  map[*steer.Cohort]bool            // VIPs whose routes, if any, have not been seen yet
+	giveUp   time.Time                         // when pending is given up
+	seq      uint64                            // of the last order
 	routers  map[topology.RouterName]*router
 	leaving  []*worker // of routers that the site has no longer
 	waiters  map[*waiter]bool
@@ -160,6 +159,7 @@ func New(options Options) (*Controller, error) {
 		paces:    map[health.Target]health.Pace{},
 		routers:  map[topology.RouterName]*router{},
 		waiters:  map[*waiter]bool{},
+		fell:     map[topology.ServerName]time.Time{},
 	}
 	c.config = api.Config{File: site.File, Loaded: c.started, Problems: []string{}}
 	if err := c.loadIntent(); err != nil {
@@ -187,6 +187,7 @@ func (c *Controller) loadIntent() error {
 		c.warnings = append(c.warnings, fmt.Sprintf("drains will be refused: %v", err))
 		c.log.Warn("operators' intent cannot be kept", "err", err)
 	}
+	intent.Recalls = inherited(intent.Recalls, c.site)
 	c.intent = intent
 	return nil
 }

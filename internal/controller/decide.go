@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,6 +20,7 @@ func (c *Controller) observe(batch []health.News) {
 	for _, news := range batch {
 		flips := c.board.Observe(news)
 		flipped = append(flipped, flips...)
+		c.noteFalls(flips)
 		for i := range flips {
 			events = append(events, func() api.Event { return c.flipEvent(flips[i]) })
 		}
@@ -54,29 +54,31 @@ func (c *Controller) observe(batch []health.News) {
 	}
 }
 
+// noteFalls notes which servers were well, and are down.
+func (c *Controller) noteFalls(flips []health.Flip) {
+	for _, flip := range flips {
+		if flip.From == health.Up && flip.To == health.Down {
+			c.fell[flip.Target.Server] = flip.At
+		}
+	}
+}
+
 // stays reports whether a result is about a VIP that stays where an outage left it.
 func (c *Controller) stays(target health.Target) bool {
 	return slices.ContainsFunc(c.board.Wholes(target), func(whole health.Target) bool { return c.kept[whole.VIP] })
 }
 
 // input is what is known now.
-func (c *Controller) input(now time.Time) steer.Input {
-	in := c.view().input(now)
-	in.Recalled, in.Hurried = c.recalled, c.hurried
-	return in
-}
+func (c *Controller) input(now time.Time) steer.Input { return c.view().input(now) }
 
-// recallMaintained lets traffic return to servers whose maintenance is over since
-// the last decision.
+// recallMaintained lets traffic return to servers whose maintenance is over since the
+// last decision: at once to those that are well, without waiting for that to be kept.
 func (c *Controller) recallMaintained(in *steer.Input) {
 	under := steer.Maintained(c.site, in.Now)
 	for name := range c.off {
-		if _, still := under[name]; still {
-			continue
+		if _, still := under[name]; !still {
+			in.Recalled.Add(steer.Place{Server: name}, in.Now)
 		}
-		servers := map[topology.ServerName]bool{name: true}
-		maps.Copy(servers, in.Recalled.Servers)
-		in.Recalled.Servers = servers
 	}
 	c.off = under
 }
@@ -111,6 +113,9 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	c.recordMaintenance(off, now)
 	c.recordFreeze(before, now)
 	c.recordMoves(before, now)
+	if len(c.intent.Recalls) > 0 || !c.intent.Resumed.IsZero() {
+		c.poke() // a word may have served its purpose
+	}
 }
 
 // askWitness has the witnesses asked when a move waits for their answer.

@@ -99,7 +99,7 @@ func (v view) standings(in steer.Input, entry topology.Entry, cohort *steer.Coho
 	for _, s := range steer.Explain(in, cohort) {
 		server, _ := v.site.Server(s.Server)
 		told := api.Standing{
-			Server: string(s.Server), Tier: s.Tier, Chosen: s.Chosen, Eligible: s.Eligible, Role: string(s.Role), Why: s.Why, Due: s.Due,
+			Server: string(s.Server), Tier: s.Tier, Chosen: s.Chosen, Eligible: s.Eligible, Role: string(s.Role), Why: s.Why, Due: s.Due, Awaited: s.Awaited,
 			Weight: cohort.WeightOf(server), VIPs: shares[s.Server].VIPs, Fair: shares[s.Server].Fair, Admin: v.adminFor(s.Server, entry.VIP.Prefix, in.Now),
 			Target: v.targetStatus(topology.Judge{VIP: judge, VIPs: 1}, health.Target{Server: s.Server, VIP: cohort.Judge}),
 		}
@@ -192,7 +192,11 @@ func outlook(e *api.Explanation, s api.Standing) (what string, at time.Time) {
 		return fmt.Sprintf("its traffic returns to %s when an operator asks for it: routesteer failback %s", s.Server, e.VIP.Prefix), time.Time{}
 	case steer.RoleDown:
 		if rather && !s.Target.UpAt.IsZero() {
-			return fmt.Sprintf("%s is up again at the earliest, if its checks pass from now on; then failback: %s", s.Server, e.Failback), s.Target.UpAt
+			then := "failback: " + e.Failback
+			if s.Awaited {
+				then = "its traffic returns, as an operator asked"
+			}
+			return fmt.Sprintf("%s is up again at the earliest, if its checks pass from now on; then %s", s.Server, then), s.Target.UpAt
 		}
 	case steer.RoleOut:
 		if rather {

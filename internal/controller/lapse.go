@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/state"
-	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -42,7 +40,7 @@ func (c *Controller) keepEnds(ctx context.Context) {
 		case <-after(due):
 		}
 		if err := c.endDue(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("a drain or pin that is over could not be ended; it is tried again", "err", err)
+			c.log.Warn("what is over of operators' intent could not be ended; it is tried again", "err", err)
 			pause := time.NewTimer(lapseRetry)
 			select {
 			case <-pause.C:
@@ -82,7 +80,7 @@ func (c *Controller) nextEnd(now time.Time) time.Time {
 	for _, pin := range c.intent.Pins {
 		next = earlier(next, pin.Until)
 	}
-	return next
+	return earlier(next, c.nextSpent(now))
 }
 
 // endDue ends what is over, and notes reboots.
@@ -91,12 +89,9 @@ func (c *Controller) endDue(ctx context.Context) error {
 	if err := c.do(ctx, func() { servers = c.overdue(time.Now()) }); err != nil {
 		return err
 	}
-	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
-	w := &wish{
-		by: ourselves, recalled: recalled,
-		edit: func(intent *state.Intent, now time.Time) ([]api.Event, error) {
-			return c.endAll(intent, recalled, now), nil
-		},
+	w := &wish{by: ourselves}
+	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) {
+		return c.forget(intent, w, now, c.endAll(intent, w, now)), nil
 	}
 	if len(servers) > 0 {
 		w.prove = func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) }
@@ -105,7 +100,7 @@ func (c *Controller) endDue(ctx context.Context) error {
 	return err
 }
 
-// overdue are the servers whose drain is over.
+// overdue are the servers whose drain or maintenance is over.
 func (c *Controller) overdue(now time.Time) []topology.ServerName {
 	var servers []topology.ServerName
 	for _, name := range slices.Sorted(maps.Keys(c.intent.Drains)) {
@@ -113,12 +108,12 @@ func (c *Controller) overdue(now time.Time) []topology.ServerName {
 			servers = append(servers, name)
 		}
 	}
-	return servers
+	return append(servers, c.maintenanceOver(c.intent, now)...)
 }
 
-// endAll ends in the intent what is over, and notes what traffic may return by that,
+// endAll ends in the intent what is over, and notes in the wish what traffic may return by that,
 // and who has gone down that is to be back after a reboot.
-func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now time.Time) []api.Event {
+func (c *Controller) endAll(intent *state.Intent, w *wish, now time.Time) []api.Event {
 	var events []api.Event
 	ended := func(server topology.ServerName, vip, why string) {
 		events = append(events, api.Event{Kind: api.AdminEvent, Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why})
@@ -127,7 +122,7 @@ func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now tim
 		drain := intent.Drains[name]
 		if why := c.endOf(name, drain, now); why != "" {
 			delete(intent.Drains, name)
-			recalled.Servers[name] = true
+			w.recalls = append(w.recalls, state.Recall{Server: name})
 			ended(name, "", why)
 		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && c.believes(name) {
 			drain.Reboot = state.RebootSeen
@@ -139,14 +134,14 @@ func (c *Controller) endAll(intent *state.Intent, recalled steer.Recall, now tim
 		for _, name := range slices.Sorted(maps.Keys(servers)) {
 			if drain := servers[name]; over(drain.Until, now) {
 				intent.Give(name, prefix)
-				recalled.Places[steer.Place{Server: name, VIP: prefix}] = true
+				w.recalls = append(w.recalls, state.Recall{Server: name, VIP: prefix})
 				ended(name, prefix.String(), untilOver(drain.Until))
 			}
 		}
 	}
 	for prefix, pin := range intent.Pins {
 		if over(pin.Until, now) {
-			recalled.VIPs[prefix] = true
+			w.recalls = append(w.recalls, state.Recall{VIP: prefix})
 			for _, event := range unpin(intent, prefix) {
 				event.Reason = untilOver(pin.Until)
 				events = append(events, event)

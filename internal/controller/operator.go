@@ -49,22 +49,21 @@ func (c *Controller) Undrain(ctx context.Context, request api.UndrainRequest) (*
 }
 
 func (c *Controller) undrain(servers []topology.ServerName, request api.UndrainRequest) *wish {
-	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, Places: map[steer.Place]bool{}}
-	return &wish{
+	w := &wish{
 		by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "undrain", Servers: request.Servers, Of: request.VIPs},
-		concerns: concernsServers(servers), recalled: recalled,
-		prove: func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) },
-		edit: func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
-			return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) {
-				if place.vip.IsValid() {
-					recalled.Places[steer.Place{Server: place.server, VIP: place.vip}] = true
-				} else {
-					recalled.Servers[place.server] = true
-				}
-				return place.undrain(intent)
-			})
-		},
+		concerns: concernsServers(servers),
+		prove:    func(ctx context.Context, _ prospect) error { return c.look(ctx, servers) },
 	}
+	w.edit = func(intent *state.Intent, _ time.Time) ([]api.Event, error) {
+		return c.editPlaces(intent, servers, request.VIPs, func(place place) (api.Event, bool) {
+			event, changed := place.undrain(intent)
+			if changed {
+				w.recalls = append(w.recalls, state.Recall{Server: place.server, VIP: place.vip})
+			}
+			return event, changed
+		})
+	}
+	return w
 }
 
 // Pin implements api.Operator.
@@ -103,10 +102,10 @@ func (c *Controller) Unpin(ctx context.Context, request api.UnpinRequest) (*api.
 			return nil, err
 		}
 		w.concerns, w.about.Of = concernsVIP(prefix), []string{prefix.String()}
-		w.recalled = steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}
+		w.recalls = []state.Recall{{VIP: prefix}}
 		return unpin(intent, prefix), nil
 	}
-	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next, w) }
+	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next) }
 	return c.grant(ctx, w)
 }
 
@@ -125,11 +124,11 @@ func (c *Controller) Failback(ctx context.Context, request api.FailbackRequest) 
 	w := &wish{by: request.By, timeoutMs: request.TimeoutMs, about: api.Moved{Did: "failback", Of: request.Of}}
 	w.concerns = func(_ *steer.Cohort, was, want steer.Want) bool { return !slices.Equal(was.Servers, want.Servers) }
 	w.edit = func(*state.Intent, time.Time) ([]api.Event, error) {
-		hurried, err := c.recall(request.Of)
-		w.hurried = hurried
+		var err error
+		w.recalls, err = c.recalls(request.Of)
 		return []api.Event{{Kind: api.AdminEvent, To: "failback", Reason: fmt.Sprintf("traffic may return at once: %s", orAll(request.Of))}}, err
 	}
-	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next, w) }
+	w.prove = func(ctx context.Context, next prospect) error { return c.lookAhead(ctx, next) }
 	return c.grant(ctx, w)
 }
 

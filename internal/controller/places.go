@@ -37,6 +37,7 @@ func (p place) drain(intent *state.Intent, drain state.Drain) (api.Event, bool) 
 			drain.Until, drain.Reboot = before.Until, before.Reboot
 		}
 	}
+	intent.Recalls = slices.DeleteFunc(intent.Recalls, func(r state.Recall) bool { return r.Server == p.server && r.VIP == p.vip })
 	if p.vip.IsValid() {
 		intent.Take(p.server, p.vip, drain)
 	} else {
@@ -166,21 +167,24 @@ func (c *Controller) checkEnd(until, now time.Time) error {
 	return &api.Error{Code: api.BadRequest, Message: fmt.Sprintf("it cannot last until %s: that is over", until.Format(time.RFC3339))}
 }
 
-// recall is the traffic that words mean: of VIPs, or to servers; all without any.
-func (c *Controller) recall(words []string) (steer.Recall, error) {
-	recall := steer.Recall{All: len(words) == 0, Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}}
+// recalls is the traffic that words mean: of VIPs, or to servers; all without any.
+func (c *Controller) recalls(words []string) ([]state.Recall, error) {
+	if len(words) == 0 {
+		return []state.Recall{{Hurry: true}}, nil
+	}
+	var recalls []state.Recall
 	for _, word := range words {
 		if _, known := c.site.Server(topology.ServerName(word)); known {
-			recall.Servers[topology.ServerName(word)] = true
+			recalls = append(recalls, state.Recall{Server: topology.ServerName(word), Hurry: true})
 			continue
 		}
 		vip, known := c.site.FindVIP(word)
 		if !known {
-			return recall, unknownName(c.site, word)
+			return nil, unknownName(c.site, word)
 		}
-		recall.VIPs[vip.Prefix] = true
+		recalls = append(recalls, state.Recall{VIP: vip.Prefix, Hurry: true})
 	}
-	return recall, nil
+	return recalls, nil
 }
 
 func serverNames(words []string) []topology.ServerName {

@@ -69,10 +69,9 @@ func (c *Controller) look(ctx context.Context, servers []topology.ServerName) er
 
 // lookAhead has servers that traffic is to return to by the wish checked first, as look
 // does: a standby may have failed since it was checked last.
-func (c *Controller) lookAhead(ctx context.Context, next prospect, w *wish) error {
+func (c *Controller) lookAhead(ctx context.Context, next prospect) error {
 	return c.confirm(ctx, func() []health.Target {
 		in := c.prospectInput(next, time.Now())
-		in.Recalled, in.Hurried = w.recalled, w.hurried
 		wanted := steer.Desired(in)
 		seen := map[health.Target]bool{} // cohorts may share their verdicts
 		for _, cohort := range next.cohorts.All() {
@@ -178,7 +177,9 @@ func (c *Controller) believe(results []health.Result) {
 		if result.OK() {
 			continue
 		}
-		for _, flip := range c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result)) {
+		flips := c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result))
+		c.noteFalls(flips)
+		for _, flip := range flips {
 			events = append(events, func() api.Event { return c.flipEvent(flip) })
 			c.pace(flip.Target)
 		}

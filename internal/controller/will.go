@@ -34,6 +34,13 @@ func asked(intent state.Intent) steer.Will {
 		}
 		will.Pins[prefix] = steer.Pin{Server: pin.Server, Force: pin.Force}
 	}
+	for _, r := range intent.Recalls {
+		of := &will.Recalled
+		if r.Hurry {
+			of = &will.Hurried
+		}
+		of.Add(steer.Place{Server: r.Server, VIP: r.VIP}, r.Since)
+	}
 	return will
 }
 
@@ -48,6 +55,9 @@ func followed(intent state.Intent, site *topology.Site) state.Intent {
 			after.Pins[entry] = intent.Pins[prefix]
 			delete(after.Pins, prefix)
 		}
+	}
+	for i, r := range after.Recalls {
+		after.Recalls[i].VIP = entryOf(site, r.VIP)
 	}
 	for _, prefix := range slices.SortedFunc(maps.Keys(intent.Off), steer.ComparePrefix) {
 		entry := entryOf(site, prefix)

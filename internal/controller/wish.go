@@ -18,14 +18,22 @@ type wish struct {
 	timeoutMs int64
 	about     api.Moved // the answer, as far as the wish alone says
 
-	// edit changes a copy of the intent, and tells what it changed; nothing if that
-	// is the intent already. It runs in the loop.
+	// edit changes a copy of the intent, and tells what it changed; nil if that is the
+	// intent already, and empty for what nobody needs to be told. It runs in the loop.
 	edit func(*state.Intent, time.Time) ([]api.Event, error)
 	// prove makes sure, before anything is touched, that the next intent does no harm.
 	prove func(ctx context.Context, next prospect) error
 
-	recalled, hurried steer.Recall // traffic that may return
-	concerns          func(cohort *steer.Cohort, was, want steer.Want) bool
+	recalls  []state.Recall // traffic that may return by it; edit may add some
+	concerns func(cohort *steer.Cohort, was, want steer.Want) bool
+}
+
+// recall notes in the intent what traffic may return by the wish, from now on.
+func (w *wish) recall(intent *state.Intent, now time.Time) {
+	for _, r := range w.recalls {
+		r.Since = now.Round(0)
+		intent.Recall(r)
+	}
 }
 
 // A prospect is what the intent would be, and the cohorts that it makes.
@@ -68,13 +76,14 @@ func (c *Controller) commit(ctx context.Context, w *wish) (*step, error) {
 	}
 	defer release()
 	next, events, err := c.edited(ctx, w)
-	if err != nil || len(events) == 0 {
+	if err != nil || events == nil {
 		return nil, err
 	}
 	if w.prove != nil {
 		if err := w.prove(ctx, next); err != nil {
 			return nil, err
 		}
+		w.recall(&next.intent, time.Now()) // who has just failed the proof is to return, too
 	}
 	if err := state.Save(c.options.StateFile, next.intent); err != nil {
 		return nil, &api.Error{
@@ -96,6 +105,7 @@ func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events
 		site = c.site
 		next = prospect{intent: followed(c.intent, site), cohorts: c.cohorts}
 		events, err = w.edit(&next.intent, time.Now())
+		w.recall(&next.intent, time.Now())
 	})
 	if stop != nil {
 		return next, nil, stop
@@ -114,8 +124,6 @@ func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events
 func (c *Controller) act(w *wish, next prospect, events []api.Event) *step {
 	taken := &step{before: c.want}
 	c.intent = next.intent
-	c.recalled, c.hurried = w.recalled, w.hurried
-	defer func() { c.recalled, c.hurried = steer.Recall{}, steer.Recall{} }()
 	regrouped := next.cohorts != c.cohorts
 	if regrouped {
 		c.regroup(next.cohorts)

@@ -117,6 +117,7 @@ func (w *world) learnVerdict(event api.Event) {
 	w.counted(target, event)
 	w.belief.flips[prefix]++
 	if event.From == "up" && event.To == "down" {
+		w.fell[target] = event.Time
 		v.falls = append(v.falls, event.Time)
 		w.steady(target, v)
 	}

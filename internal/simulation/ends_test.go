@@ -89,6 +89,9 @@ func (t *telling) settled() {
 		if text := t.misplaced(known, vip.Wanted); text != "" && status.Frozen == "" && vip.Pin == nil {
 			t.breaks(law, "%s: %s", text, vip.Why)
 		}
+		if text := t.forgotten(known, vip.Wanted); text != "" && status.Frozen == "" && vip.Pin == nil {
+			t.breaks("an undrain brings traffic back", "%s: %s", text, vip.Why)
+		}
 	}
 	if len(plan.Changes)+len(plan.Foreign) > 0 {
 		t.breaks(law, "a plan has changes: %+v", plan)
@@ -122,6 +125,35 @@ func (t *telling) misplaced(vip topology.VIP, wanted []string) string {
 		return ""
 	}
 	return ""
+}
+
+// forgotten holds that a server which was ill when it was put back in service has got
+// its traffic when it was well, though failback be by hand. Where somebody better, or
+// a VIP's home, may wait for an operator, too, nothing is said of it.
+func (t *telling) forgotten(vip topology.VIP, wanted []string) string {
+	first := vip.Tiers[0].Servers
+	if vip.Mode == topology.Single && len(first) > 1 || len(wanted) == 0 || slices.Contains(first, topology.ServerName(wanted[0])) {
+		return ""
+	}
+	for _, name := range first {
+		truth, said := t.truths[health.Target{Server: name, VIP: vip.Judge}], latest(t.admin(name).returned, t.word(steer.Place{Server: name, VIP: vip.Entry}).returned)
+		rises := truth.since.Add(boundsOf(t.site, vip, topology.Router{}, 0).rise)
+		later := truth.is == well && truth.good.Before(said) && said.Before(truth.since) && rises.Before(said.Add(steer.RecallLasts))
+		if later && !t.fellSince(name, said) && t.sited.Before(said) && t.inService(name, vip, time.Now(), 0) {
+			return fmt.Sprintf("%s was put back in service at %s, and was well at %s, and %s is at %v", name, t.since(said), t.since(truth.since), vip.Prefix, wanted)
+		}
+	}
+	return ""
+}
+
+// fellSince reports whether any verdict on a server did.
+func (t *telling) fellSince(name topology.ServerName, said time.Time) bool {
+	for target, at := range t.fell {
+		if target.Server == name && at.After(said) {
+			return true
+		}
+	}
+	return false
 }
 
 // will is what operators have said.

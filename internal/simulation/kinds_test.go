@@ -239,7 +239,7 @@ func resumes(t *telling, d dice) {
 	defer t.mu.Unlock()
 	t.say(time.Now(), "operator", "lets failures move traffic")
 	request := api.ResumeRequest{By: "ann", TimeoutMs: d.Int64N(30_000)}
-	t.request(hurry, saying{}, func(ctx context.Context, c *controller.Controller) (*api.Moved, error) { return c.Resume(ctx, request) })
+	t.request(resuming, saying{}, func(ctx context.Context, c *controller.Controller) (*api.Moved, error) { return c.Resume(ctx, request) })
 }
 
 func reloads(t *telling, d dice) {

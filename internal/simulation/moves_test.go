@@ -191,28 +191,47 @@ func (m move) isHome(name topology.ServerName) bool {
 	return true
 }
 
-// isRecalled reports whether an operator has just put a server back in service.
+// isRecalled reports whether an operator has put a server back in service, and that
+// still counts.
 func (m move) isRecalled(name topology.ServerName) bool {
 	for _, a := range []*word{m.world.admin(name), m.world.word(steer.Place{Server: name, VIP: m.vip.Entry}), m.world.pin(m.vip), m.world.word(hurry)} {
 		ended := !a.said.until.IsZero() && !m.at.Before(a.said.until) // by itself
-		if a.asking > 0 || ended || m.maintenanceEnded(name) || !a.recalled.IsZero() && m.at.Sub(a.recalled) < 5*time.Second {
+		if a.asking > 0 || ended || m.counts(name, a.recalled) {
 			return true
 		}
 	}
-	return false
+	return m.maintenanceEnded(name)
 }
 
-// isHurried reports whether an operator has just called traffic back.
-func (m move) isHurried() bool {
+// isHurried reports whether an operator has called traffic back, and that still counts.
+func (m move) isHurried(name topology.ServerName) bool {
 	a := m.world.word(hurry)
-	return a.asking > 0 || !a.recalled.IsZero() && m.at.Sub(a.recalled) < 5*time.Second
+	return a.asking > 0 || m.counts(name, a.recalled)
 }
 
-// maintenanceEnded reports whether the file has just put a server back in service.
+// counts reports whether a word that traffic returns to a server still counts: an hour
+// at most, and until it falls the next time.
+func (m move) counts(name topology.ServerName, said time.Time) bool {
+	fell := m.world.fell[health.Target{Server: name, VIP: m.vip.Judge}]
+	return !said.IsZero() && m.at.Sub(said) < steer.RecallLasts+5*time.Second && !fell.After(said.Add(5*time.Second))
+}
+
+// maintenanceEnded reports whether the file has put a server back in service, and that
+// still counts.
 func (m move) maintenanceEnded(name topology.ServerName) bool {
 	return slices.ContainsFunc(m.world.site.Maintenance, func(w topology.Maintenance) bool {
-		return slices.Contains(w.Servers, name) && m.world.hasEnded(w, m.at, 5*time.Second)
+		return slices.Contains(w.Servers, name) && m.counts(name, lastEnd(w, m.at))
 	})
+}
+
+// lastEnd is when a maintenance has ended within the last hour; zero if it has not.
+func lastEnd(w topology.Maintenance, now time.Time) time.Time {
+	for back := time.Duration(0); back < steer.RecallLasts; back += 30 * time.Second { // none is shorter than a minute
+		if until, under := w.Until(now.Add(-back)); under && !until.After(now) {
+			return until
+		}
+	}
+	return time.Time{}
 }
 
 // due holds that the failback policy gives a server its traffic. With free, no
@@ -221,7 +240,7 @@ func (m move) due(name topology.ServerName, free bool) {
 	v := m.verdict(name)
 	switch m.vip.Failback.Mode {
 	case topology.FailbackAfter:
-		if m.at.Sub(v.since) < m.vip.Failback.After && !v.soft && !m.isHurried() {
+		if m.at.Sub(v.since) < m.vip.Failback.After && !v.soft && !m.isHurried(name) {
 			m.breaks("%s is back for %s only", name, m.at.Sub(v.since))
 		}
 	case topology.FailbackManual, topology.FailbackNever:

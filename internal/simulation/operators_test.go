@@ -22,10 +22,11 @@ import (
 type word struct {
 	said     saying
 	since    time.Time
-	asking   int  // requests under way
-	crossed  bool // several were, at a time: which was the last is not known
-	open     bool // nobody knows whether the last one took effect
-	recalled time.Time
+	asking   int       // requests under way
+	crossed  bool      // several were, at a time: which was the last is not known
+	open     bool      // nobody knows whether the last one took effect
+	recalled time.Time // traffic may return since then, for all that is known
+	returned time.Time // traffic is to return since then: an operator was told so
 }
 
 // A saying is the content of a word. The zero saying asks for nothing.
@@ -47,6 +48,9 @@ func (w *world) word(place steer.Place) *word {
 
 // hurry is the place of what is asked of no place: to have traffic back at once.
 var hurry = steer.Place{}
+
+// resuming is the place of letting failures move traffic.
+var resuming = steer.Place{Server: "(resume)"}
 
 func (w *world) admin(name topology.ServerName) *word { return w.word(steer.Place{Server: name}) }
 
@@ -143,6 +147,9 @@ func (w *world) answered(a *word, say saying, moved *api.Moved, err error) {
 		a.open = false
 		if !moved.Unchanged || a.said.drained != say.drained || a.said.pinned != say.pinned {
 			a.said, a.since = say, now
+			if say == (saying{}) && !moved.Unchanged && !a.crossed {
+				a.returned = now
+			}
 		}
 	case errors.As(err, &refusal) && (refusal.Code == api.Refused || refusal.Code == api.NotFound || refusal.Code == api.BadRequest):
 		w.say(now, "operator", "is refused: %s", refusal.Message)
@@ -280,6 +287,9 @@ func (w *world) holdTo(place steer.Place, is saying) {
 	case !a.sure(now):
 		if a.said != is || a.open {
 			w.watch(now)
+			if is == (saying{}) {
+				a.recalled = now // by itself
+			}
 			a.said, a.open, a.since = is, false, now
 		}
 	case a.said.drained != is.drained || a.said.pinned != is.pinned || a.said.force != is.force || !a.said.until.Equal(is.until):

@@ -42,6 +42,7 @@ type world struct {
 
 	ailments []*ailment
 	truths   map[health.Target]*truth
+	fell     map[health.Target]time.Time // when a verdict last did so, as any controller told
 	routers  map[topology.RouterName]*router
 	words    map[steer.Place]*word
 
@@ -91,7 +92,7 @@ func (f figures) String() string {
 func newWorld(seed uint64, dir string) *world {
 	w := &world{
 		began: time.Now(), seed: seed, draft: newDraft(rand.New(rand.NewPCG(seed, 2))), state: filepath.Join(dir, "state.json"),
-		truths: map[health.Target]*truth{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
+		truths: map[health.Target]*truth{}, fell: map[health.Target]time.Time{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
 	}
 	w.file = w.draft.text()
 	return w

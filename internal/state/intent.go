@@ -3,6 +3,7 @@ package state
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/topology"
@@ -14,7 +15,23 @@ type Intent struct {
 	Drains  map[topology.ServerName]Drain                  `json:"drains,omitempty"`
 	Off     map[netip.Prefix]map[topology.ServerName]Drain `json:"off,omitempty"` // servers drained of one VIP only
 	Pins    map[netip.Prefix]Pin                           `json:"pins,omitempty"`
-	Resumed time.Time                                      `json:"resumed,omitzero"` // failures until then may move traffic, though they came together
+	Resumed time.Time                                      `json:"resumed,omitzero"` // failures until then may move traffic, though they came together; zero once enough servers are back
+	Recalls []Recall                                       `json:"recalls,omitempty"`
+
+	Maintained []topology.ServerName `json:"maintained,omitempty"` // out of service by the file when that was kept last, sorted
+}
+
+// A Recall is traffic that may return and is not all back yet, by an operator's word:
+// an undrain, an unpin, a failback, or the end of what was to last until a time.
+type Recall struct {
+	Server topology.ServerName `json:"server,omitempty"` // to any without one
+	VIP    netip.Prefix        `json:"vip,omitzero"`     // of all without one
+	Hurry  bool                `json:"hurry,omitempty"`  // whatever its failback policy waits for
+	Since  time.Time           `json:"since"`
+
+	// Fallen are servers that fell since, for a VIP at least. The next controller, which
+	// does not know for which, lets nothing return to them by this word. Sorted.
+	Fallen []topology.ServerName `json:"fallen,omitempty"`
 }
 
 // A Drain is a server taken out of service, or off one VIP.
@@ -50,7 +67,7 @@ type Pin struct {
 func (i Intent) Clone() Intent {
 	clone := Intent{
 		Drains: map[topology.ServerName]Drain{}, Off: map[netip.Prefix]map[topology.ServerName]Drain{},
-		Pins: map[netip.Prefix]Pin{}, Resumed: i.Resumed,
+		Pins: map[netip.Prefix]Pin{}, Resumed: i.Resumed, Recalls: slices.Clone(i.Recalls), Maintained: slices.Clone(i.Maintained),
 	}
 	maps.Copy(clone.Drains, i.Drains)
 	maps.Copy(clone.Pins, i.Pins)
@@ -58,6 +75,14 @@ func (i Intent) Clone() Intent {
 		clone.Off[prefix] = maps.Clone(servers)
 	}
 	return clone
+}
+
+// Recall lets traffic return. An earlier word for the same traffic is forgotten.
+func (i *Intent) Recall(r Recall) {
+	i.Recalls = slices.DeleteFunc(i.Recalls, func(old Recall) bool {
+		return old.Server == r.Server && old.VIP == r.VIP && old.Hurry == r.Hurry
+	})
+	i.Recalls = append(i.Recalls, r)
 }
 
 // Take takes a server off a VIP.

@@ -46,9 +46,9 @@ func (s *supposed) State(target health.Target) health.State {
 			continue
 		}
 		// The last check is the one that changed the verdict.
-		state = health.State{Verdict: saying.verdict, Since: saying.at, LastCheck: saying.at, Word: state.Word}
+		state = health.State{Verdict: saying.verdict, Since: saying.at, Fell: state.Fell, LastCheck: saying.at, Word: state.Word}
 		if saying.verdict == health.Down {
-			state.Why = simulated
+			state.Why, state.Fell = simulated, saying.at
 		}
 	}
 	if s.checked.After(state.LastCheck) {

@@ -7,7 +7,6 @@
 package whatif
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -135,7 +134,7 @@ func (w *World) flip(step Step, told *api.SimulatedStep) {
 	for _, name := range step.Servers {
 		w.health.say(name, verdict, w.in.Now)
 	}
-	w.decide(told, steer.Will{})
+	w.decide(told)
 	w.settle(told)
 }
 
@@ -155,7 +154,7 @@ func (w *World) obey(step Step, told *api.SimulatedStep) {
 	told.Refused = append(told.Refused, effect.refused...)
 	if effect.changed {
 		w.regroup()
-		w.decide(told, effect.back)
+		w.decide(told)
 	}
 	w.settle(told)
 	if step.Verb == Drain {
@@ -163,29 +162,37 @@ func (w *World) obey(step Step, told *api.SimulatedStep) {
 	}
 }
 
-// decide decides as the controller would, and tells the moves. back is traffic
-// that an operator lets return.
-func (w *World) decide(told *api.SimulatedStep, back steer.Will) {
+// decide decides as the controller would, and tells the moves.
+func (w *World) decide(told *api.SimulatedStep) {
+	w.recallMaintained()
 	in := w.input()
-	in.Recalled, in.Hurried = back.Recalled, back.Hurried
-	w.recallMaintained(&in)
 	next := steer.Desired(in)
 	w.tell(told, w.in.Previous, next)
 	w.in.Will = in.Will
 	w.in.Previous = next
+	w.forget(in)
+}
+
+// forget gives up words that have served their purpose, as the controller does.
+func (w *World) forget(in steer.Input) {
+	in.Previous = w.in.Previous
+	over := func(place steer.Place, at time.Time) bool { return !in.Awaits(place, at) }
+	w.asked.Recalled.DeleteFunc(over)
+	w.asked.Hurried.DeleteFunc(over)
+	if !in.Resumed.IsZero() && in.Recovered() {
+		w.asked.Resumed = time.Time{}
+	}
 }
 
 // recallMaintained lets traffic return to servers whose maintenance is over since
 // the last decision.
-func (w *World) recallMaintained(in *steer.Input) {
-	servers := map[topology.ServerName]bool{}
-	maps.Copy(servers, in.Recalled.Servers)
+func (w *World) recallMaintained() {
+	now := w.asked.During(w.in.Site, w.in.Now)
 	for name := range w.in.Drained {
-		if w.asked.Drained[name] == "" && in.Drained[name] == "" {
-			servers[name] = true
+		if w.asked.Drained[name] == "" && now.Drained[name] == "" {
+			w.asked.Recalled.Add(steer.Place{Server: name}, w.in.Now)
 		}
 	}
-	in.Recalled.Servers = servers
 }
 
 // pass lets time pass, and decides whenever something is due.
@@ -197,7 +204,8 @@ func (w *World) pass(d time.Duration, told *api.SimulatedStep) {
 			break
 		}
 		w.in.Now = due
-		w.decide(told, w.lapse())
+		w.lapse()
+		w.decide(told)
 	}
 	w.in.Now = end
 	w.settle(told)
@@ -223,6 +231,6 @@ func (w *World) due() time.Time {
 func (w *World) settle(told *api.SimulatedStep) {
 	w.health.checked = w.in.Now
 	if slices.ContainsFunc(w.in.Cohorts.All(), func(c *steer.Cohort) bool { return w.in.Previous.For(c).Cause == steer.KeptDown }) {
-		w.decide(told, steer.Will{})
+		w.decide(told)
 	}
 }

@@ -18,11 +18,16 @@ const drained = "drained"
 func own(will steer.Will) steer.Will {
 	copied := steer.Will{
 		Drained: map[topology.ServerName]string{}, Off: map[steer.Place]string{}, Pins: map[netip.Prefix]steer.Pin{}, Resumed: will.Resumed,
+		Recalled: ownRecall(will.Recalled), Hurried: ownRecall(will.Hurried),
 	}
 	maps.Copy(copied.Drained, will.Drained)
 	maps.Copy(copied.Off, will.Off)
 	maps.Copy(copied.Pins, will.Pins)
 	return copied
+}
+
+func ownRecall(r steer.Recall) steer.Recall {
+	return steer.Recall{Servers: maps.Clone(r.Servers), VIPs: maps.Clone(r.VIPs)}
 }
 
 // An End is when what an operator asked for ends by itself: the undrain of one
@@ -32,20 +37,14 @@ type End struct {
 	Step Step
 }
 
-// lapse ends what is over, and returns the traffic that may return.
-func (w *World) lapse() steer.Will {
-	back := steer.Recall{Servers: map[topology.ServerName]bool{}, VIPs: map[netip.Prefix]bool{}, Places: map[steer.Place]bool{}}
+// lapse ends what is over.
+func (w *World) lapse() {
 	for _, end := range slices.Clone(w.ends) {
-		if end.At.After(w.in.Now) {
-			continue
+		if !end.At.After(w.in.Now) {
+			w.ask(end.Step)
 		}
-		recalled := w.ask(end.Step).back.Recalled
-		maps.Copy(back.Servers, recalled.Servers)
-		maps.Copy(back.VIPs, recalled.VIPs)
-		maps.Copy(back.Places, recalled.Places)
 	}
 	w.regroup()
-	return steer.Will{Recalled: back}
 }
 
 // over forgets the ends of what has ended.
@@ -64,7 +63,6 @@ type effect struct {
 	changed bool                  // it asks for what was not so before
 	taken   []topology.ServerName // servers that it takes out of service, or off VIPs
 	refused []string              // why it would be refused, and was not done
-	back    steer.Will            // traffic that may return by it: Recalled and Hurried
 }
 
 // ask notes what an operator asks for by the step.
@@ -81,15 +79,31 @@ func (w *World) ask(step Step) effect {
 		_, pinned := w.asked.Pins[prefix]
 		delete(w.asked.Pins, prefix)
 		w.over(Unpin, "", prefix)
-		return effect{changed: pinned, back: steer.Will{Recalled: steer.Recall{VIPs: map[netip.Prefix]bool{prefix: true}}}}
+		if pinned {
+			w.asked.Recalled.Add(steer.Place{VIP: prefix}, w.in.Now)
+		}
+		return effect{changed: pinned}
 	case Failback:
-		hurried := steer.Recall{All: len(step.Servers)+len(step.VIPs) == 0, Servers: set(step.Servers), VIPs: set(step.VIPs)}
-		return effect{changed: true, back: steer.Will{Hurried: hurried}}
+		w.hurry(step)
+		return effect{changed: true}
 	case Resume:
 		w.asked.Resumed = w.in.Now
 		return effect{changed: true}
 	default:
 		panic("whatif: no operator asks for " + string(step.Verb))
+	}
+}
+
+// hurry lets traffic return at once: of VIPs, to servers, or all.
+func (w *World) hurry(step Step) {
+	if len(step.Servers)+len(step.VIPs) == 0 {
+		w.asked.Hurried.Add(steer.Place{}, w.in.Now)
+	}
+	for _, name := range step.Servers {
+		w.asked.Hurried.Add(steer.Place{Server: name}, w.in.Now)
+	}
+	for _, prefix := range step.VIPs {
+		w.asked.Hurried.Add(steer.Place{VIP: prefix}, w.in.Now)
 	}
 }
 
@@ -115,19 +129,22 @@ func (w *World) drain(step Step) effect {
 }
 
 func (w *World) undrain(step Step) effect {
-	recalled := steer.Recall{Servers: map[topology.ServerName]bool{}, Places: map[steer.Place]bool{}}
-	e := effect{back: steer.Will{Recalled: recalled}}
+	var e effect
 	for _, name := range step.Servers {
 		if len(step.VIPs) == 0 {
-			recalled.Servers[name] = true
-			e.changed = e.changed || w.asked.Drained[name] != ""
+			if w.asked.Drained[name] != "" {
+				w.asked.Recalled.Add(steer.Place{Server: name}, w.in.Now)
+				e.changed = true
+			}
 			delete(w.asked.Drained, name)
 			w.over(Undrain, name, netip.Prefix{})
 		}
 		for _, prefix := range step.VIPs {
 			place := steer.Place{Server: name, VIP: prefix}
-			recalled.Places[place] = true
-			e.changed = e.changed || w.asked.Off[place] != ""
+			if w.asked.Off[place] != "" {
+				w.asked.Recalled.Add(place, w.in.Now)
+				e.changed = true
+			}
 			delete(w.asked.Off, place)
 			w.over(Undrain, name, prefix)
 		}
@@ -154,12 +171,4 @@ func (w *World) regroup() {
 		w.in.Cohorts = steer.NewCohorts(w.in.Site, apart...)
 		w.in.Previous = steer.Assign(w.in.Cohorts, w.in.Previous.For)
 	}
-}
-
-func set[T comparable](values []T) map[T]bool {
-	set := map[T]bool{}
-	for _, value := range values {
-		set[value] = true
-	}
-	return set
 }
