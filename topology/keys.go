@@ -35,9 +35,15 @@ const (
 	windowObject   object = "maintenance"
 	limitObject    object = "change_limit"
 	pathsObject    object = "paths"
-	webObject      object = "web"
-	webTLSObject   object = "web_tls"
-	tokenObject    object = "token"
+
+	notifyObject     object = "notifier"
+	notifyOnObject   object = "notify_on"
+	notifyExecObject object = "notify_exec"
+	webhookObject    object = "webhook"
+	emailObject      object = "email"
+	webObject        object = "web"
+	webTLSObject     object = "web_tls"
+	tokenObject      object = "token"
 )
 
 // keys returns the keys an object may have: the whole grammar of the file in
@@ -45,7 +51,7 @@ const (
 func (o object) keys() []string {
 	switch o {
 	case siteObject:
-		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "maintenance", "paths", "http"}
+		return []string{"servers", "checks", "alive", "vips", "routers", "policy", "maintenance", "paths", "http", "notify"}
 	case serverObject:
 		return []string{"address", "addresses", "weight", "via_inet6"}
 	case checkObject:
@@ -112,6 +118,16 @@ func (o object) keys() []string {
 		return []string{"changes", "per"}
 	case pathsObject:
 		return []string{"mark", "table", "priority"}
+	case notifyObject:
+		return append([]string{"name", "on", "group_wait", "group_interval"}, notifierKinds()...)
+	case notifyOnObject:
+		return []string{"severity", "kinds", "servers", "vips", "resolved"}
+	case notifyExecObject:
+		return []string{"command", "timeout"}
+	case webhookObject:
+		return []string{"url", "secret", "headers", "template", "ca_file", "timeout"}
+	case emailObject:
+		return []string{"smtp", "from", "to", "user", "password", "tls", "ca_file", "timeout"}
 	case webObject:
 		return []string{"listen", "read", "tls", "tokens"}
 	case webTLSObject:
@@ -146,6 +162,9 @@ func certificateKeys() []string { return []string{"server_name", "ca_file", "min
 
 // drivers are the keys of a router that say how it is driven; one is needed.
 func drivers() []string { return []string{"linux", "cisco", "bgp"} }
+
+// notifierKinds are the keys of a notifier that say how it tells; one is needed.
+func notifierKinds() []string { return []string{"exec", "webhook", "email"} }
 
 // tierNames are a VIP's tiers, in order of preference.
 func tierNames() []string { return []string{"primary", "backup", "backup2", "backup3"} }

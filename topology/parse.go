@@ -76,6 +76,7 @@ func readSite(c cursor) *Site {
 	r.readRouters(f)
 	r.readPaths(f)
 	r.readWeb(f)
+	r.readNotify(f)
 	r.site.sort()
 	return r.site
 }

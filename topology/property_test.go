@@ -84,7 +84,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(shortest))
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("servers: {web1: {adress: !!str x}}\n--- \n\t"))
-	for _, path := range []string{"whole", "servers", "checks", "vips", "routers", "http"} {
+	for _, path := range []string{"whole", "servers", "checks", "vips", "routers", "http", "notify"} {
 		_, cases := readCases(f, "testdata/problems/"+path+".txtar")
 		for _, c := range cases {
 			f.Add([]byte(complete(c.file)))
@@ -241,6 +241,9 @@ func drawSite(t *rapid.T) *Site {
 	}
 	if rapid.Bool().Draw(t, "web") {
 		site.Web = drawWeb(t, site)
+	}
+	for i := range rapid.IntRange(0, 2).Draw(t, "notifiers") {
+		site.Notify = append(site.Notify, drawNotifier(t, site, i))
 	}
 	return site
 }

@@ -20,6 +20,7 @@ func objects() []object {
 		siteObject, serverObject, checkObject, httpObject, httpsObject, tcpObject, tlsObject, dnsObject, grpcObject, grpcTLSObject, agentObject, icmpObject, aliveObject,
 		vipObject, failbackObject, routerObject, linuxObject, ciscoObject, bgpObject, peerObject, restartObject, bfdObject, ownObject, secretObject, policyObject, pathsObject,
 		windowObject, limitObject, webObject, webTLSObject, tokenObject,
+		notifyObject, notifyOnObject, notifyExecObject, webhookObject, emailObject,
 	}
 }
 
@@ -94,6 +95,10 @@ func TestSchemaExplainsEveryKey(t *testing.T) {
 		"secret.file", "secret.env", "secret.credential",
 		"site.http", "web.listen", "web.tls", "web_tls.cert_file", "web_tls.key_file", "web_tls.client_ca_file",
 		"token.file", "token.env", "token.credential", "token.servers",
+		"notifier.name", "notifier.exec", "notifier.webhook", "notifier.email",
+		"notify_on.kinds", "notify_on.servers", "notify_on.vips", "notify_exec.command",
+		"webhook.url", "webhook.secret", "webhook.ca_file",
+		"email.smtp", "email.from", "email.to", "email.user", "email.password", "email.ca_file",
 	}
 	for name, def := range definitions(t) {
 		for key, property := range def.Properties {
@@ -147,6 +152,11 @@ func TestSchemaDefaultsAreTheParsersDefaults(t *testing.T) {
 			"policy": fill(policyObject, map[string]any{}),
 			"http":   fill(webObject, map[string]any{"listen": "127.0.0.1:8080"}),
 			"paths":  fill(pathsObject, map[string]any{}),
+			"notify": []any{
+				fill(notifyObject, map[string]any{"name": "a", "exec": fill(notifyExecObject, map[string]any{"command": "/bin/true"})}),
+				fill(notifyObject, map[string]any{"name": "b", "webhook": fill(webhookObject, map[string]any{"url": "http://127.0.0.1"})}),
+				fill(notifyObject, map[string]any{"name": "c", "email": fill(emailObject, map[string]any{"smtp": "mail", "from": "a@b", "to": "a@b"})}),
+			},
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -206,6 +216,9 @@ func TestSchemaRefuses(t *testing.T) {
 		{"weights: {web3: 2, web4: 0}", "weights: [2, 0]"},
 		{"med: 20", "med: -1"},
 		{"listen: 127.0.0.1:8080", "listen: 8080"},
+		{"severity: warning", "severity: loud"},
+		{"template: slack", "template: teams"},
+		{"tls: starttls", "tls: maybe"},
 		{"read: anyone", "read: nobody"},
 		{"web1: {file: /etc/routesteer/web1.token", "web1: {path: /etc/routesteer/web1.token"},
 	} {

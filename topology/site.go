@@ -36,6 +36,7 @@ type Site struct {
 	Paths   Paths    // how checks reach a chosen server through a VIP
 
 	Maintenance []Maintenance // in the order of the file
+	Notify      []Notifier    // in the order of the file
 
 	Web Web // what is offered by HTTP
 }

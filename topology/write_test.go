@@ -85,6 +85,7 @@ func write(site *Site) string {
 	w.line(1, "table: %d", site.Paths.Table)
 	w.line(1, "priority: %d", site.Paths.Priority)
 	w.web(site.Web)
+	w.notify(site.Notify)
 	return w.String()
 }
 

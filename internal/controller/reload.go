@@ -88,7 +88,7 @@ func differ(old, site *topology.Site) []string {
 	for _, part := range []struct {
 		name     string
 		old, new any
-	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"maintenance", old.Maintenance, site.Maintenance}, {"paths", old.Paths, site.Paths}, {"http", old.Web, site.Web}} {
+	}{{"alive", old.Alive, site.Alive}, {"policy", old.Policy, site.Policy}, {"maintenance", old.Maintenance, site.Maintenance}, {"paths", old.Paths, site.Paths}, {"notify", old.Notify, site.Notify}, {"http", old.Web, site.Web}} {
 		if !reflect.DeepEqual(part.old, part.new) {
 			differences = append(differences, part.name+" changed")
 		}
