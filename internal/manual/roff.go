@@ -23,11 +23,13 @@ func (p *page) subsection(title string) { fmt.Fprintf(p, ".SS %s\n", escape(titl
 // text writes paragraphs, which empty lines part. Indented lines stay as they are.
 func (p *page) text(text string) {
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
-		if strings.HasPrefix(paragraph, "  ") || strings.HasPrefix(paragraph, "\t") {
-			p.example(paragraph)
-			continue
+		filled, kept, _ := strings.Cut("\n"+paragraph, "\n  ")
+		if filled != "" {
+			p.WriteString(".PP\n" + lines(filled))
 		}
-		p.WriteString(".PP\n" + lines(paragraph))
+		if kept != "" {
+			p.example("  " + kept)
+		}
 	}
 }
 
