@@ -54,6 +54,7 @@ var allowed = map[string][]string{
 	"internal/sweep":           {"drivers/linux", "topology"},
 	"internal/doctor":          {"topology"},
 	"internal/manual":          {},
+	"internal/support":         {},
 	"internal/arrows":          {},
 	"packaging":                {},
 	"scripts":                  {},
