@@ -289,6 +289,7 @@ type Router struct {
 	Name       string    `json:"name"`
 	Driver     string    `json:"driver"`
 	InSync     bool      `json:"in_sync"`              // it was read back and is as wanted
+	Looked     bool      `json:"looked"`               // its routes have been read since the start
 	LastLook   time.Time `json:"last_look,omitzero"`   // its routes were last read
 	LastChange time.Time `json:"last_change,omitzero"` // we last changed it
 	Routes     int       `json:"routes"`               // of ours

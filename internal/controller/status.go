@@ -280,7 +280,7 @@ func (v view) routerStatus() []api.Router {
 		r := v.routers[name]
 		s := api.Router{
 			Name: string(name), Driver: r.worker.router.Driver(), InSync: r.last.err == nil && r.confirmed == v.seq && len(r.last.left.Foreign) == 0 && len(r.last.fought) == 0,
-			LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
+			Looked: !r.looked.IsZero(), LastLook: r.looked, LastChange: r.changed, Changes: r.changes, Repairs: r.repairs,
 			Routes: r.table.Ours(), Foreign: []string{}, Fighting: []string{}, Sessions: []api.Session{}, Problems: append([]string{}, r.last.info.Problems...),
 			Error: message(r.last.err), Cuts: message(r.cuts), Retry: r.last.retry,
 		}

@@ -22,11 +22,6 @@ import (
 	"strings"
 )
 
-// Policy is the Content-Security-Policy under which the page works: scripts,
-// styles and requests of its own host, and nothing inline.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // prefix is where all files but the page itself are.
 const prefix = "/assets/"
 
@@ -38,9 +33,6 @@ var static embed.FS
 func Handler() http.Handler {
 	files := readFiles()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", Policy)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Referrer-Policy", "no-referrer")
 		file, known := files[r.URL.Path]
 		switch {
 		case !known:

@@ -55,7 +55,7 @@ func TestADrainByKeyboardIsPreviewed(t *testing.T) {
 	b := visit(t, s.url+"#server=web3", desktop)
 	b.says("Carries (2)")
 	b.press(kb.Tab + kb.Tab + kb.Enter)
-	b.says("changes need a token")
+	b.says("this needs a token")
 	b.press(token + kb.Enter)
 	b.says("4 VIPs would move")
 	b.says("web3 → web1")

@@ -1,21 +1,15 @@
 package page_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/netip"
-	"net/url"
+	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,14 +17,14 @@ import (
 	"github.com/routesteer/routesteer/drivers"
 	"github.com/routesteer/routesteer/drivers/mem"
 	"github.com/routesteer/routesteer/health"
-	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
 	"github.com/routesteer/routesteer/internal/page"
+	"github.com/routesteer/routesteer/internal/web"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
-const token = "open-sesame"
+const token = "a-token-of-alice-that-is-long"
 
 // A stage is a real controller with routers in memory and servers made of words,
 // behind the page.
@@ -40,26 +34,20 @@ type stage struct {
 	control *controller.Controller
 	routers map[string]*mem.Router
 	senses  *senses
-	silent  atomic.Bool // the controller's side does not answer
-	server  *httptest.Server
+	hide    func() // closes the door
 }
 
-// A setting is what a stage is made of besides its site.
-type setting func(*stage)
-
 // newStage starts a controller of a site, waits until all is known, and serves it.
-func newStage(t *testing.T, site string, settings ...setting) *stage {
+func newStage(t *testing.T, site string) *stage {
 	t.Helper()
 	s := &stage{t: t, routers: map[string]*mem.Router{}, senses: &senses{ill: map[health.Target]string{}, alone: map[topology.ServerName]string{}}}
+	site = s.door(site)
 	parsed, err := topology.Parse("site.yaml", []byte(site))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, router := range parsed.Routers {
 		s.routers[string(router.Name)] = mem.NewRouter()
-	}
-	for _, set := range settings {
-		set(s)
 	}
 	s.control, err = controller.New(controller.Options{
 		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(site)) },
@@ -94,77 +82,67 @@ func (s *stage) open(router topology.Router, cohorts *steer.Cohorts) (drivers.Dr
 	return s.routers[string(router.Name)].Open(prefixes), nil
 }
 
-// run starts the controller, its socket, and the page on HTTP. All ends with the test.
+// run starts the controller and its door. All ends with the test.
 func (s *stage) run() {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	socket := filepath.Join(s.t.TempDir(), "r.sock")
-	listener, err := control.Listen(ctx, socket, "")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.control.Run(ctx)
+	}()
+	<-s.control.Running()
+	s.serve()
+	s.t.Cleanup(func() {
+		s.hide()
+		cancel()
+		<-ended
+	})
+}
+
+// serve opens the controller's door, until hide or the test's end.
+func (s *stage) serve() {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		web.Serve(ctx, web.Options{
+			Sites: s.control.Sites(ctx), Operator: s.control, Page: page.Handler(), Metrics: http.NotFoundHandler(),
+			Warn: func(ctx context.Context, text string) { _ = s.control.Warn(ctx, "http", text) }, Log: slog.New(slog.DiscardHandler),
+		})
+	}()
+	s.hide = func() {
+		cancel()
+		<-ended
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		answer, err := http.Get(s.url)
+		if err == nil {
+			answer.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// door adds to a site where it is offered, on a port that was free, and who may
+// make changes.
+func (s *stage) door(site string) string {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var group sync.WaitGroup
-	group.Go(func() { _ = s.control.Run(ctx) })
-	group.Go(func() { _ = control.Serve(ctx, listener, s.control, slog.New(slog.DiscardHandler)) })
-	<-s.control.Running()
-	s.server = httptest.NewServer(s.handler(socket))
-	s.url = s.server.URL
-	s.t.Cleanup(func() {
-		s.server.CloseClientConnections()
-		cancel()
-		s.server.Close()
-		group.Wait()
-	})
-}
-
-// handler is what stands before the socket: the page, a stream of events, and tokens
-// for changes.
-func (s *stage) handler(socket string) http.Handler {
-	target, _ := url.Parse("http://routesteer")
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.FlushInterval = -1
-	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var dialer net.Dialer
-		return dialer.DialContext(ctx, "unix", socket)
-	}}
-	pages := page.Handler()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case s.silent.Load():
-			panic(http.ErrAbortHandler)
-		case r.URL.Path == "/v1/events/stream":
-			s.stream(w, r)
-		case r.Method == http.MethodPost && r.Header.Get("Authorization") != "Bearer "+token:
-			w.WriteHeader(http.StatusUnauthorized)
-			_ = json.NewEncoder(w).Encode(api.Error{Code: "unauthorized", Message: "changes need a token"})
-		case strings.HasPrefix(r.URL.Path, "/v1/"):
-			proxy.ServeHTTP(w, r)
-		default:
-			pages.ServeHTTP(w, r)
-		}
-	})
-}
-
-// stream sends events as they happen.
-func (s *stage) stream(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := bufio.NewWriter(w)
-	fmt.Fprint(out, ": hello\n\n")
-	flush := func() { _ = out.Flush(); _ = http.NewResponseController(w).Flush() }
-	flush()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	since := uint64(0)
-	_, _ = fmt.Sscan(r.Header.Get("Last-Event-ID"), &since)
-	for event, err := range s.control.Events(ctx, api.EventsRequest{Since: since, Follow: true}) {
-		if err != nil || s.silent.Load() {
-			return
-		}
-		text, _ := json.Marshal(event)
-		fmt.Fprintf(out, "id: %d\ndata: %s\n\n", event.Seq, text)
-		flush()
+	defer listener.Close()
+	file := filepath.Join(s.t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		s.t.Fatal(err)
 	}
+	s.url = "http://" + listener.Addr().String()
+	return site + fmt.Sprintf("http: {listen: %q, tokens: {alice: {file: %s}}}\n", listener.Addr(), file)
 }
 
 // wait waits until the status is so.

@@ -117,8 +117,16 @@ function vipFacts(e) {
 
 // serverContent tells what checks say of a server, what people say, and what it carries.
 export function serverContent(name, body, _title, tools) {
-  return {
+  let all = null; // the server with all its checks, once somebody asked for them
+  let last = null;
+  const show = async () => {
+    const status = await api.fullStatus();
+    all = status.servers.find((server) => server.name === name);
+    view.draw(last);
+  };
+  const view = {
     draw(site) {
+      last = site;
       const server = site.servers.get(name);
       if (!server) return replace(body, [el('p', { class: 'refusal' }, `There is no server ${name} any more.`)]);
       const moves = site.status.transitions.filter((move) => move.from.includes(name) || move.left.some((left) => left.servers.includes(name)));
@@ -135,12 +143,13 @@ export function serverContent(name, body, _title, tools) {
         facts(['Addresses', server.addresses.join(', ')], ['Weight', String(server.weight)], ['Echo', server.echo], ['Health since', server.since && `${clock(server.since)} (${ago(server.since, site.now)})`],
           ['Carries', `${plural(Math.round(server.load * 10) / 10, 'VIP')}${site.fair.get(name) ? `, fair share ${number(site.fair.get(name))}` : ''}`]),
         moves.length > 0 && section('Connections that are ending', transitions(moves, site.status)),
-        section(`Checks (${number(server.targets.length)})`, checks(server, site, tools)),
+        section('Checks', ...checks(all ?? server, site, tools), !all && el('p', {}, act('All its checks', show))),
         section(`Carries (${number(server.serving.length)})`, serving(server, site, tools)),
         el('p', {}, link('What happened to it', () => tools.narrow(name))),
       ]);
     },
   };
+  return view;
 }
 
 function adminText(admin, now) {
@@ -164,7 +173,8 @@ function checks(server, site, tools) {
     t.members?.map((m) => el('p', { class: 'fine' }, `${m.check}: ${m.trend || m.health}${m.why ? `: ${m.why}` : ''}`)),
     t.word && el('p', {}, t.word.leave ? 'It asks for no new traffic' : `It asks for ${t.word.percent}% of its weight`, t.word.text && `: ${t.word.text}`),
     el('p', { class: 'fine' }, [t.since && `since ${clock(t.since)}`, t.took_ms && `last check took ${took(t.took_ms)}`, t.damping && `flapped: needs ${t.rise} passes`, t.up_at && `up ${within(t.up_at, site.now)} at the earliest`].filter(Boolean).join(' · ')))));
-  return el('div', {}, el('ul', { class: 'standings' }, rows), targets.length > MOST && el('p', { class: 'fine' }, `and ${targets.length - MOST} more that are no worse`));
+  if (!rows.length) return [el('p', {}, 'All of them pass.')];
+  return [el('ul', { class: 'standings' }, rows), targets.length > MOST && el('p', { class: 'fine' }, `and ${targets.length - MOST} more that are no worse`)];
 }
 
 function serving(server, site, tools) {
@@ -186,7 +196,7 @@ export function routerContent(name, body, _title, tools) {
         ...troubles.map((text) => el('p', { class: 'bad' }, text)),
         el('div', { class: 'acts' }, act('Show as it routes', () => tools.lookAt(name))),
         facts(['Driver', router.driver], ['Routes of ours', number(router.routes)], ['Changes since the start', number(router.changes)], ['Of them repairs', number(router.repairs)],
-          ['Last read', router.last_look ? ago(router.last_look, site.now) : 'never'], ['Last changed', router.last_change && ago(router.last_change, site.now)], ['Tried again', router.retry && within(router.retry, site.now)]),
+          ['Last read', router.looked ? router.last_look && ago(router.last_look, site.now) : 'never'], ['Last changed', router.last_change && ago(router.last_change, site.now)], ['Tried again', router.retry && within(router.retry, site.now)]),
         router.sessions.length > 0 && section('Sessions', el('ul', { class: 'standings' }, router.sessions.map((s) => el('li', {}, icon(s.well ? 'well' : 'down', s.state), el('div', {},
           el('p', {}, s.peer, ' ', el('b', {}, s.state)), el('p', { class: 'fine' }, [s.since && `since ${clock(s.since)}`, s.detail].filter(Boolean).join(' · '))))))),
         router.fighting.length > 0 && section('Left alone, because another program changes them', el('ul', {}, router.fighting.slice(0, MOST).map((prefix) => el('li', {}, prefix)))),

@@ -47,7 +47,8 @@ export async function request(path, { body, signal, headers = {} } = {}) {
 const json = async (path, options) => (await request(path, options)).json();
 const limit = (ms) => AbortSignal.timeout(ms);
 
-export const status = () => json('/v1/status', { signal: limit(8000) });
+export const status = () => json('/v1/status?brief=true', { signal: limit(15000) });
+export const fullStatus = () => json('/v1/status', { signal: limit(30000) });
 export const explain = (vip, signal) => json(`/v1/explain?vip=${encodeURIComponent(vip)}`, { signal });
 export const simulate = (steps, signal) => json('/v1/simulate', { body: { steps, prove: true }, signal });
 

@@ -121,7 +121,7 @@ const sortFlows = (flows) => flows.sort((a, b) => (a.kind === 'leaving') - (b.ki
 
 // flowsOf is where the packets of a VIP go, and should.
 export function flowsOf(site, vip, moves, router) {
-  const seen = vip.routes.filter((route) => (!router || route.router === router) && site.routers.get(route.router)?.last_look);
+  const seen = vip.routes.filter((route) => (!router || route.router === router) && site.routers.get(route.router)?.looked);
   const flows = new Map();
   const add = (to, kind, n) => {
     const id = `${to}|${kind}`;
@@ -157,7 +157,7 @@ export function feeds(site, row) {
   for (const vip of row.vips) {
     for (const route of vip.routes) {
       const right = !route.foreign && same(route.servers, vip.wanted);
-      if (!right && site.routers.get(route.router)?.last_look) off.set(route.router, (off.get(route.router) ?? 0) + (route.prefixes || vip.count));
+      if (!right && site.routers.get(route.router)?.looked) off.set(route.router, (off.get(route.router) ?? 0) + (route.prefixes || vip.count));
     }
   }
   return off;

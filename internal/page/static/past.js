@@ -10,6 +10,7 @@ export function past(status, events, time) {
   then.warnings = [];
   const index = {
     servers: new Map(then.servers.map((server) => [server.name, server])),
+    judges: judgesOf(then.vips),
     vips: Map.groupBy(then.vips, (vip) => vip.moves_as || vip.prefix),
   };
   for (const event of undone) undo[event.kind]?.(then, index, event);
@@ -17,14 +18,28 @@ export function past(status, events, time) {
   return then;
 }
 
+// judgesOf counts the targets of each server: those that are up are not told.
+function judgesOf(vips) {
+  const of = new Map();
+  for (const vip of vips) {
+    for (const name of vip.tiers?.flatMap((tier) => tier.servers) ?? []) {
+      if (!of.has(name)) of.set(name, new Set());
+      of.get(name).add(vip.judged_as || vip.prefix);
+    }
+  }
+  return new Map([...of].map(([name, judges]) => [name, judges.size]));
+}
+
 const names = (text) => (text ? text.split(',') : []);
 
 const undo = {
-  verdict(_, { servers }, event) {
+  verdict(_, { servers, judges }, event) {
     const server = servers.get(event.server);
     if (!server || !event.from) return;
-    for (const target of server.targets) if (target.vip === event.vip) Object.assign(target, { health: event.from, trend: '', why: '' });
+    server.targets = server.targets.filter((target) => target.vip !== event.vip);
+    if (event.from !== 'up') server.targets.push({ vip: event.vip, health: event.from, trend: '' });
     const healths = new Set(server.targets.map((target) => target.health));
+    if (server.targets.length < judges.get(event.server)) healths.add('up');
     server.health = healths.size === 1 ? [...healths][0] : 'mixed';
     server.why = '';
   },
@@ -55,7 +70,7 @@ function settle(vip, { servers }) {
   const judge = vip.judged_as || vip.prefix;
   const fit = (name) => {
     const server = servers.get(name);
-    return server?.admin.state === 'ready' && server.targets.some((t) => t.vip === judge && t.health === 'up');
+    return server?.admin.state === 'ready' && !server.targets.some((t) => t.vip === judge && t.health !== 'up');
   };
   vip.eligible = (vip.tiers ?? []).flatMap((tier) => tier.servers).filter(fit);
   vip.in_sync = vip.routes.every((route) => route.servers.join() === vip.wanted.join());

@@ -62,7 +62,7 @@ export function serverState(server) {
 export function routerState(router) {
   if (router.error) return 'error';
   if (router.fighting.length) return 'fighting';
-  if (!router.last_look) return 'unknown';
+  if (!router.looked) return 'unknown';
   return router.in_sync ? 'well' : 'astray';
 }
 
