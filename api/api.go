@@ -380,6 +380,10 @@ type Change struct {
 	From     []string `json:"from"`               // next hops; never null
 	To       []string `json:"to"`                 // next hops; never null
 	Reason   string   `json:"reason"`
+
+	// HeldUntil is when there is room again for moves that failures make (change_limit),
+	// of which this is one that waits; zero for what is made at once.
+	HeldUntil time.Time `json:"held_until,omitzero"`
 }
 
 // A CheckResult is the outcome of one check done on request.

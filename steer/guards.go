@@ -67,15 +67,23 @@ func (in *Input) tooMany() string {
 	return fmt.Sprintf("%d of %d servers down and %d drained, more than max_unavailable (%d)", lost, len(in.Site.Servers), drained, most)
 }
 
-// unavailable counts the servers that are down for every VIP they may carry,
-// and those that are out of service.
+// unavailable counts the servers that are down or out of service for every VIP they may
+// carry, as drained if they are down for none: by whose word they are, an operator's, the file's or
+// their own, is no matter, but a weight of 0 is no word about today.
 func (in *Input) unavailable() (lost, drained int) {
 	for i, server := range in.Site.Servers {
-		carries := in.Cohorts.by[i]
+		down, fit := false, len(in.Cohorts.by[i]) == 0
+		for _, vip := range in.Cohorts.by[i] {
+			out := in.Off(server.Name, vip) != "" && !in.Cohorts.idles(server.Name, vip)
+			if fit = !out && in.verdict(server.Name, vip) != health.Down; fit {
+				break
+			}
+			down = down || !out
+		}
 		switch {
-		case in.Drained[server.Name] != "":
+		case in.Drained[server.Name] != "", !fit && !down:
 			drained++
-		case len(carries) > 0 && !slices.ContainsFunc(carries, func(vip *Cohort) bool { return in.verdict(server.Name, vip) != health.Down }):
+		case !fit:
 			lost++
 		}
 	}

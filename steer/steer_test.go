@@ -88,6 +88,8 @@ func believe(t testing.TB, s *topology.Site, text string) (beliefs, map[topology
 			set(name, health.State{Verdict: health.Down, Since: since, Why: "connection refused"})
 		case "unknown":
 			set(name, health.State{})
+		case "leaving":
+			set(name, health.State{Verdict: health.Up, Since: since, Word: health.Word{Leave: true}})
 		case "drained":
 			drained[name] = "drained"
 		default:
@@ -210,6 +212,11 @@ func TestDesired(t *testing.T) {
 203.0.113.128/27 web4: no server is eligible (web4 is drained; web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused): left as it is`},
 		{"nobody is left and the file says withdraw", with(pool, "{on_all_down: withdraw}"), "web1 down, web2 down, web3 down", "web1,web2", `
 203.0.113.96/32 withdrawn: no server is eligible (web1 is down: connection refused; web2 is down: connection refused; web3 is down: connection refused): withdrawn`},
+		{"too many are unavailable, one by its own word: frozen", with(article, "{max_unavailable: 50%}"), "web1 down, web2 down, web3 leaving", "web1 web2 web4 web4", `
+203.0.113.32/27 web1: web1 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.64/27 web2: web2 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
+203.0.113.96/27 web4: web4 is backup
+203.0.113.128/27 web4: web4 is primary`},
 		{"too many are unavailable: frozen", with(article, "{max_unavailable: 50%}"), "web1 down, web2 down, web3 drained", "web1 web2 web4 web4", `
 203.0.113.32/27 web1: web1 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)
 203.0.113.64/27 web2: web2 is down: connection refused; frozen: 2 of 4 servers down and 1 drained, more than max_unavailable (2)

@@ -2,7 +2,10 @@ package controller
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/routesteer/routesteer/steer"
 )
 
 const (
@@ -10,15 +13,17 @@ const (
 	confirmMost = 10 * time.Minute
 )
 
-// A waiter waits until every router has confirmed an order.
+// A waiter waits until every router has confirmed an order, as far as it concerns some
+// cohorts.
 type waiter struct {
-	seq  uint64
-	done chan struct{}
+	seq      uint64
+	concerns func(*steer.Cohort) bool
+	done     chan struct{}
 }
 
 // confirmation returns a waiter for the latest order.
-func (c *Controller) confirmation() *waiter {
-	w := &waiter{seq: c.seq, done: make(chan struct{})}
+func (c *Controller) confirmation(concerns func(*steer.Cohort) bool) *waiter {
+	w := &waiter{seq: c.seq, concerns: concerns, done: make(chan struct{})}
 	c.waiters[w] = true
 	c.wake()
 	return w
@@ -27,20 +32,32 @@ func (c *Controller) confirmation() *waiter {
 // wake ends the waits that are over.
 func (c *Controller) wake() {
 	for w := range c.waiters {
-		if c.confirmed(w.seq) {
+		if c.confirmed(w.seq, w.concerns) {
 			close(w.done)
 			delete(c.waiters, w)
 		}
 	}
 }
 
-func (c *Controller) confirmed(seq uint64) bool {
+func (c *Controller) confirmed(seq uint64, concerns func(*steer.Cohort) bool) bool {
 	for _, r := range c.routers {
-		if r.confirmed < seq {
+		if !r.hasDone(seq, c.cohorts, concerns) {
 			return false
 		}
 	}
 	return true
+}
+
+// hasDone reports whether the router has read back an order, as far as it concerns those
+// cohorts: what change_limit holds of others is no matter.
+func (r *router) hasDone(seq uint64, cohorts *steer.Cohorts, concerns func(*steer.Cohort) bool) bool {
+	if r.confirmed >= seq {
+		return true
+	}
+	return r.last.seq >= seq && r.last.held != nil && !slices.ContainsFunc(r.last.held.held, func(change steer.Change) bool {
+		cohort := cohorts.Of(change.Prefixes[0])
+		return cohort != nil && concerns(cohort)
+	})
 }
 
 // waitFor waits until w is confirmed, the time is over, or nobody asks any

@@ -29,13 +29,13 @@ type moves struct {
 // A limitError says that moves wait.
 type limitError struct {
 	limit topology.ChangeLimit
-	held  int       // prefixes
-	until time.Time // when some of them may move
+	held  []steer.Change
+	until time.Time // when some of them may be made
 }
 
 func (e *limitError) Error() string {
 	return fmt.Sprintf("%d prefixes wait for their failover: change_limit lets %d move in %s, the next of them at %s",
-		e.held, e.limit.Changes, e.limit.Per, e.until.Format(time.TimeOnly))
+		steer.Prefixes(e.held), e.limit.Changes, e.limit.Per, e.until.Format(time.TimeOnly))
 }
 
 // limited reports whether the limit is about a change.
@@ -47,7 +47,7 @@ func (l *limit) hold(changes []steer.Change, now time.Time) ([]steer.Change, *li
 	if l.Changes == 0 {
 		return changes, nil
 	}
-	may, held := l.share(changes, l.Changes-l.within(now)), 0
+	may, held := l.share(changes, l.Changes-l.within(now)), []steer.Change(nil)
 	rest := make([]steer.Change, 0, len(changes))
 	for i, change := range changes {
 		switch n := len(change.Prefixes); {
@@ -55,12 +55,12 @@ func (l *limit) hold(changes []steer.Change, now time.Time) ([]steer.Change, *li
 			rest = append(rest, change)
 		case may[i] > 0:
 			rest = append(rest, change.For(change.Prefixes[:may[i]]...))
-			held += n - may[i]
+			held = append(held, change.For(change.Prefixes[may[i]:]...))
 		default:
-			held += n
+			held = append(held, change)
 		}
 	}
-	if held == 0 {
+	if len(held) == 0 {
 		return rest, nil
 	}
 	return rest, &limitError{l.ChangeLimit, held, l.next(now)}

@@ -37,7 +37,7 @@ func TestAtMostSoManyPrefixesMoveInATime(t *testing.T) {
 			}
 			waiting := 0
 			if held != nil {
-				waiting = held.held
+				waiting = steer.Prefixes(held.held)
 			}
 			if steer.Prefixes(kept)+waiting != all || steer.Prefixes(kept)-may != free {
 				t.Fatalf("of %d prefixes, %d of them free, %d are let through and %d wait", all, free, steer.Prefixes(kept), waiting)

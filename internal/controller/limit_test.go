@@ -65,3 +65,28 @@ func TestARepairWaitsForNoLimitThoughAFailureWasBefore(t *testing.T) {
 		w.wantRoutes("edge, repaired,", w.edge, "web3 web2")
 	})
 }
+
+// TestADrainIsConfirmedThoughFailuresMovesWait holds that what change_limit holds of
+// other VIPs is no matter to a drain, and that a plan tells of it as held.
+func TestADrainIsConfirmedThoughFailuresMovesWait(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = limited
+		w.start()
+		defer w.stop()
+		w.fall("web1", "connection refused")
+		w.wantRoutes("edge, one of two,", w.edge, "web3 web1")
+		began := time.Now()
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web3"}})
+		if err != nil || !moved.Confirmed || time.Since(began) > time.Second {
+			t.Errorf("the drain: %+v, %v, after %s", moved, err, time.Since(began))
+		}
+		plan, err := w.control.Plan(t.Context())
+		if err != nil || len(plan.Changes) != 1 || plan.Changes[0].Prefix != vip2.String() || !plan.Changes[0].HeldUntil.After(time.Now()) {
+			t.Errorf("the plan: %+v, %v", plan, err)
+		}
+		again, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2"}, VIPs: []string{vip1.String()}, TimeoutMs: 1000})
+		if err != nil || again.Confirmed {
+			t.Errorf("a drain of web2, where the VIP that waits is to go: %+v, %v", again, err)
+		}
+	})
+}

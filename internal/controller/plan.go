@@ -35,16 +35,27 @@ func (c *Controller) Plan(ctx context.Context) (*api.Plan, error) {
 
 func addPlan(answer *api.Plan, router string, reply lookReply) {
 	for _, change := range reply.plan.Changes {
-		answer.Changes = append(answer.Changes, api.Change{
-			Router: router, Op: string(change.Op), Prefix: change.Prefixes[0].String(), Prefixes: several(len(change.Prefixes)),
-			From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
-		})
+		answer.Changes = append(answer.Changes, changeOf(router, change))
+	}
+	if reply.held != nil {
+		for _, change := range reply.held.held {
+			held := changeOf(router, change)
+			held.HeldUntil = reply.held.until
+			answer.Changes = append(answer.Changes, held)
+		}
 	}
 	for _, route := range reply.plan.Foreign {
 		answer.Foreign = append(answer.Foreign, router+": "+foreignText(route))
 	}
 	for _, command := range reply.commands {
 		answer.Commands = append(answer.Commands, router+": "+command)
+	}
+}
+
+func changeOf(router string, change steer.Change) api.Change {
+	return api.Change{
+		Router: router, Op: string(change.Op), Prefix: change.Prefixes[0].String(), Prefixes: several(len(change.Prefixes)),
+		From: addresses(change.From), To: addresses(change.To), Reason: change.Reason,
 	}
 }
 

@@ -44,6 +44,7 @@ type sighting struct {
 	fought  []netip.Prefix // left alone, because another program changes them again and again; sorted
 	info    drivers.Info   // what else the driver has to say
 	err     error          // why the pass did not end well
+	held    *limitError    // err, if that is all that is amiss: failures' moves that wait for their turn
 	retry   time.Time      // when it is tried again; zero if err is nil
 }
 
@@ -87,6 +88,7 @@ type lookRequest struct {
 
 type lookReply struct {
 	plan     steer.Plan
+	held     *limitError // what of it waits for its turn; nil for nothing
 	commands []string
 	err      error
 }
@@ -259,7 +261,7 @@ func (w *worker) plan(seen *sighting) {
 	}
 	if w.held != nil && seen.err == error(w.held) {
 		w.backoff, w.retryAt = 0, w.held.until
-		seen.retry = w.retryAt
+		seen.held, seen.retry = w.held, w.retryAt
 		return
 	}
 	// Passes for other reasons, many in a bad second, do not put off the next try.
@@ -443,6 +445,7 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 		return lookReply{err: err}
 	}
 	reply := lookReply{plan: w.diff(w.fit(want), false)}
+	reply.held = w.held
 	if renderer, ok := w.driver.(drivers.Renderer); ok {
 		reply.commands = renderer.Render(reply.plan.Changes)
 	}

@@ -62,7 +62,7 @@ func (c *Controller) grant(ctx context.Context, w *wish) (*api.Moved, error) {
 	var moved *api.Moved
 	err = c.do(context.WithoutCancel(ctx), func() {
 		delete(c.waiters, taken.confirmed)
-		moved = c.moved(w, taken.before, taken.confirmed.seq)
+		moved = c.moved(w, taken.before, taken.confirmed)
 	})
 	return moved, err
 }
@@ -140,7 +140,7 @@ func (c *Controller) act(w *wish, next prospect, events []api.Event) *step {
 	}
 	c.retryFights(time.Now())
 	c.poke()
-	taken.confirmed = c.confirmation()
+	taken.confirmed = c.confirmation(c.concerned(w, taken.before))
 	return taken
 }
 
@@ -156,15 +156,22 @@ func (c *Controller) regroup(cohorts *steer.Cohorts) {
 func (c *Controller) unchanged(ctx context.Context, w *wish) (*api.Moved, error) {
 	var moved *api.Moved
 	err := c.do(ctx, func() {
-		moved = c.moved(w, c.want, c.seq)
+		moved = c.moved(w, c.want, &waiter{seq: c.seq, concerns: c.concerned(w, c.want)})
 		moved.Unchanged = true
 	})
 	return moved, err
 }
 
+// concerned are the cohorts that a wish is about, by what was wanted before.
+func (c *Controller) concerned(w *wish, before steer.Assignment) func(*steer.Cohort) bool {
+	return func(cohort *steer.Cohort) bool {
+		return w.concerns != nil && w.concerns(cohort, before.For(cohort), c.want.For(cohort))
+	}
+}
+
 // moved says what became of the VIPs that a wish concerns, and which routers have
-// confirmed the order seq.
-func (c *Controller) moved(w *wish, before steer.Assignment, seq uint64) *api.Moved {
+// confirmed the order that is waited for.
+func (c *Controller) moved(w *wish, before steer.Assignment, order *waiter) *api.Moved {
 	moved := w.about
 	moved.VIPs, moved.Routers, moved.Cut, moved.Confirmed = []api.Move{}, []api.Router{}, []string{}, true
 	blocked := c.blocked()
@@ -184,12 +191,13 @@ func (c *Controller) moved(w *wish, before steer.Assignment, seq uint64) *api.Mo
 	moved.Routers = c.view().routerStatus()
 	for _, router := range moved.Routers {
 		// One that has confirmed, and cannot be read now, may have lost its routes since.
-		moved.Confirmed = moved.Confirmed && router.Error == ""
+		holds := c.routers[topology.RouterName(router.Name)].last.held != nil
+		moved.Confirmed = moved.Confirmed && (router.Error == "" || holds)
 		if router.Cuts != "" {
 			moved.Cut = append(moved.Cut, router.Name+": "+router.Cuts)
 		}
 	}
-	moved.Confirmed = moved.Confirmed && c.confirmed(seq)
+	moved.Confirmed = moved.Confirmed && c.confirmed(order.seq, order.concerns)
 	return &moved
 }
 

@@ -189,6 +189,14 @@ func who(admin api.Admin, now time.Time) string {
 	return text
 }
 
+// planned is why a change is to be made, and what it waits for.
+func planned(change api.Change) string {
+	if change.HeldUntil.IsZero() {
+		return change.Reason
+	}
+	return "held by change_limit until " + change.HeldUntil.Format(time.TimeOnly) + " at least: " + change.Reason
+}
+
 // Plan writes what would change, and the routers' own commands for it.
 func Plan(p *api.Plan, style Style) string {
 	var b strings.Builder
@@ -203,7 +211,7 @@ func Plan(p *api.Plan, style Style) string {
 	}
 	t := newTable()
 	for _, change := range p.Changes {
-		t.add(cells(change.Router, change.Op, several(change.Prefix, change.Prefixes), hops(change), change.Reason)...)
+		t.add(cells(change.Router, change.Op, several(change.Prefix, change.Prefixes), hops(change), planned(change))...)
 	}
 	t.write(&b, style, "")
 	whole := style

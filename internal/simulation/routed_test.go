@@ -146,11 +146,22 @@ func (w *world) mayBeFrozen(b bounds, now time.Time) bool {
 		most = len(w.site.Servers) * limit.Percent / 100
 	}
 	for _, server := range w.site.Servers {
-		if w.maintained(server.Name, now, b.act) || !w.admin(server.Name).ready(now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
+		if w.maintained(server.Name, now, b.act) || !w.admin(server.Name).ready(now, b.act) || w.offSomewhere(server.Name, now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
 			most--
 		}
 	}
 	return most < 0 || w.mayHaveFallenTogether(b, now)
+}
+
+// offSomewhere reports whether the server may be out of service for a VIP: it may have
+// no other.
+func (w *world) offSomewhere(name topology.ServerName, now time.Time, d time.Duration) bool {
+	for place, a := range w.words {
+		if place.Server == name && place.VIP.IsValid() && !a.ready(now, d) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayHaveFallenTogether reports whether three servers may be thought to be down,
