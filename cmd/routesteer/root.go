@@ -63,7 +63,7 @@ when a VIP would be left without a server.`,
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
 		a.statusCommand(), a.explainCommand(), a.planCommand(), a.simulateCommand(), a.drainCommand(), a.undrainCommand(),
 		a.pinCommand(), a.unpinCommand(), a.failbackCommand(), a.resumeCommand(),
-		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.pageCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
+		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.notifyCommand(), a.pageCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
 		a.bundleCommand(), a.loopbackCommand(), a.dnsCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),
 	)
 	return root

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 	"github.com/routesteer/routesteer/health/probe"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/internal/notify"
 	"github.com/routesteer/routesteer/internal/page"
 	"github.com/routesteer/routesteer/internal/web"
 	"github.com/routesteer/routesteer/topology"
@@ -77,6 +79,7 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	collectEarly()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // before the start, which it would otherwise end
@@ -99,11 +102,13 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	if err != nil {
 		return err
 	}
+	hub := notify.New(notify.Options{Operator: c, Sites: c.Sites, Warn: c.Warn, After: began, Log: log})
 	systemd := newNotifier(os.Getenv)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })
 	group.Go(func() error { return control.Serve(ctx, listener, c, log) })
 	group.Go(func() error { web.Serve(ctx, webOptions(ctx, c, log)); return nil })
+	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return reloadOn(ctx, hup, c, systemd, log) })
 	group.Go(func() error { return systemd.attend(ctx, c.Running(), c) })
 	return group.Wait()

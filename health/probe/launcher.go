@@ -7,6 +7,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/internal/rights"
 )
 
 // maxPrograms is how many programs run at the same time, for all checks.
@@ -53,7 +55,7 @@ func (l *launcher) live(namespace *os.File, ready chan<- error) {
 	defer close(l.done)
 	err := enter(namespace)
 	if err == nil {
-		err = renounce()
+		err = rights.Renounce()
 	}
 	ready <- err
 	if err != nil {
@@ -70,28 +72,6 @@ func enter(namespace *os.File) error {
 		return nil
 	}
 	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
-}
-
-// renounce gives up the calling thread's capabilities, and sees to it that what it
-// executes gets none for being root's (capabilities(7)). A program whose file
-// has capabilities gets those: the administrator gave them.
-func renounce() error {
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("clear the ambient capabilities: %w", err)
-	}
-	const noRoot, locked = 1 << 0, 1 << 1 // SECBIT_NOROOT, SECBIT_NOROOT_LOCKED
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noRoot|locked, 0, 0, 0); err != nil && unix.Geteuid() == 0 {
-		// A root without CAP_SETPCAP: this takes no right, and bars files' as well.
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("bar programs from new rights: %w", err)
-		}
-	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return fmt.Errorf("give up capabilities: %w", err)
-	}
-	return nil
 }
 
 // start starts a program.

@@ -25,7 +25,9 @@ const module = "github.com/routesteer/routesteer/"
 var allowed = map[string][]string{
 	"topology":                 {},
 	"health":                   {"topology"},
-	"health/probe":             {"health", "topology"},
+	"health/probe":             {"health", "internal/rights", "topology"},
+	"internal/rights":          {},
+	"internal/notify":          {"api", "internal/rights", "internal/secret", "topology"},
 	"steer":                    {"health", "topology"},
 	"drivers":                  {"steer"},
 	"drivers/bgp":              {"drivers", "internal/secret", "steer", "topology"},
