@@ -162,6 +162,7 @@ type Status struct {
 // Config says which configuration runs.
 type Config struct {
 	File     string    `json:"file"`
+	Hash     string    `json:"hash"` // of its text: the first 16 hexadecimal digits of the SHA-256 sum
 	Loaded   time.Time `json:"loaded"`
 	Failed   time.Time `json:"failed,omitzero"` // last reload that was refused, if it is newer than Loaded
 	Problems []string  `json:"problems"`        // why it was; never null

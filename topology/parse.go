@@ -2,6 +2,7 @@ package topology
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func Parse(file string, data []byte) (*Site, error) {
 	if len(src.problems) > 0 {
 		return nil, src.found()
 	}
-	site.File = file
+	site.File, site.Hash = file, fmt.Sprintf("%.8x", sha256.Sum256(data))
 	return site, nil
 }
 

@@ -21,6 +21,7 @@ func TestShortestFile(t *testing.T) {
 	got := mustParse(t, []byte(shortest))
 	want := &Site{
 		File:    "site.yaml",
+		Hash:    "2155a541faf8fa7e", // echo -n … | sha256sum
 		Servers: []Server{{Name: "web1", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")}, Weight: 1}},
 		Checks: []Check{{
 			Name:         "default",

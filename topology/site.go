@@ -27,6 +27,7 @@ type RouterName string
 // parsed: share it freely, change none of it.
 type Site struct {
 	File    string   // where it was read from, for messages
+	Hash    string   // of the text it was read from: the first 16 hexadecimal digits of its SHA-256 sum
 	Servers []Server // sorted by name
 	Checks  []Check  // sorted by name; holds the built-in default check when a VIP uses it
 	VIPs    []VIP    // sorted by prefix (netip.Prefix.Compare)

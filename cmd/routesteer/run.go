@@ -22,6 +22,7 @@ import (
 	"github.com/routesteer/routesteer/health/probe"
 	"github.com/routesteer/routesteer/internal/control"
 	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/internal/metrics"
 	"github.com/routesteer/routesteer/internal/notify"
 	"github.com/routesteer/routesteer/internal/page"
 	"github.com/routesteer/routesteer/internal/web"
@@ -107,7 +108,9 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })
 	group.Go(func() error { return control.Serve(ctx, listener, c, log) })
-	group.Go(func() error { web.Serve(ctx, webOptions(ctx, c, log)); return nil })
+	shown := metrics.New(metrics.Options{Operator: c, Tally: c.Tally})
+	group.Go(func() error { shown.Follow(ctx); return nil })
+	group.Go(func() error { web.Serve(ctx, webOptions(ctx, c, shown, log)); return nil })
 	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return reloadOn(ctx, hup, c, systemd, log) })
 	group.Go(func() error { return systemd.attend(ctx, c.Running(), c) })
@@ -115,9 +118,9 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 }
 
 // webOptions are what is offered by HTTP, if the site's file says that anything is.
-func webOptions(ctx context.Context, c *controller.Controller, log *slog.Logger) web.Options {
+func webOptions(ctx context.Context, c *controller.Controller, shown http.Handler, log *slog.Logger) web.Options {
 	return web.Options{
-		Sites: c.Sites(ctx), Operator: c, Page: page.Handler(), Metrics: http.NotFoundHandler(), Log: log,
+		Sites: c.Sites(ctx), Operator: c, Page: page.Handler(), Metrics: shown, Log: log,
 		// A controller that is stopping warns of nothing more.
 		Warn: func(ctx context.Context, text string) { _ = c.Warn(ctx, "http", text) },
 	}

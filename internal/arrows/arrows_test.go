@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"client":                   {"api"},
 	"internal/journal":         {"api"},
 	"internal/frr":             {"internal/netns"},
+	"internal/metrics":         {"api"},
 	"internal/netns":           {},
 	"internal/netns/netnstest": {"internal/netns"},
 	"internal/secret":          {"topology"},

@@ -161,7 +161,7 @@ func New(options Options) (*Controller, error) {
 		waiters:  map[*waiter]bool{},
 		fell:     map[topology.ServerName]time.Time{},
 	}
-	c.config = api.Config{File: site.File, Loaded: c.started, Problems: []string{}}
+	c.config = api.Config{File: site.File, Hash: site.Hash, Loaded: c.started, Problems: []string{}}
 	if err := c.loadIntent(); err != nil {
 		return nil, err
 	}

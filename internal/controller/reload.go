@@ -66,7 +66,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differences []string, by string) {
 	c.site = site
 	c.steered.set(site)
-	c.config = api.Config{File: site.File, Loaded: time.Now(), Problems: []string{}}
+	c.config = api.Config{File: site.File, Hash: site.Hash, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)
 	c.tally.become(site)
 	c.regroup(cohorts)
