@@ -82,17 +82,20 @@ func (h *happened) lead(event api.Event) {
 	h.latency[key].Add(time.Duration(event.TookMs * float64(time.Millisecond)))
 }
 
-// forget lets go of servers and routers that the site does not have.
-func (h *happened) forget(status *api.Status) {
+// become lets go of servers and routers that the site does not have, and begins
+// to count those that it has: an increase is only seen of what was there before.
+func (h *happened) become(status *api.Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	known := map[string]bool{}
 	for _, server := range status.Servers {
 		known[server.Name] = true
+		h.verdict[[2]string{server.Name, "down"}] += 0
+		h.verdict[[2]string{server.Name, "up"}] += 0
 	}
 	for _, router := range status.Routers {
 		known["router "+router.Name] = true
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	maps.DeleteFunc(h.verdict, func(key [2]string, _ uint64) bool { return !known[key[0]] })
 	maps.DeleteFunc(h.latency, func(key [2]string, _ *api.Durations) bool { return !known["router "+key[0]] })
 }

@@ -136,7 +136,7 @@ func (m *Metrics) make(ctx context.Context, format expfmt.Format, vips string) (
 	if err != nil {
 		return nil, err
 	}
-	m.happened.forget(status)
+	m.happened.become(status)
 	each := vips == "each" || vips == "" && len(status.VIPs) <= maxVIPs
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
