@@ -61,7 +61,7 @@ when a VIP would be left without a server.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
-		a.statusCommand(), a.explainCommand(), a.planCommand(), a.simulateCommand(), a.drainCommand(), a.undrainCommand(),
+		a.statusCommand(), a.topCommand(), a.explainCommand(), a.planCommand(), a.simulateCommand(), a.drainCommand(), a.undrainCommand(),
 		a.pinCommand(), a.unpinCommand(), a.failbackCommand(), a.resumeCommand(),
 		a.checkCommand(), a.reloadCommand(), a.eventsCommand(), a.notifyCommand(), a.pageCommand(), a.cleanupCommand(), a.doctorCommand(), a.routerCommand(),
 		a.bundleCommand(), a.loopbackCommand(), a.dnsCommand(), a.labCommand(), a.labNodeCommand(), a.versionCommand(),

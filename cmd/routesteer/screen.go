@@ -50,18 +50,25 @@ func openScreen(out io.Writer, size func() (width, height int), style show.Style
 	return &screen{out, size, style}
 }
 
-// draw writes as many lines as there is room for. Each clears its rest, so
-// that nothing flickers.
+// draw writes as many lines as there is room for.
 func (s *screen) draw(w *watcher) error {
+	return s.write(func(width, height int, style show.Style) []string {
+		style.Width = width
+		lines := strings.Split(strings.TrimRight(w.text(style), "\n"), "\n")
+		if len(lines) > height {
+			hidden := len(lines) - height + 1
+			lines = append(lines[:height-1], fmt.Sprintf("… %d more lines", hidden))
+		}
+		return lines
+	})
+}
+
+// write writes lines for the terminal as it is now. Each clears its rest, so
+// that nothing flickers.
+func (s *screen) write(lines func(width, height int, style show.Style) []string) error {
 	width, height := s.size() // it may have changed
-	style := s.style
-	style.Width = width
-	lines := strings.Split(strings.TrimRight(w.text(style), "\n"), "\n")
-	if len(lines) > height {
-		hidden := len(lines) - height + 1
-		lines = append(lines[:height-1], fmt.Sprintf("… %d more lines", hidden))
-	}
-	_, err := io.WriteString(s.out, home+strings.Join(lines, eraseLine+"\r\n")+eraseLine+eraseBelow)
+	text := strings.Join(lines(width, height, s.style), eraseLine+"\r\n")
+	_, err := io.WriteString(s.out, home+text+eraseLine+eraseBelow)
 	return err
 }
 

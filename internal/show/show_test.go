@@ -54,6 +54,11 @@ func TestAnOperatorReads(t *testing.T) {
 	}
 	for name, got := range map[string]string{
 		"status-well":         Status(wellSite(), style),
+		"top-well":            Picture(wellSite(), Top{}, style),
+		"top-bad":             Picture(badSite(), Top{}, Style{Zone: time.UTC, Width: 120}),
+		"top-drained":         Picture(drainedSite(), Top{}, style),
+		"top-filtered":        Picture(badSite(), Top{Filter: "FIGHT"}, style),
+		"top-events":          strings.Join(LastEvents(Top{Events: events, Filter: "web2"}, 2, Style{Zone: time.UTC, Width: 60}), "\n") + "\n",
 		"status-drained":      Status(drainedSite(), style),
 		"status-bad":          Status(badSite(), style),
 		"status-new":          Status(newSite(), style),
