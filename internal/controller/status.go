@@ -34,10 +34,11 @@ func (v view) status(now time.Time) *api.Status {
 		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: v.routerStatus(),
 		Frozen: v.want.Frozen(),
 	}
-	checked, serving := map[topology.ServerName][]topology.Judge{}, map[topology.ServerName][]string{}
-	for _, judge := range v.site.Judges() {
-		for _, name := range judge.Servers {
-			checked[name] = append(checked[name], judge)
+	checked, serving := map[topology.ServerName][]*topology.Judge{}, map[topology.ServerName][]string{}
+	judges := v.site.Judges()
+	for i := range judges {
+		for _, name := range judges[i].Servers {
+			checked[name] = append(checked[name], &judges[i])
 		}
 	}
 	owner := steer.Owners(v.site)
@@ -63,10 +64,10 @@ func (v view) status(now time.Time) *api.Status {
 	return status
 }
 
-func (v view) serverStatus(server topology.Server, judges []topology.Judge, serving []string, now time.Time) api.Server {
+func (v view) serverStatus(server topology.Server, judges []*topology.Judge, serving []string, now time.Time) api.Server {
 	s := api.Server{
 		Name: string(server.Name), Weight: server.Weight, Echo: string(v.board.Echo(server.Name)),
-		Admin: v.admin(server.Name, now), Serving: append([]string{}, serving...), Targets: []api.Target{},
+		Admin: v.admin(server.Name, now), Serving: append([]string{}, serving...), Targets: make([]api.Target, 0, len(judges)),
 	}
 	for _, address := range server.Addresses {
 		s.Addresses = append(s.Addresses, address.String())
@@ -101,9 +102,9 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 	return verdict, since, why
 }
 
-func (v view) targetStatus(judge topology.Judge, target health.Target) api.Target {
+func (v view) targetStatus(judge *topology.Judge, target health.Target) api.Target {
 	state := v.board.State(target)
-	damping, upAt := v.trust(judge, target)
+	damping, upAt := v.trust(judge, target, state)
 	if damping == 1 {
 		damping = 0
 	}
@@ -118,10 +119,9 @@ func (v view) targetStatus(judge topology.Judge, target health.Target) api.Targe
 // trust says how many times as many passes as usual it takes until a target is
 // up, and when it would be at the earliest; of a check of several when so many of
 // its members are as it needs.
-func (v view) trust(judge topology.Judge, target health.Target) (damping int, upAt time.Time) {
+func (v view) trust(judge *topology.Judge, target health.Target, state health.State) (damping int, upAt time.Time) {
 	check, _ := v.site.Check(judge.VIP.Check)
 	if check.Group == nil {
-		state := v.board.State(target)
 		return state.Damping(check), state.UpAt(check)
 	}
 	var ups []time.Time

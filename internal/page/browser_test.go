@@ -84,6 +84,7 @@ func visit(t *testing.T, address string, look screen) *tab {
 	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
+		b.quiet()
 		if t.Failed() {
 			b.shoot("failed-" + strings.ReplaceAll(t.Name(), "/", "-"))
 		}
@@ -97,6 +98,23 @@ func visit(t *testing.T, address string, look screen) *tab {
 		chromedp.Navigate(address),
 	)
 	return b
+}
+
+// become makes the tab's screen another one.
+func (b *tab) become(look screen) {
+	b.t.Helper()
+	b.do(metrics(look))
+	b.until(fmt.Sprintf(`innerWidth === %d && matchMedia('(prefers-color-scheme: dark)').matches === %t`, look.width, look.dark))
+}
+
+// fits fails if anything is wider than the screen.
+func (b *tab) fits() {
+	b.t.Helper()
+	b.until(`document.querySelector('#drawing').clientWidth < innerWidth`)
+	wide := eval[[]string](b, `document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 90)).slice(0, 8)`)
+	if len(wide) > 0 {
+		b.t.Errorf("wider than the screen: %q", wide)
+	}
 }
 
 // metrics makes the tab's screen so.

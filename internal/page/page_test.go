@@ -1,9 +1,11 @@
 package page_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/routesteer/routesteer/api"
@@ -22,23 +24,12 @@ vips:
 routers: {edge1: {linux: {}}, edge2: {linux: {table: 100}}}
 `
 
-func TestAllIsWell(t *testing.T) {
-	s := newStage(t, small)
-	for name, look := range map[string]screen{"well": desktop, "well-dark": {width: 1440, height: 1000, dark: true}, "well-phone": phone} {
-		b := visit(t, s.url, look)
-		b.says("All is well")
-		b.says("4 of 4 servers up · 7 VIPs served · 2 of 2 routers in sync")
-		b.shoot(name)
-		b.quiet()
-	}
-}
-
 // The page is told of an event, asks for the status, and has drawn it.
 func TestAFailoverIsSeenAtOnce(t *testing.T) {
 	s := newStage(t, small)
 	b := visit(t, s.url, desktop)
 	b.says("All is well")
-	b.says("start of version") // the stream of events has begun
+	b.until(`document.body.dataset.desk && document.querySelector("#events li")`)
 	began := time.Now()
 	s.fall("web1", "connection refused")
 	b.says("1 server down: web1")
@@ -47,29 +38,97 @@ func TestAFailoverIsSeenAtOnce(t *testing.T) {
 	b.until(`document.querySelector('.vips .node.failover .title')?.textContent === '203.0.113.32/27'`)
 	b.until(`[...document.querySelectorAll('path.ribbon.failover')].some((path) => path.ends.includes('s:web3') || path.ends.includes('s:web4'))`)
 	b.shoot("failover")
-	b.quiet()
 }
 
 func TestADrainByKeyboardIsPreviewed(t *testing.T) {
 	s := newStage(t, small)
 	b := visit(t, s.url+"#server=web3", desktop)
-	b.says("Carries (2)")
-	b.press(kb.Tab + kb.Tab + kb.Enter)
+	b.says("All of them pass.")
+	b.press(kb.Tab + kb.Tab + kb.Enter) // the title has the focus, then Close, then Drain
 	b.says("this needs a token")
 	b.press(token + kb.Enter)
 	b.says("4 VIPs would move")
 	b.says("web3 → web1")
 	b.shoot("drain-preview")
-	b.press(kb.Tab)
-	b.press(kb.Enter) // the button has the focus again
+	if admin := s.wait("it is asked", func(*api.Status) bool { return true }).Servers[2].Admin; admin.State != "ready" {
+		t.Errorf("a preview did something: %+v", admin)
+	}
+	b.press("new kernel" + kb.Enter)
 	b.says("Every router has confirmed.")
 	b.shoot("drain-done")
-	s.wait("web3 is drained", func(status *api.Status) bool { return status.Servers[2].Admin.State == "drain" })
+	status := s.wait("web3 is drained", func(status *api.Status) bool { return status.Servers[2].Admin.State == "drain" })
+	if admin := status.Servers[2].Admin; admin.By != "token:alice" || admin.Reason != "new kernel" {
+		t.Errorf("it was drained %+v", admin)
+	}
 	b.press(kb.Enter)
 	b.says("1 server drained: web3")
-	b.until(`document.activeElement.textContent === 'Undrain…' || document.activeElement.textContent === 'Drain…'`)
+	b.until(`document.activeElement.textContent === 'Undrain…'`) // the focus is where it was
+	b.shoot("drained-panel")
 	b.press(kb.Escape)
 	b.until(`document.getElementById('panel').hidden`)
 	b.shoot("drained")
-	b.quiet()
+}
+
+// What the controller would refuse is said before it is asked for, and what it does
+// refuse in its own words.
+func TestARefusalIsToldAsItIs(t *testing.T) {
+	s := newStage(t, small)
+	s.fall("web2", "connection refused")
+	b := visit(t, s.url+"#server=web4", desktop)
+	b.says("All of them pass.")
+	b.press(kb.Tab + kb.Tab + kb.Enter)
+	b.says("this needs a token")
+	b.press("this-is-nobodys-token" + kb.Enter)
+	b.says("the token is not one of http.tokens")
+	b.press(token + kb.Enter)
+	b.says("The controller would refuse this:")
+	b.says("203.0.113.97/32")
+	b.until(`document.querySelector('dialog button[type=submit]').disabled`)
+	b.shoot("refused-preview")
+	b.do(chromedp.Click(chromedp.CSS(`dialog input[name=force]`)), chromedp.Click(chromedp.CSS(`dialog button[type=submit]`)))
+	b.says("Every router has confirmed.")
+	b.press(kb.Enter)
+	b.says("1 VIP without a server: mail")
+}
+
+func TestAVIPIsExplainedAndPinned(t *testing.T) {
+	s := newStage(t, small)
+	s.fall("web1", "connection refused")
+	b := visit(t, s.url+"#vip=203.0.113.32%2F27", desktop)
+	for _, text := range []string{"failed over", "web1 is down: connection refused", "spare", "edge1 sends it to", "after 1h"} {
+		b.says(text)
+	}
+	b.shoot("explain")
+	b.do(chromedp.Click(chromedp.CSS(`#panel .acts button`)))
+	b.says("this needs a token")
+	b.press(token + kb.Enter)
+	b.says("would move")
+	b.do(chromedp.Click(chromedp.CSS(`dialog button[type=submit]`)))
+	b.says("Every router has confirmed.")
+	b.press(kb.Enter)
+	b.says("1 VIP pinned: 203.0.113.32/27")
+	b.says("Unpin…")
+}
+
+func TestTheSliderTakesThePageBack(t *testing.T) {
+	s := newStage(t, small)
+	b := visit(t, s.url, desktop)
+	b.says("All is well")
+	s.fall("web1", "connection refused")
+	b.says("1 server down: web1")
+	b.says("up → down")
+	// As far back as before the fall, and after the start.
+	status := s.wait("it is down", func(status *api.Status) bool { return status.Servers[0].Health == "down" })
+	then := status.Servers[0].Since.Add(-100 * time.Millisecond).UnixMilli()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+		const slider = document.getElementById('scrubber');
+		document.getElementById('span').value = '900';
+		document.getElementById('span').dispatchEvent(new Event('change'));
+		slider.max = '900000'; slider.value = String(900000 - (Date.now() - %d)); slider.dispatchEvent(new Event('input'));
+	})()`, then)))
+	b.says("As events tell it for")
+	b.says("All is well")
+	b.shoot("past")
+	b.press("n")
+	b.says("1 server down: web1")
 }

@@ -1,40 +1,32 @@
-// The page: what the controller tells goes to the headline, the picture, the time
-// line and the panel; what an operator asks for goes to a dialog.
+// The page: what the controller tells goes to the headline and the picture, and then
+// to the desk, which comes a moment later: time line, panel, dialogs and keys.
 
-import { Live } from './live.js';
-import { attribute, byId, show, write } from './dom.js';
+import { byId, show, write } from './dom.js';
 import { Headline } from './headline.js';
-import { listen } from './keys.js';
-import { Panel } from './panel.js';
-import { past } from './past.js';
+import { Live } from './live.js';
 import { Picture } from './picture.js';
-import { askToken, showSigned } from './signin.js';
 import { judge } from './state.js';
-import { Timeline } from './timeline.js';
-import { Wish } from './wish.js';
 import { clock, span } from './words.js';
 
 const LATE = 35000; // ms without a word after which the picture is not to be trusted
 
 const live = new Live();
-const headline = new Headline();
-const choose = (what, from) => panel.choose(what, from);
-const picture = new Picture(choose);
-const timeline = new Timeline((time) => goTo(time), choose);
-const panel = new Panel({
-  choose,
-  wish: (verb, of) => new Wish(verb, of, judge(live.status), () => live.refresh()),
-  narrow: (word) => timeline.narrow(word),
-  lookAt: (router) => picture.lookAt(router),
-});
+const headline = new Headline((verb) => withDesk((desk) => desk.wish(verb, {})));
+const picture = new Picture((what, from) => withDesk((desk) => desk.choose(what, from)));
+const page = { live, picture, site: null, time: null, past: null, goTo };
 
-let time = null; // that is shown; null for now
-let site = null;
+let desk = null; // a promise of it, once it is asked for
 let frame = 0;
 
-// goTo shows the site as it was at a time, or as it is.
-function goTo(at) {
-  time = at;
+// withDesk brings the desk, if it is not here yet, and does something with it.
+function withDesk(use) {
+  desk ??= import('./desk.js').then(({ Desk }) => new Desk(page));
+  desk.then(use);
+}
+
+// goTo shows the site as it was at a time, or, with null, as it is.
+function goTo(time) {
+  page.time = time;
   schedule();
 }
 
@@ -46,22 +38,22 @@ function schedule() {
 function draw() {
   frame = 0;
   if (!live.status) return;
-  site = judge(time === null ? live.status : past(live.status, live.events, time));
-  document.body.classList.toggle('past', time !== null);
-  show(byId('past'), time !== null);
-  if (time !== null) write(byId('past'), `As events tell it for ${clock(time)}. Press n for now.`);
-  headline.draw(site, time !== null);
-  picture.draw(site);
-  panel.draw(time === null ? site : judge(live.status));
+  const began = performance.now();
+  const back = page.time !== null;
+  page.site = judge(back ? page.past(live.status, live.events, page.time) : live.status);
+  document.body.classList.toggle('past', back);
+  show(byId('past'), back);
+  if (back) write(byId('past'), `As events tell it for ${clock(page.time)}. Press n for now.`);
+  headline.draw(page.site, back);
+  picture.draw(page.site);
+  live.cost = performance.now() - began;
   document.body.dataset.drawn = live.status.time;
+  withDesk((desk) => desk.draw());
 }
 
 live.addEventListener('status', schedule);
-live.addEventListener('events', () => timeline.update(live.events));
 live.addEventListener('link', tellLink);
 setInterval(tellLink, 1000);
-
-let asked = false;
 
 // tellLink says how fresh the picture is.
 function tellLink() {
@@ -71,29 +63,15 @@ function tellLink() {
   document.body.dataset.link = lost ? 'lost' : live.heard ? 'live' : 'new';
   write(byId('link-text'), !live.heard ? 'connecting' : lost ? `last heard ${span(quiet)} ago` : 'live');
   show(byId('lost'), lost);
-  write(byId('lost-text'), lost ? (wantsToken ? 'The controller shows this page only to who has a token.' : live.heard ? 'No word from the controller: what is below may be out of date.' : 'The controller does not answer.') : '');
+  write(byId('lost-text'), lost ? lostText(wantsToken) : '');
   write(byId('lost-age'), lost && !wantsToken ? `${live.heard ? `Last heard ${span(quiet)} ago. ` : ''}Traffic flows as it was routed. Trying again…` : '');
-  if (wantsToken && !asked) {
-    asked = true;
-    askToken(live.trouble).then((given) => given && retry());
-  }
+  if (wantsToken) withDesk((desk) => desk.askToken(live.trouble));
 }
 
-function retry() {
-  asked = false;
-  live.retry();
+function lostText(wantsToken) {
+  if (wantsToken) return 'The controller shows this page only to who has a token.';
+  return live.heard ? 'No word from the controller: what is below may be out of date.' : 'The controller does not answer.';
 }
 
-byId('sign').addEventListener('click', () => askToken().then((given) => given && retry()));
-byId('resume').addEventListener('click', () => new Wish('resume', {}, site, () => live.refresh()));
-byId('failback').addEventListener('click', () => new Wish('failback', {}, site, () => live.refresh()));
-byId('search').addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !site) return;
-  const word = event.target.value.trim();
-  if (site.servers.has(word)) choose({ server: word }, event.target);
-  else document.querySelector('#drawing .vips .node:not(.group)')?.click();
-});
-listen({ closePanel: () => panel.close(), now: () => timeline.now() });
-showSigned();
-attribute(document.body, 'data-link', 'new');
+document.body.dataset.link = 'new';
 live.start();

@@ -13,7 +13,9 @@ export class Headline {
   #said = '';
   #timer = 0;
 
-  constructor() {
+  // wish is called with what an operator asks for.
+  constructor(wish) {
+    for (const verb of ['resume', 'failback']) byId(verb).addEventListener('click', () => wish(verb));
     byId('more-warnings').addEventListener('click', () => {
       this.#all = !this.#all;
       this.#warn(this.warnings);

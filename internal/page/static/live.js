@@ -2,6 +2,7 @@
 // controller tells that something changed, and the events.
 
 import * as api from './api.js';
+import { first } from './first.js';
 import { follow } from './sse.js';
 
 const SOON = 15; // ms after news, so that what comes together is read once
@@ -15,12 +16,12 @@ export class Live extends EventTarget {
   events = []; // oldest first
   heard = 0; // when the controller last said anything
   trouble = null; // why it is not heard
-  since = ''; // of the stream
+  cost = 0; // ms that it takes to draw a status, as whoever draws it says
   #timer = 0;
   #reading = false;
   #again = false;
-  #cost = 0;
   #streaming = false;
+  #first = first;
 
   start() {
     this.#read();
@@ -29,10 +30,10 @@ export class Live extends EventTarget {
     addEventListener('online', () => this.refresh());
   }
 
-  // refresh reads the status soon. What costs a lot is read less often.
+  // refresh reads the status soon. What takes long to draw is read less often.
   refresh(after = SOON) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#read(), Math.max(after, after > SOON ? 0 : this.#cost / 2));
+    this.#timer = setTimeout(() => this.#read(), Math.max(after, this.cost));
   }
 
   // retry is for a new token: all is asked for again.
@@ -47,15 +48,14 @@ export class Live extends EventTarget {
       return;
     }
     this.#reading = true;
-    const began = performance.now();
     try {
-      this.status = await api.status();
+      this.status = await (this.#first ?? api.status());
       this.#hear();
       this.#emit('status');
-      this.#cost = performance.now() - began;
     } catch (error) {
       this.#lose(error);
     }
+    this.#first = null;
     this.#reading = false;
     this.refresh(this.#again ? SOON : this.#pause());
     this.#again = false;
@@ -66,7 +66,7 @@ export class Live extends EventTarget {
     if (document.hidden) return 4 * SLOW;
     const s = this.status;
     const moving = !s || this.trouble || s.transitions.length > 0 || s.servers.some((server) => server.targets.some((t) => t.trend));
-    return Math.max(moving || !this.#streaming ? FAST : SLOW, 4 * this.#cost);
+    return Math.max(moving || !this.#streaming ? FAST : SLOW, 20 * this.cost);
   }
 
   // wait ends a pause between tries early when it is called.

@@ -33,7 +33,8 @@ export class Wish {
     this.preview = el('div', { class: 'preview', 'aria-live': 'polite' });
     this.go = el('button', { type: 'submit', class: 'strong' }, kind.title(this.of));
     this.cancel = el('button', { type: 'button', onclick: () => this.dialog.close() }, 'Cancel');
-    this.form = el('form', { method: 'dialog', onsubmit: (e) => this.#ask(e) }, el('h2', { id: 'wish-title' }, kind.title(this.of)), el('p', {}, kind.say),
+    this.title = el('h2', { id: 'wish-title', tabindex: '-1' }, kind.title(this.of));
+    this.form = el('form', { method: 'dialog', onsubmit: (e) => this.#ask(e) }, this.title, el('p', {}, kind.say),
       kind.server && this.#servers(), el('h3', {}, 'What would happen'), this.preview,
       kind.reason && el('label', { class: 'field' }, 'Reason', el('input', { name: 'reason', maxlength: '200', placeholder: 'kernel update, ticket 1234 …', autocomplete: 'off' })),
       kind.until && this.#until(), kind.force && check('force', kind.force, () => this.#allow()), kind.cut && check('cut', 'Cut connections that are left, once routers have confirmed'),
@@ -42,8 +43,14 @@ export class Wish {
     document.body.append(this.dialog);
     this.opener = document.activeElement;
     this.dialog.showModal();
-    (this.form.elements.server ?? this.go).focus();
+    this.#focus();
     this.#look();
+  }
+
+  // focus is on what is to be filled in, or else on the button, once that can be pressed.
+  #focus() {
+    const { server, reason } = this.form.elements;
+    (server ?? reason ?? (this.go.disabled ? this.title : this.go)).focus();
   }
 
   #servers() {
@@ -90,6 +97,7 @@ export class Wish {
       this.refused = simulation.steps.some((step) => step.refused.length > 0);
       this.preview.replaceChildren(...preview(simulation));
       this.#allow();
+      if (document.activeElement === this.title || document.activeElement === document.body) this.#focus();
     } catch (error) {
       if (error.name === 'AbortError') return;
       if (await this.#token(error)) return this.#look();
@@ -144,7 +152,7 @@ export class Wish {
   // again shows the form as it was, after a token was given.
   #again() {
     this.dialog.replaceChildren(this.form);
-    this.go.focus();
+    this.#focus();
   }
 
   #wait() {
