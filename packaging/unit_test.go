@@ -47,7 +47,7 @@ func buildOnce(t *testing.T, dir string) string {
 	if _, err := os.Stat(binary); err == nil {
 		return binary
 	}
-	build := exec.Command("go", "build", "-o", binary, "../cmd/routesteer")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/routesteer")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, code := run(t, build); code != 0 {
 		t.Fatalf("build routesteer: %s", said)

@@ -25,7 +25,7 @@ var program = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "routesteer")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/routesteer")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/routesteer") // as make build does, whose work is kept
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
