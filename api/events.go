@@ -19,7 +19,7 @@ type Event struct {
 	From     string    `json:"from,omitempty"` // of an assignment, a route or a transition: servers, with commas between
 	To       string    `json:"to,omitempty"`
 	By       string    `json:"by,omitempty"`
-	Cause    string    `json:"cause,omitempty"` // the kind of Reason: of an assignment or a route as in Explanation, or "repair"; of a guard which one
+	Cause    string    `json:"cause,omitempty"` // the kind of Reason: of an assignment or a route as in Explanation, or "repair"; of a guard which one, of a session its peer
 	Reason   string    `json:"reason,omitempty"`
 	TookMs   float64   `json:"took_ms,omitempty"`   // how long it took, where that means something
 	LastedMs int64     `json:"lasted_ms,omitempty"` // how long From had lasted, where that is known

@@ -108,6 +108,8 @@ type Controller struct {
 	routers  map[topology.RouterName]*router
 	leaving  []*worker // of routers that the site has no longer
 	waiters  map[*waiter]bool
+	lasting  lasting
+	passing  passing
 	warnings []string          // of the start, for status
 	troubles map[string]string // of other parts of the program, for status; replaced, never changed
 }
@@ -128,6 +130,7 @@ type router struct {
 	under    []steer.Transition       // moves whose connections are still ending
 	outcomes map[netip.Prefix]outcome // of moves that are over; replaced, never changed
 	cuts     error                    // why planned moves cut connections
+	told     drivers.Info             // that events have told of
 	tendErr  error                    // why under is not known
 }
 
@@ -159,6 +162,8 @@ func New(options Options) (*Controller, error) {
 		paces:    map[health.Target]health.Pace{},
 		routers:  map[topology.RouterName]*router{},
 		waiters:  map[*waiter]bool{},
+		lasting:  lasting{},
+		passing:  passing{reminded: time.Now()},
 		fell:     map[topology.ServerName]time.Time{},
 	}
 	c.config = api.Config{File: site.File, Hash: site.Hash, Loaded: c.started, Problems: []string{}}
@@ -211,6 +216,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.paceAll()
 	close(c.running)
 	c.record(api.Event{Kind: api.ControllerEvent, To: "running", Reason: "start of version " + c.options.Version})
+	for _, warning := range c.warnings {
+		c.record(api.Event{Kind: api.ControllerEvent, Cause: "start", To: toTrouble, Reason: warning})
+	}
 	var keeping sync.WaitGroup
 	keeping.Go(func() { c.keepEnds(ctx) })
 	c.loop(ctx)
@@ -246,7 +254,7 @@ func (c *Controller) startRouters() {
 		if old := former[r.Name]; old != nil {
 			predecessor = old.worker
 			next.changes, next.repairs, next.changed = old.changes, old.repairs, old.changed
-			next.under, next.outcomes, next.cuts = old.under, old.outcomes, old.cuts
+			next.under, next.outcomes, next.cuts, next.told = old.under, old.outcomes, old.cuts, old.told
 		}
 		open := func() (drivers.Driver, error) { return c.options.Open(r, cohorts) }
 		next.worker = startWorker(r, open, cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), predecessor)
@@ -332,7 +340,7 @@ func (c *Controller) due() time.Time {
 	if len(c.pending) > 0 && (due.IsZero() || c.giveUp.Before(due)) {
 		due = c.giveUp
 	}
-	return due
+	return earlier(due, c.passing.next)
 }
 
 // drainNews takes what news there is, so that a server that is lost for a

@@ -31,7 +31,7 @@ func (c *Controller) observe(batch []health.News) {
 			// is decided by results that change no verdict.
 			moved = moved || c.doubted || c.stays(news.Target)
 		case health.Heard:
-			moved = moved || c.doubted // a witness was waited for
+			moved = moved || c.doubted || c.passing.silent // a witness was waited for, or missed
 		case health.Loss, health.Found:
 			events = append(events, func() api.Event { return echoEvent(news) })
 			moved = true // to another address of the server, perhaps
@@ -113,6 +113,9 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	c.recordMaintenance(off, now)
 	c.recordFreeze(before, now)
 	c.recordMoves(before, now)
+	c.recordReminders(now)
+	c.recordWitness(now)
+	c.passing.next = c.nextPassing()
 	if len(c.intent.Recalls) > 0 || !c.intent.Resumed.IsZero() {
 		c.poke() // a word may have served its purpose
 	}

@@ -69,8 +69,11 @@ func isAbout(site *topology.Site, cohorts *steer.Cohorts, vip topology.VIP, even
 	return event.VIPs > 1 && (prefix == vip.Judge || cohorts.Of(prefix) != nil && cohorts.Of(prefix) == cohorts.Of(vip.Prefix))
 }
 
-// record keeps an event.
+// record keeps an event. It belongs to the loop.
 func (c *Controller) record(event api.Event) {
-	event.Severity = severity(event)
+	if event.Severity == "" {
+		event.Severity = severity(event)
+	}
+	c.lasting.note(&event)
 	c.journal.Record(event)
 }

@@ -115,15 +115,17 @@ func (c *Controller) overdue(now time.Time) []topology.ServerName {
 // and who has gone down that is to be back after a reboot.
 func (c *Controller) endAll(intent *state.Intent, w *wish, now time.Time) []api.Event {
 	var events []api.Event
-	ended := func(server topology.ServerName, vip, why string) {
-		events = append(events, api.Event{Kind: api.AdminEvent, Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why})
+	ended := func(server topology.ServerName, vip, why string, drain state.Drain) {
+		events = append(events, api.Event{
+			Kind: api.AdminEvent, Server: string(server), VIP: vip, From: "drain", To: "ready", Reason: why, LastedMs: now.Sub(drain.Since).Milliseconds(),
+		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(intent.Drains)) {
 		drain := intent.Drains[name]
 		if why := c.endOf(name, drain, now); why != "" {
 			delete(intent.Drains, name)
 			w.recalls = append(w.recalls, state.Recall{Server: name})
-			ended(name, "", why)
+			ended(name, "", why, drain)
 		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && c.believes(name) {
 			drain.Reboot = state.RebootSeen
 			intent.Drains[name] = drain
@@ -135,7 +137,7 @@ func (c *Controller) endAll(intent *state.Intent, w *wish, now time.Time) []api.
 			if drain := servers[name]; over(drain.Until, now) {
 				intent.Give(name, prefix)
 				w.recalls = append(w.recalls, state.Recall{Server: name, VIP: prefix})
-				ended(name, prefix.String(), untilOver(drain.Until))
+				ended(name, prefix.String(), untilOver(drain.Until), drain)
 			}
 		}
 	}

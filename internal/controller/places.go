@@ -48,13 +48,13 @@ func (p place) drain(intent *state.Intent, drain state.Drain) (api.Event, bool) 
 
 // undrain edits the intent, and reports whether that changes it.
 func (p place) undrain(intent *state.Intent) (api.Event, bool) {
-	_, drained := p.drained(intent)
+	before, drained := p.drained(intent)
 	if p.vip.IsValid() {
 		intent.Give(p.server, p.vip)
 	} else {
 		delete(intent.Drains, p.server)
 	}
-	return api.Event{From: "drain", To: "ready"}, drained
+	return api.Event{From: "drain", To: "ready", LastedMs: time.Since(before.Since).Milliseconds()}, drained
 }
 
 func (p place) drained(intent *state.Intent) (state.Drain, bool) {

@@ -108,13 +108,7 @@ func (c *Controller) recordSighting(was, seen sighting) {
 		}
 		c.record(event)
 	}
-	if text := message(seen.err); text != message(was.err) {
-		event := api.Event{Kind: api.RouterEvent, Router: name, To: "in sync", Reason: text}
-		if text != "" {
-			event.To = toOutOfSync
-		}
-		c.record(event)
-	}
+	c.recordSync(name, was, seen)
 	c.recordFights(name, was.fought, seen.fought)
 	for _, route := range beyond(seen.left.Foreign, was.left.Foreign) {
 		c.record(api.Event{Kind: api.RouterEvent, Router: name, VIP: route.Prefix.String(), To: toInTheWay, Reason: foreignText(route)})

@@ -50,7 +50,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 	details := strings.Split(problem.Error(), "\n") // topology.Problems has one in a line
 	err := c.do(ctx, func() {
 		c.config.Failed, c.config.Problems = time.Now(), details
-		c.record(api.Event{Kind: api.ConfigEvent, To: toRefused, By: by, Reason: fmt.Sprintf("%s (problem 1 of %d); the running configuration stays", details[0], len(details))})
+		c.record(api.Event{Kind: api.ConfigEvent, To: toRefused, By: by, Reason: inAll(details, "problem") + "; the running configuration stays"})
 	})
 	if err != nil {
 		return err
@@ -72,10 +72,20 @@ func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differe
 	c.regroup(cohorts)
 	c.poke()
 	c.decide(time.Now(), func() api.Event {
-		return api.Event{Kind: api.ConfigEvent, To: "loaded", By: by, Reason: strings.Join(differences, "; ")}
+		return api.Event{Kind: api.ConfigEvent, To: "loaded", By: by, Reason: inAll(differences, "change")}
 	})
 	// The workers are new, and have no order yet.
 	c.order(time.Now())
+}
+
+// inAll lists what an event has room for, and counts the rest.
+func inAll(lines []string, what string) string {
+	const room = 10
+	text := strings.Join(lines[:min(len(lines), room)], "; ")
+	if len(lines) > room {
+		text += fmt.Sprintf("; and %d more of %d %ss", len(lines)-room, len(lines), what)
+	}
+	return text
 }
 
 // differ says in words what differs between two sites.

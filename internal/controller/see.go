@@ -41,6 +41,10 @@ func (c *Controller) see(seen sighting) {
 	}
 	c.wake()
 	c.recordSighting(was, seen)
+	if len(seen.info.Sessions)+len(seen.info.Problems)+len(r.told.Problems) > 0 {
+		c.recordInfo(string(seen.worker.router.Name), r.told, seen.info)
+		r.told = seen.info
+	}
 }
 
 // adoptWhenSeen adopts found routes once every router has been tried.

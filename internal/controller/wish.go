@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
@@ -81,21 +83,38 @@ func (c *Controller) commit(ctx context.Context, w *wish) (*step, error) {
 	}
 	if w.prove != nil {
 		if err := w.prove(ctx, next); err != nil {
+			c.noteRefusal(ctx, w, err)
 			return nil, err
 		}
 		w.recall(&next.intent, time.Now()) // who has just failed the proof is to return, too
 	}
 	if err := state.Save(c.options.StateFile, next.intent); err != nil {
-		return nil, &api.Error{
+		failure := &api.Error{
 			Code:    api.Unavailable,
 			Message: fmt.Sprintf("nothing changed: %v", err),
 			Hint:    "intent must survive a restart before it is acted on: make room or give the right to write there",
 		}
+		c.noteRefusal(ctx, w, failure)
+		return nil, failure
 	}
 	var taken *step
 	// Durable now: it must also take effect, even if the operator has gone.
 	err = c.do(context.WithoutCancel(ctx), func() { taken = c.act(w, next, events) })
 	return taken, err
+}
+
+// noteRefusal records that an operator asked for what was refused, and why.
+func (c *Controller) noteRefusal(ctx context.Context, w *wish, err error) {
+	failure := (*api.Error)(nil)
+	if !errors.As(err, &failure) || failure.Code != api.Refused && failure.Code != api.Unavailable || w.about.Did == "" {
+		return
+	}
+	event := api.Event{Kind: api.AdminEvent, Server: strings.Join(w.about.Servers, ","), To: toRefused, By: w.by, Reason: w.about.Did + ": " + failure.Message}
+	if len(failure.Details) > 0 {
+		event.Reason += ": " + strings.Join(failure.Details, "; ")
+	}
+	// Whoever asked hears it anyway; one that is stopping records nothing more.
+	_ = c.do(context.WithoutCancel(ctx), func() { c.record(event) })
 }
 
 // edited is what the wish would make of the intent, and the events of that.

@@ -15,12 +15,12 @@ const (
 )
 
 // A key is what an event and that which ends it have in common.
-type key struct{ kind, server, vip, router, guard string }
+type key struct{ kind, server, vip, router, cause string }
 
 func keyOf(event api.Event) key {
-	k := key{kind: event.Kind, server: event.Server, vip: event.VIP, router: event.Router}
-	if event.Kind == api.GuardEvent || event.Kind == api.ControllerEvent {
-		k.guard = event.Cause
+	k := key{kind: event.Kind, server: event.Server, vip: event.VIP, router: event.Router, cause: event.Cause}
+	if event.Kind == api.AssignmentEvent || event.Kind == api.RouteEvent {
+		k.cause = "" // each move ends the one before, whatever brought it about
 	}
 	return k
 }

@@ -107,8 +107,8 @@ func alertOf(m Message, told Told) alert {
 			a.Labels[name] = value
 		}
 	}
-	if guard := keyOf(told.Event).guard; guard != "" {
-		a.Labels["guard"] = guard
+	if cause := keyOf(told.Event).cause; cause != "" {
+		a.Labels["cause"] = cause
 	}
 	line := &tallyLine{first: told}
 	line.add(told)
