@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/metrics":         {"api"},
 	"internal/netns":           {},
 	"internal/netns/netnstest": {"internal/netns"},
+	"internal/openapi":         {},
 	"internal/secret":          {"topology"},
 	"internal/state":           {"topology"},
 	"internal/controller":      {"drivers", "health", "api", "internal/journal", "internal/state", "internal/whatif", "steer", "topology"},

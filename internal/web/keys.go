@@ -50,7 +50,7 @@ func readKeys(web topology.Web, former *keys) (*keys, error) {
 		case len(text) < minToken:
 			wrong = append(wrong, fmt.Errorf("token %s has %d characters, and needs %d not to be guessed: openssl rand -hex 32", t.Name, len(text), minToken))
 		default:
-			k.tokens = append(k.tokens, token{sha256.Sum256([]byte(text)), caller{by: "token:" + t.Name, servers: limitOf(t)}})
+			k.tokens = append(k.tokens, token{sumOf(text), caller{by: "token:" + t.Name, servers: limitOf(t)}})
 		}
 	}
 	if web.TLS == nil {
@@ -60,6 +60,8 @@ func readKeys(web topology.Web, former *keys) (*keys, error) {
 	}
 	return k, errors.Join(wrong...)
 }
+
+func sumOf(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
 
 // limitOf is nil for a token without a limit.
 func limitOf(t topology.Token) []string {
@@ -117,7 +119,7 @@ func readPEM(path string) ([]byte, error) {
 // bearer is who shows that token. All are compared, whichever fits, in the same
 // time.
 func (k *keys) bearer(text string) (caller, bool) {
-	sum := sha256.Sum256([]byte(text))
+	sum := sumOf(text)
 	found := -1
 	for i := range k.tokens {
 		if subtle.ConstantTimeCompare(sum[:], k.tokens[i].sum[:]) == 1 {
