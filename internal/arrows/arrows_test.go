@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/manual":          {},
 	"internal/support":         {},
 	"internal/arrows":          {},
+	"docs":                     {},
 	"packaging":                {},
 	"scripts":                  {},
 }
