@@ -205,6 +205,18 @@ func (b *tab) says(text string) {
 	b.until(fmt.Sprintf(`document.body.innerText.includes(%q)`, text))
 }
 
+// ready waits until all of the page is here, and what happened before is known.
+func (b *tab) ready() {
+	b.t.Helper()
+	b.until(`document.body.dataset.desk && document.querySelector('#events li')`)
+}
+
+// mayGo waits until a dialog can be confirmed.
+func (b *tab) mayGo() {
+	b.t.Helper()
+	b.until(`document.querySelector('dialog form > .acts button[type=submit]:enabled')`)
+}
+
 // press types keys where the focus is.
 func (b *tab) press(keys string) {
 	b.t.Helper()

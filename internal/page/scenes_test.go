@@ -21,8 +21,8 @@ func large(vips, servers int) string {
 	}
 	b.WriteString("checks: {web: {http: {port: 80}, rise: 1, fall: 1}}\npolicy: {failback: {after: 1h}, correlated: act}\nvips:\n")
 	for i := range vips {
-		prefix := netip.AddrFrom4([4]byte{198, byte(18 + i>>16), byte(i >> 8), byte(i)})
-		fmt.Fprintf(&b, "  - {prefix: %s/32, check: web, primary: web%d}\n", prefix, i%servers+1)
+		address := netip.AddrFrom4([4]byte{198, byte(18 + i>>16), byte(i >> 8), byte(i)})
+		fmt.Fprintf(&b, "  - {prefix: %s/32, check: web, primary: web%d}\n", address, i%servers+1)
 	}
 	b.WriteString("routers: {edge1: {linux: {}}, edge2: {linux: {table: 100}}}\n")
 	return b.String()
@@ -56,7 +56,7 @@ func scenes() []scene {
 // everything has a lost server, a drain with connections left, a pin, and a router
 // that does otherwise.
 func everything(s *stage) {
-	vip := netip.MustParsePrefix("203.0.113.97/32")
+	vip := prefix("203.0.113.97/32")
 	s.routers["edge1"].Keep(10 * time.Minute)
 	s.routers["edge1"].Connect(vip, netip.MustParseAddr("192.0.2.14"), 17)
 	s.fall("web1", "connection refused")

@@ -83,7 +83,7 @@ func TestALargeSiteIsUpToDateAtOnce(t *testing.T) {
 	s := newStage(t, large(1000, 50))
 	b := visit(t, s.url, desktop)
 	b.says("All is well")
-	b.until(`document.body.dataset.desk && document.querySelector("#events li")`)
+	b.ready()
 	down := false
 	best(t, 250*time.Millisecond, 10, func() time.Duration {
 		b.do(chromedp.Evaluate[chromedp.Void](noteChange))

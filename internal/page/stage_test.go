@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,14 +36,17 @@ type stage struct {
 	routers map[string]*mem.Router
 	senses  *senses
 	hide    func() // closes the door
+
+	mu   sync.Mutex
+	file string // the site's
 }
 
 // newStage starts a controller of a site, waits until all is known, and serves it.
 func newStage(t *testing.T, site string) *stage {
 	t.Helper()
 	s := &stage{t: t, routers: map[string]*mem.Router{}, senses: &senses{ill: map[health.Target]string{}, alone: map[topology.ServerName]string{}}}
-	site = s.door(site)
-	parsed, err := topology.Parse("site.yaml", []byte(site))
+	s.file = s.door(site)
+	parsed, err := s.load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,7 @@ func newStage(t *testing.T, site string) *stage {
 		s.routers[string(router.Name)] = mem.NewRouter()
 	}
 	s.control, err = controller.New(controller.Options{
-		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(site)) },
+		Load: s.load,
 		Open: s.open,
 		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
 			s.senses.news = news
@@ -72,6 +76,24 @@ func newStage(t *testing.T, site string) *stage {
 		return true
 	})
 	return s
+}
+
+func (s *stage) load() (*topology.Site, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return topology.Parse("site.yaml", []byte(s.file))
+}
+
+// reload has the file say more of its door.
+func (s *stage) reload(more string) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.file = strings.Replace(s.file, "http: {listen:", "http: {"+more+"listen:", 1)
+	s.mu.Unlock()
+	if _, err := s.control.Reload(s.t.Context(), api.ReloadRequest{}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.senses.tell()
 }
 
 func (s *stage) open(router topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
@@ -144,6 +166,8 @@ func (s *stage) door(site string) string {
 	s.url = "http://" + listener.Addr().String()
 	return site + fmt.Sprintf("http: {listen: %q, tokens: {alice: {file: %s}}}\n", listener.Addr(), file)
 }
+
+func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
 
 // wait waits until the status is so.
 func (s *stage) wait(what string, is func(*api.Status) bool) *api.Status {

@@ -104,7 +104,7 @@ function routersOf(e, tools) {
 function transitions(all, { time }) {
   const now = Date.parse(time);
   return el('ul', {}, all.map((move) => el('li', {}, el('b', {}, `${move.router}: `), `${move.from.join(', ') || 'nothing'} → ${move.to.join(', ') || 'nothing'}: `,
-    move.left.map((left) => `${plural(left.connections, 'connection')} at ${left.servers.join(', ')}`).join('; ') || 'none that speaks', ` · ends by ${clock(move.until)} (${within(move.until, now)})`)));
+    move.left.map((left) => `${plural(left.connections, 'connection')} at ${left.servers.join(', ')}`).join('; ') || 'none has spoken since', ` · ends by ${clock(move.until)} (${within(move.until, now)})`)));
 }
 
 function vipFacts(e) {

@@ -21,7 +21,7 @@ let frame = 0;
 // withDesk brings the desk, if it is not here yet, and does something with it.
 function withDesk(use) {
   desk ??= import('./desk.js').then(({ Desk }) => new Desk(page));
-  desk.then(use);
+  desk.then(use, () => (desk = null)); // it could not be fetched: at the next word, again
 }
 
 // goTo shows the site as it was at a time, or, with null, as it is.
@@ -63,6 +63,8 @@ function tellLink() {
   document.body.dataset.link = lost ? 'lost' : live.heard ? 'live' : 'new';
   write(byId('link-text'), !live.heard ? 'connecting' : lost ? `last heard ${span(quiet)} ago` : 'live');
   show(byId('lost'), lost);
+  show(byId('as-of'), lost && live.status !== null);
+  if (lost && live.status) write(byId('as-of'), `When last heard, at ${clock(live.status.time)}:`);
   write(byId('lost-text'), lost ? lostText(wantsToken) : '');
   write(byId('lost-age'), lost && !wantsToken ? `${live.heard ? `Last heard ${span(quiet)} ago. ` : ''}Traffic flows as it was routed. Trying again…` : '');
   if (wantsToken) withDesk((desk) => desk.askToken(live.trouble));

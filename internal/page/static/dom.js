@@ -47,12 +47,13 @@ export function show(node, visible) {
 
 // icon is one of the shapes in index.html.
 export function icon(name, label = '') {
-  const properties = label ? { class: 'icon', role: 'img', 'aria-label': label } : { class: 'icon', 'aria-hidden': 'true' };
+  const properties = { class: `icon ${name}`, ...(label ? { role: 'img', 'aria-label': label } : { 'aria-hidden': 'true' }) };
   return svg('svg', { ...properties, viewBox: '0 0 16 16' }, svg('use', { href: `#i-${name}` }));
 }
 
 // reshape makes an icon another one.
 export function reshape(node, name) {
+  attribute(node, 'class', `icon ${node.classList.contains('big') ? 'big ' : ''}${name}`);
   attribute(node.firstChild, 'href', `#i-${name}`);
 }
 

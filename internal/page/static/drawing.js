@@ -157,7 +157,7 @@ function updateRow(li, row) {
   const { vip } = row;
   const where = serverNames(vip.wanted);
   const note = vip.state === 'well' ? (vip.name ? vip.prefix : '') : vipWords[vip.state];
-  const pinned = vip.pin ? ', pinned' : '';
+  const pinned = vip.pin && vip.state !== 'pinned' ? ', pinned' : '';
   put(li, row, {
     light: row.key, state: vip.state, title: vipName(vip), note, figure: vip.count > 1 ? `×${number(vip.count)}` : '', extra: row.inside ? 'inside' : '',
     label: `VIP ${vipName(vip)}, ${vip.prefix}: ${vipWords[vip.state]}${pinned}, wanted on ${where}: ${vip.why}`,

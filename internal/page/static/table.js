@@ -29,7 +29,7 @@ export class Table {
     const shown = vips.slice(0, this.#most);
     this.#fill(this.vips, shown, (vip) => vip.prefix, (vip) => ({ vip: vip.prefix }), (vip) => [
       [vip.state, vip.name ? `${vip.name} (${vip.prefix})` : vip.prefix, vip.count > 1 ? ` and ${number(vip.count - 1)} more` : ''],
-      vipWords[vip.state] + (vip.pin ? ', pinned' : ''), names(vip.wanted), routed(vip), vip.why, ago(vip.since, site.now),
+      vipWords[vip.state] + (vip.pin && vip.state !== 'pinned' ? ', pinned' : ''), names(vip.wanted), routed(vip), vip.why, ago(vip.since, site.now),
     ]);
     show(this.more, vips.length > shown.length);
     write(this.more, `Show more of ${plural(vips.length, 'VIP')}`);

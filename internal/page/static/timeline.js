@@ -3,6 +3,7 @@
 
 import { attribute, byId, el, icon, keyed, show, svg, write } from './dom.js';
 import { fold } from './fold.js';
+import { natural } from './state.js';
 import { clock, list, number, plural, span, took } from './words.js';
 
 const BARS = 96;
@@ -99,20 +100,21 @@ export class Timeline {
   #line(line) {
     const { event } = line;
     const kind = severity(event);
-    return el('li', { class: kind }, el('time', { datetime: event.time, title: event.time }, clock(event.time)), icon(kind, kind), el('p', {}, this.#sentence(line), ' ', background(event, line.tos.size > 1)));
+    return el('li', { class: kind }, el('time', { datetime: event.time, title: event.time }, clock(event.time)), icon(kind, kind), el('p', {}, el('span', { class: 'kind' }, event.kind), ' ', el('span', {}, this.#sentence(line), ' ', background(event, line.tos.size > 1))));
   }
 
   // sentence says of whom or what, and from what to what.
   #sentence({ event, servers, routers, vips, tos }) {
-    const parts = [el('span', { class: 'kind' }, event.kind), ' '];
-    for (const [names, kind] of [[[...routers], 'router'], [[...servers], 'server']]) {
+    const parts = [];
+    for (const [names, kind] of [[[...routers].sort(natural.compare), 'router'], [[...servers].sort(natural.compare), 'server']]) {
       names.slice(0, 3).forEach((name) => parts.push(name.includes(',') ? name : this.#link(name, { [kind]: name }), ' '));
       if (names.length > 3) parts.push(`and ${names.length - 3} more `);
     }
     const prefixes = [...vips.values()].reduce((sum, n) => sum + n, 0);
     if (event.vip) parts.push(this.#link(event.vip, { vip: event.vip }), prefixes > 1 ? ` and ${number(prefixes - 1)} more ` : ' ');
-    if (event.from || event.to) parts.push(el('b', {}, `${event.from ?? ''} → ${list([...tos]) || 'nothing'}`));
-    return el('span', {}, parts);
+    if (event.from && event.from === event.to && tos.size === 1) parts.push(el('b', {}, `stays at ${event.to}`));
+    else if (event.from || event.to) parts.push(el('b', {}, `${event.from ?? ''} → ${list([...tos]) || 'nothing'}`));
+    return parts;
   }
 
   #link(text, what) {

@@ -16,6 +16,10 @@ const VERBS = {
   resume: { title: () => 'Resume', say: 'Failures that came together until now are believed, and may move traffic.' },
 };
 
+// What has just appeared has been read by nobody: a key that is held down, or pressed
+// twice, confirms nothing.
+const READ = 400; // ms
+
 export class Wish {
   // verb is one of VERBS; of is {server} or {vip}, with a label; done is called after a change.
   constructor(verb, of, site, done) {
@@ -96,14 +100,14 @@ export class Wish {
       const simulation = await api.simulate([this.#step], this.gone.signal);
       this.refused = simulation.steps.some((step) => step.refused.length > 0);
       this.preview.replaceChildren(...preview(simulation));
-      this.#allow();
+      setTimeout(() => this.#allow(), READ);
       if (document.activeElement === this.title || document.activeElement === document.body) this.#focus();
     } catch (error) {
       if (error.name === 'AbortError') return;
       if (await this.#token(error)) return this.#look();
       // What cannot be foreseen can be asked for all the same: the controller judges.
       this.preview.replaceChildren(words(error));
-      attribute(this.go, 'disabled', error.wantsToken);
+      if (!error.wantsToken) setTimeout(() => this.#allow(), READ);
     }
   }
 
