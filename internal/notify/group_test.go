@@ -176,3 +176,14 @@ func golden(t *testing.T, name, got string) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// VIPs that were nowhere and stay there have no change to tell.
+func TestVIPsThatWereNeverServedAreToldWithoutAChange(t *testing.T) {
+	g := newGroup(testConfig("warning"), "")
+	for vip := range 2 {
+		g.add(api.Event{Time: noon, Severity: "critical", Kind: "assignment", Cause: "kept", VIP: fmt.Sprintf("203.0.113.%d/32", vip), Reason: "no server is eligible"}, noon)
+	}
+	if m := g.message(noon); strings.Contains(m.Text, "the first") {
+		t.Errorf("got %s", m.Text)
+	}
+}

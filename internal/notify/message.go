@@ -181,12 +181,11 @@ func (l *tallyLine) String() string {
 
 // change says from what to what; of several moves that is not the same for all.
 func (l *tallyLine) change() string {
-	switch {
-	case l.count > 1 && l.first.isMove():
-		return "(the first " + change(l.first.Event) + ")"
-	default:
-		return change(l.first.Event)
+	first := change(l.first.Event)
+	if first != "" && l.count > 1 && l.first.isMove() {
+		return "(the first " + first + ")"
 	}
+	return first
 }
 
 func change(event api.Event) string {
