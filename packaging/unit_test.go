@@ -55,6 +55,9 @@ func buildOnce(t *testing.T, dir string) string {
 	return binary
 }
 
+// token is web1's.
+const token = "0123456789abcdef0123456789abcdef"
+
 // newRouter is a machine with the unit, and with two servers on a link of its
 // own, web1 and web2, which are one namespace with two addresses.
 func newRouter(t *testing.T) *machine {
@@ -62,10 +65,14 @@ func newRouter(t *testing.T) *machine {
 	m := newMachine(t)
 	m.install(buildOnce(t, t.TempDir()), "usr/bin/routesteer", 0o755)
 	m.install("systemd/routesteer.service", "usr/lib/systemd/system/routesteer.service", 0o644)
+	m.install("systemd/routesteer-drain.service", "usr/lib/systemd/system/routesteer-drain.service", 0o644)
 	m.install("systemd/routesteer.sysusers", "usr/lib/sysusers.d/routesteer.conf", 0o644)
+	m.write("etc/routesteer/drain.conf", "ROUTESTEER_URL=http://127.0.0.1:8080\nROUTESTEER_SERVER=web1\n", 0o600)
+	m.write("etc/routesteer/drain.token", token, 0o600)
+	m.write("etc/routesteer/web1.token", token, 0o640)
 	m.write("usr/local/lib/check", "#!/bin/sh\nid -un >/tmp/who; grep CapEff /proc/self/status; [ ! -w /etc ]\n", 0o755)
 	m.sh(`systemd-sysusers
-		install -d -m 750 -g routesteer /etc/routesteer
+		chgrp routesteer /etc/routesteer /etc/routesteer/web1.token; chmod 750 /etc/routesteer
 		useradd -G routesteer anna; useradd bob
 		ip netns add web
 		ip link add web type veth peer eth0 netns web
@@ -87,6 +94,8 @@ checks:
   both: {all: [web, own]}
 vips: [{name: shop, prefix: 203.0.113.32/27, check: both, primary: web1}]
 routers: {edge: {linux: {}}}
+policy: {drain_idle: 1s, failback: immediate}
+http: {listen: 127.0.0.1:8080, tokens: {web1: {file: /etc/routesteer/web1.token, servers: [web1]}}}
 `, 0o640)
 	m.sh(`chgrp routesteer /etc/routesteer/routesteer.yaml
 		systemctl daemon-reload`)
@@ -164,6 +173,18 @@ func TestUnderSystemdTheControllerDoesAllItsWork(t *testing.T) {
 			t.Errorf("status:\n%s", said)
 		}
 	})
+	t.Run("a server's unit drains it when it is stopped, and no other", func(t *testing.T) {
+		m.must("routesteer", "undrain", "web1")
+		m.routedTo("192.0.2.11")
+		m.sh("systemctl start routesteer-drain; systemctl stop routesteer-drain")
+		m.routedTo("192.0.2.12")
+		if said := m.must("routesteer", "status", "web1"); !strings.Contains(said, "until it has rebooted: it stops") {
+			t.Errorf("status of web1:\n%s", said)
+		}
+		if said, code := m.try("routesteer", "drain", "web2", "--url", "http://127.0.0.1:8080", "--token-file", "/etc/routesteer/drain.token"); code == 0 {
+			t.Errorf("web1's token drains web2: %s", said)
+		}
+	})
 	t.Run("a reload says what is wrong", func(t *testing.T) {
 		good := m.read("etc/routesteer/routesteer.yaml")
 		m.write("etc/routesteer/routesteer.yaml", "servers: {}\n", 0o640)
@@ -182,7 +203,7 @@ func TestUnderSystemdTheControllerDoesAllItsWork(t *testing.T) {
 		m.must("kill", "-9", before)
 		m.routedTo("192.0.2.12")
 		eventually(t, "systemd to start it again", func() error {
-			if said, code := m.try("routesteer", "status", "web1"); code != 0 || !strings.Contains(said, "drained by root") {
+			if said, code := m.try("routesteer", "status", "web1"); code != 0 || !strings.Contains(said, "drained by") {
 				return fmt.Errorf("%s", said)
 			}
 			return nil
