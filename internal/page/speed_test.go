@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -18,20 +20,35 @@ const noteDrawn = `new MutationObserver((_, observer) => {
 	if (document.body?.dataset.drawn) { window.drawnAt = performance.now(); observer.disconnect(); }
 }).observe(document, { attributes: true, subtree: true, attributeFilter: ['data-drawn'] });`
 
-// A machine that has much else to do is slow by no fault of the page's: the best of
-// several times counts.
+// best fails unless the least of several times is within the limit. Where processors
+// are shared by more than there are, all takes as many times as long.
 func best(t *testing.T, limit time.Duration, tries int, measure func() time.Duration) {
 	t.Helper()
+	limit = time.Duration(float64(limit) * crowding(t))
 	least := time.Hour
 	for range tries {
 		if least = min(least, measure()); least <= limit {
 			break
 		}
 	}
-	t.Logf("%v", least)
+	t.Logf("%v, of %v", least, limit)
 	if least > limit {
 		t.Errorf("took %v at best of %d, want at most %v", least, tries, limit)
 	}
+}
+
+// crowding is how many run for each processor, and 1 at least.
+func crowding(t *testing.T) float64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var load float64
+	if _, err := fmt.Sscan(string(text), &load); err != nil {
+		t.Fatal(err)
+	}
+	return max(1, load/float64(runtime.NumCPU()))
 }
 
 func TestTheFirstViewIsSmallAndQuick(t *testing.T) {

@@ -33,9 +33,14 @@ function replace(body, nodes) {
 
 const buttons = (node) => [...node.querySelectorAll('button')];
 
+const OFTEN = 700; // ms between questions about one VIP, each of which looks at the whole site
+
 // vipContent tells the whole story of a VIP: why its traffic is where it is, and not elsewhere.
 export function vipContent(name, body, title, tools) {
   let gone = null;
+  let last = null;
+  let asked = 0;
+  let timer = 0;
   const tell = (e, site) => {
     const { vip } = e;
     const known = site.vips.find((v) => v.prefix === vip.prefix) ?? { ...vip, state: 'unknown', count: 1 };
@@ -52,17 +57,25 @@ export function vipContent(name, body, title, tools) {
       el('p', {}, link('What happened to it', () => tools.narrow(vip.prefix))),
     ]);
   };
+  const ask = async () => {
+    asked = Date.now();
+    timer = 0;
+    gone = new AbortController();
+    try {
+      tell(await api.explain(name, gone.signal), last);
+    } catch (error) {
+      if (error.name !== 'AbortError') replace(body, [el('p', { class: 'refusal' }, error.message, error.hint && ` ${error.hint}`)]);
+    }
+  };
   return {
-    async draw(site) {
-      gone?.abort();
-      gone = new AbortController();
-      try {
-        tell(await api.explain(name, gone.signal), site);
-      } catch (error) {
-        if (error.name !== 'AbortError') replace(body, [el('p', { class: 'refusal' }, error.message, error.hint && ` ${error.hint}`)]);
-      }
+    draw(site) {
+      last = site;
+      timer ||= setTimeout(ask, Math.max(0, asked + OFTEN - Date.now()));
     },
-    stop: () => gone?.abort(),
+    stop() {
+      clearTimeout(timer);
+      gone?.abort();
+    },
   };
 }
 

@@ -13,7 +13,7 @@ const LATE = 35000; // ms without a word after which the picture is not to be tr
 const live = new Live();
 const headline = new Headline((verb) => withDesk((desk) => desk.wish(verb, {})));
 const picture = new Picture((what, from) => withDesk((desk) => desk.choose(what, from)));
-const page = { live, picture, site: null, time: null, past: null, goTo };
+const page = { live, picture, site: null, time: null, play: null, goTo };
 
 let desk = null; // a promise of it, once it is asked for
 let frame = 0;
@@ -40,7 +40,7 @@ function draw() {
   if (!live.status) return;
   const began = performance.now();
   const back = page.time !== null;
-  page.site = judge(back ? page.past(live.status, live.events, page.time) : live.status);
+  page.site = judge(page.play ? page.play(live.status, live.events, page.time) : live.status);
   document.body.classList.toggle('past', back);
   show(byId('past'), back);
   if (back) write(byId('past'), `As events tell it for ${clock(page.time)}. Press n for now.`);
@@ -52,6 +52,7 @@ function draw() {
 }
 
 live.addEventListener('status', schedule);
+live.addEventListener('events', schedule);
 live.addEventListener('link', tellLink);
 setInterval(tellLink, 1000);
 

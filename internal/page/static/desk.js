@@ -3,7 +3,7 @@
 import { byId } from './dom.js';
 import { listen } from './keys.js';
 import { Panel } from './panel.js';
-import { past } from './past.js';
+import { play } from './play.js';
 import { askToken, showSigned } from './signin.js';
 import { judge } from './state.js';
 import { Timeline } from './timeline.js';
@@ -14,7 +14,7 @@ export class Desk {
 
   constructor(page) {
     this.page = page;
-    page.past = past;
+    page.play = play;
     const choose = (what, from) => this.choose(what, from);
     this.timeline = new Timeline(page.goTo, choose);
     this.panel = new Panel({ choose, wish: (verb, of) => this.wish(verb, of), narrow: (word) => this.timeline.narrow(word), lookAt: (router) => page.picture.lookAt(router) });
