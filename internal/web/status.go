@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	fresh = time.Second // a status without news is told again for so long
-	ease  = 4           // a new one is made after so many times as long as it took
-	least = 20 * time.Millisecond
+	fresh  = time.Second            // a status without news is told again for so long
+	share  = 10                     // one in so many seconds of a processor may go into statuses
+	saving = 300 * time.Millisecond // and so much at once, after a quiet time: a change is often several in a row
 )
 
 // statuses makes one status for all who ask for it at about the same time: of a
@@ -30,7 +30,7 @@ type statuses struct {
 	hub      *hub
 	turn     chan struct{} // has room for who reads or makes latest
 	latest   *snapshot
-	next     time.Time // not before, another one is made
+	budget   budget
 }
 
 // A snapshot is one status, in words.
@@ -49,7 +49,7 @@ type form struct {
 }
 
 func newStatuses(operator api.Operator, hub *hub) *statuses {
-	return &statuses{operator: operator, hub: hub, turn: make(chan struct{}, 1)}
+	return &statuses{operator: operator, hub: hub, turn: make(chan struct{}, 1), budget: budget{credit: saving, at: time.Now()}}
 }
 
 // serve answers with the status; ?brief=true leaves out what is as it should be.
@@ -101,6 +101,7 @@ func (s *statuses) form(ctx context.Context, brief, zip bool) (form, error) {
 		return form{}, err
 	}
 	began := time.Now()
+	defer func() { s.budget.spend(time.Since(began)) }()
 	f := &s.latest.full
 	if brief {
 		f = &s.latest.brief
@@ -111,7 +112,6 @@ func (s *statuses) form(ctx context.Context, brief, zip bool) (form, error) {
 	if zip && f.zipped == nil {
 		f.zipped = zipped(f.text)
 	}
-	s.next = s.next.Add(ease * time.Since(began))
 	return *f, nil
 }
 
@@ -121,7 +121,7 @@ func (s *statuses) renew(ctx context.Context) error {
 	if s.latest != nil && s.latest.seq == seq && time.Since(s.latest.made) < fresh {
 		return nil
 	}
-	if !pause(ctx, time.Until(s.next)) {
+	if !pause(ctx, s.budget.wait(time.Now())) {
 		return ctx.Err()
 	}
 	_, seq, _ = s.hub.now()
@@ -131,9 +131,24 @@ func (s *statuses) renew(ctx context.Context) error {
 		return err
 	}
 	s.latest = &snapshot{made: began, seq: seq, status: status}
-	s.next = time.Now().Add(max(least, ease*time.Since(began)))
+	s.budget.spend(time.Since(began))
 	return nil
 }
+
+// A budget is processor time that may be spent: it grows by a share of the time that
+// passes, up to saving.
+type budget struct {
+	credit time.Duration // below zero after more was spent than there was
+	at     time.Time     // as of then
+}
+
+// wait is how long it takes until there is something to spend.
+func (b *budget) wait(now time.Time) time.Duration {
+	b.credit, b.at = min(saving, b.credit+now.Sub(b.at)/share), now
+	return max(0, -b.credit*share)
+}
+
+func (b *budget) spend(d time.Duration) { b.credit -= d }
 
 // words puts a status into words. The tag of one in brief is the same as long as
 // nothing but the time has changed; one in full is never the same.
