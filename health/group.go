@@ -226,7 +226,7 @@ func (b *Board) inherit(whole Target, g *group) {
 // Whole is the outcome of a check of several, made once: of its members' results,
 // in the order of parts.
 func Whole(target Target, needs int, parts []topology.Part, results []Result) Result {
-	whole := Result{Target: target}
+	whole := Result{Target: target, Parts: results}
 	verdicts := make([]Verdict, len(results))
 	var failed []string
 	for i, r := range results {

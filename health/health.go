@@ -8,6 +8,7 @@ package health
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/topology"
@@ -62,6 +63,20 @@ type Result struct {
 	Said    *Said         // what an agent answered; nil of other checks, and if it did not answer
 	Address netip.Addr    // of the server, by which it went; the zero Addr if that is not known
 	Hint    string        // what may be behind Failure, of checks on request; "" when there is no telling
+	Parts   []Result      // of a check of several, made once: its members'
+}
+
+// Failed are the results that failed by this one: of a check of several those of its
+// members, if it failed. A member that passed says nothing against other checks it is in.
+func (r Result) Failed() []Result {
+	switch {
+	case r.OK():
+		return nil
+	case len(r.Parts) == 0:
+		return []Result{r}
+	default:
+		return slices.DeleteFunc(slices.Clone(r.Parts), Result.OK)
+	}
 }
 
 // OK reports whether the check passed.

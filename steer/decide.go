@@ -54,12 +54,26 @@ func (d *decision) set(vip *Cohort, want Want) {
 		}
 		// Unknown moves nothing, not even to a new address of the same server.
 		if d.anyUnknown(vip, want.Servers) && len(previous.NextHops) > 0 {
-			want.NextHops, want.Path = previous.NextHops, previous.Path
+			want.Path = d.pathWhileUnknown(want, previous)
+			want.NextHops = previous.NextHops
 		}
 	}
 	want.Failure = d.byFailure(want, previous)
 	d.want.wants[vip.index] = &want
 	d.count(vip, want.Servers)
+}
+
+// pathWhileUnknown is why the servers are reached as they were before, while nothing is known:
+// never "" where they would be reached otherwise, so that this is decided anew when it is.
+func (d *decision) pathWhileUnknown(want Want, previous *Want) string {
+	switch {
+	case previous.Path != "":
+		return previous.Path
+	case slices.Equal(want.NextHops, previous.NextHops):
+		return want.Path
+	default:
+		return "its next hop stays as it is until checks have decided"
+	}
 }
 
 // byFailure reports whether a failure is why the traffic is wanted there, however long
@@ -224,7 +238,8 @@ func (d *decision) holding(servers []topology.ServerName, vip *Cohort) []topolog
 func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerName) (Want, bool) {
 	back, later := d.failback(vip, holding)
 	if len(back) > 0 {
-		return Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}, true
+		want := Want{Servers: back, Cause: Returned, Why: d.returned(vip, back, holding), Next: later.due}
+		return d.alongside(vip, current, want), true
 	}
 	if want, withheld := d.withheld(current, vip); withheld {
 		want.Next = earlier(want.Next, later.due)
@@ -238,6 +253,24 @@ func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerNa
 	default:
 		return Want{Servers: holding, Cause: Settled, Why: d.settledWhy(vip, holding)}, true
 	}
+}
+
+// alongside is a Want by which servers join others, with those of the same tier beside whose loss
+// is not believed: that somebody else joins is no proof of it.
+func (d *decision) alongside(vip *Cohort, current []topology.ServerName, want Want) Want {
+	lost := d.lost(current, vip)
+	joins := vip.Mode == topology.ECMP && slices.ContainsFunc(current, func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) })
+	if !joins || len(lost) == 0 {
+		return want
+	}
+	held, withheld := d.withheld(current, vip)
+	if !withheld {
+		return want
+	}
+	want.Servers = append(slices.Clone(want.Servers), lost...)
+	want.Cause, want.Why = held.Cause, want.Why+"; "+held.Why
+	want.Next, want.Frozen = earlier(want.Next, held.Next), held.Frozen
+	return want
 }
 
 // lost are those of the servers that traffic may not stay with.

@@ -191,6 +191,8 @@ func (s survey) behind(name topology.ServerName) Standing {
 	switch {
 	case slices.Contains(s.better, name):
 		return s.waits(name)
+	case s.vip.Mode == topology.ECMP && rank == now && s.joinsFirst(name):
+		return s.joins(name)
 	case rank > s.best:
 		best := s.vip.Tiers[s.best]
 		return Standing{Role: RoleStandby, Why: fmt.Sprintf("%s: %s of %s can carry it", s.vip.Tiers[rank].Name, names(s.eligible), best.Name)}
@@ -244,6 +246,26 @@ func (s survey) waits(name topology.ServerName) Standing {
 		return Standing{Role: RoleReturning, Due: s.Now, Why: fmt.Sprintf("%s is back, and gets its traffic with the next decision", name)}
 	}
 	return Standing{Role: RoleReturning, Due: due, Why: s.waitingFor(s.vip, name)}
+}
+
+// joinsFirst reports whether a server shares the traffic with those who have it before
+// somebody better gets all of it.
+func (s survey) joinsFirst(name topology.ServerName) bool {
+	due, _ := s.dueOf(name)
+	return !slices.ContainsFunc(s.better, func(better topology.ServerName) bool {
+		first, ok := s.dueOf(better)
+		return ok && !first.After(due)
+	})
+}
+
+// joins is what a server waits for that is to share the traffic with those who have it,
+// while a better tier waits.
+func (s survey) joins(name topology.ServerName) Standing {
+	due, _ := s.dueOf(name)
+	if !due.After(s.Now) {
+		return Standing{Role: RoleReturning, Due: s.Now, Why: fmt.Sprintf("%s is back, and joins the others with the next decision", name)}
+	}
+	return Standing{Role: RoleReturning, Due: due, Why: fmt.Sprintf("%s is back, and joins the others once it has been healthy for %s", name, s.vip.Failback.After)}
 }
 
 // dueOf is when one of the better servers may have the traffic back; false for

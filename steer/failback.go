@@ -32,10 +32,10 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 		}
 	}
 	switch {
-	case len(ripe) == 0 && waiting.due.IsZero():
-		return d.rejoined(vip, holding), waiting
 	case len(ripe) == 0:
-		return nil, waiting
+		all, due := d.rejoined(vip, holding)
+		waiting.due = earlier(waiting.due, due)
+		return all, waiting
 	case vip.Mode == topology.Single:
 		return []topology.ServerName{d.load.peek(vip, ripe)}, wait{}
 	case tierOf(vip, ripe[0]) == tierOf(vip, holding[0]):
@@ -71,18 +71,24 @@ func (d *decision) waitingFor(vip *Cohort, name topology.ServerName) string {
 }
 
 // rejoined are the servers and those of their tier that join them, while a better
-// tier waits for an operator; nil if none does.
-func (d *decision) rejoined(vip *Cohort, holding []topology.ServerName) []topology.ServerName {
+// tier waits; nil if none does. It also says when another one is about to.
+func (d *decision) rejoined(vip *Cohort, holding []topology.ServerName) ([]topology.ServerName, time.Time) {
 	if vip.Mode != topology.ECMP {
-		return nil
+		return nil, time.Time{}
 	}
 	companions := slices.DeleteFunc(slices.Clone(vip.Tiers[tierOf(vip, holding[0])].Servers), func(name topology.ServerName) bool {
 		return !d.Eligible(name, vip)
 	})
-	if all := d.accompanied(vip, slices.Clone(holding), companions); len(all) > len(holding) {
-		return all
+	var next time.Time
+	for _, name := range companions {
+		if due, ok := d.due(vip, name, true); ok && due.After(d.Now) && !slices.Contains(holding, name) {
+			next = earlier(next, due)
+		}
 	}
-	return nil
+	if all := d.accompanied(vip, slices.Clone(holding), companions); len(all) > len(holding) {
+		return all, next
+	}
+	return nil, next
 }
 
 // better returns the eligible servers that traffic would rather be with than

@@ -218,3 +218,21 @@ routers: {edge: {linux: {}}}
 		t.Errorf("next hops %s, want %s", got, want)
 	}
 }
+
+// TestAFoundDetourEndsThoughNothingIsKnownAtFirst: a controller finds the traffic at the
+// second card, and the first one is well.
+func TestAFoundDetourEndsThoughNothingIsKnownAtFirst(t *testing.T) {
+	s := site(t, twoCards+"policy: {failback: immediate}\n")
+	b, _ := believe(t, s, "web1 unknown")
+	l := newTimeline(s, b)
+	l.in.Cohorts = steer.NewCohorts(s)
+	found := steer.NewTable(l.in.Cohorts, []steer.Route{{Prefix: l.vip.Prefix, NextHops: []steer.NextHop{{Address: card2, Weight: 1}}}})
+	l.in.Previous = steer.Adopt(l.in.Cohorts, found)
+	if got := l.decide(); hop(got) != card2 {
+		t.Fatalf("nothing is known, and it goes to %s", hop(got))
+	}
+	b.states[health.Target{Server: "web1", VIP: l.vip.Judge}] = health.State{Verdict: health.Up, Since: noon}
+	if got := l.decide(); hop(got) != card1 || got.Path != "" {
+		t.Errorf("web1 is up, and it goes to %s: %s", hop(got), got.Reason())
+	}
+}

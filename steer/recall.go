@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -89,14 +88,15 @@ func (in *Input) Awaits(place Place, at time.Time) bool {
 }
 
 // awaits reports whether the cohort would rather be at the server, and neither has
-// been there since, nor is kept away from it by another word.
+// been there since, nor is kept away from it by another word of people. While the server asks
+// itself for no new traffic, it is not well enough yet.
 func (in *Input) awaits(name topology.ServerName, vip *Cohort, at time.Time) bool {
-	if !vip.has(name) || in.Off(name, vip) != "" || in.state(name, vip).Fell.After(at) {
+	if !vip.has(name) || in.takenOff(name, vip) != "" || in.state(name, vip).Fell.After(at) {
 		return false
 	}
 	have := in.Previous.For(vip).Servers
 	if slices.Contains(have, name) {
-		return in.verdict(name, vip) != health.Up
+		return !in.Eligible(name, vip)
 	}
 	return len(have) == 0 || name == vip.home || slices.ContainsFunc(have, func(other topology.ServerName) bool { return tierOf(vip, name) < tierOf(vip, other) })
 }

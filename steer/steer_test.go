@@ -233,6 +233,10 @@ func TestDesired(t *testing.T) {
 203.0.113.96/32 web1,web2: web1 back in service (primary)`},
 		{"ecmp: a tier that is back waits for an operator with failback manual", with(pool, "{failback: manual}"), "", "web3", `
 203.0.113.96/32 web3: web1 is back; failback is manual (routesteer failback 203.0.113.96/32)`},
+		{"ecmp: who joins takes nobody's place whose loss is not believed", strings.Replace(with(pool, "{witness: 192.0.2.254}"), "primary: [web1, web2], backup: web3", "primary: [web1, web2, web3]", 1), "web2 down", "web1,web2", `
+203.0.113.96/32 web1,web2,web3: web3 back in service (primary); web2 is down: connection refused, but no witness (192.0.2.254) was heard since: this controller may be cut off`},
+		{"ecmp: a member joins again, though the tier before waits for its time of day", strings.Replace(with(pool, "{failback: {after: 60s, between: 01:00-02:00}}"), "primary: [web1, web2], backup: web3", "primary: web3, backup: [web1, web2]", 1), "", "web1", `
+203.0.113.96/32 web1,web2: web2 back in service (backup) [in 13h0m0s]`},
 		{"ecmp: a member joins again, though the tier before waits for an operator", strings.Replace(with(pool, "{failback: manual}"), "primary: [web1, web2], backup: web3", "primary: web3, backup: [web1, web2]", 1), "", "web1", `
 203.0.113.96/32 web1,web2: web2 back in service (backup)`},
 		{"ecmp: a lost member leaves, the others stay", pool, "web1 down", "web1,web2", `

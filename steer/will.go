@@ -52,6 +52,17 @@ func (w Will) Apart() []netip.Prefix {
 // well, as in "web1 is drained"; "" when nothing speaks against it. It may be an
 // operator's word, the file's, or the server's own.
 func (in *Input) Off(name topology.ServerName, vip *Cohort) string {
+	if what := in.takenOff(name, vip); what != "" {
+		return what
+	}
+	if in.noted(name, vip)&leaves != 0 {
+		return asking(in.state(name, vip).Word)
+	}
+	return ""
+}
+
+// takenOff is the same of people's words alone.
+func (in *Input) takenOff(name topology.ServerName, vip *Cohort) string {
 	if what := in.Drained[name]; what != "" {
 		return what
 	}
@@ -62,9 +73,6 @@ func (in *Input) Off(name topology.ServerName, vip *Cohort) string {
 	}
 	if in.Cohorts.idles(name, vip) {
 		return "given weight 0"
-	}
-	if in.noted(name, vip)&leaves != 0 {
-		return asking(in.state(name, vip).Word)
 	}
 	return ""
 }

@@ -174,10 +174,7 @@ func (c *Controller) stranded(next prospect) []string {
 func (c *Controller) believe(results []health.Result) {
 	var events []func() api.Event
 	for _, result := range results {
-		if result.OK() {
-			continue
-		}
-		flips := c.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result))
+		flips := disprove(c.board, result)
 		c.noteFalls(flips)
 		for _, flip := range flips {
 			events = append(events, func() api.Event { return c.flipEvent(flip) })
@@ -187,6 +184,15 @@ func (c *Controller) believe(results []health.Result) {
 	if len(events) > 0 {
 		c.decide(time.Now(), events...)
 	}
+}
+
+// disprove brings down what failed a check that was made before a move.
+func disprove(board *health.Board, result health.Result) []health.Flip {
+	var flips []health.Flip
+	for _, failed := range result.Failed() {
+		flips = append(flips, board.BringDown(failed.Target, failed.Started.Add(failed.Took), "checked before a planned move: "+failure(failed))...)
+	}
+	return flips
 }
 
 // failure is what a result says, with its hint.

@@ -32,9 +32,7 @@ func (c *Controller) Simulate(ctx context.Context, request api.SimulateRequest) 
 		return nil, err
 	}
 	for _, result := range results {
-		if !result.OK() {
-			v.board.BringDown(result.Target, result.Started.Add(result.Took), "checked before a planned move: "+failure(result))
-		}
+		disprove(v.board, result)
 	}
 	until := time.Now().Add(whatif.Limit(request))
 	in := v.input(time.Now())

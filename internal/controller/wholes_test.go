@@ -163,3 +163,24 @@ func TestADrainProvesAllMembersOfAStandby(t *testing.T) {
 		}
 	})
 }
+
+// TestAProofThatFailsSpeaksAgainstTheMembersThatDid has a standby fail one member of a
+// VIP's check; another one, which passes, is of another VIP's check, too.
+func TestAProofThatFailsSpeaksAgainstTheMembersThatDid(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = severalFile
+		w.start()
+		defer w.stop()
+		w.senses.tellMembers()
+		w.wantRoutes("edge", w.edge, "web1 web2")
+		w.senses.ill[member("web2", vip1, "dns")] = "rcode SERVFAIL, want NOERROR"
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}); err == nil {
+			t.Error("web1 is drained, though web2 fails the proof")
+		}
+		w.later(time.Second)
+		w.wantRoutes("edge, after the refusal,", w.edge, "web1 web2")
+		if targets := w.status().Servers[1].Targets; targets[0].Health != "down" || targets[1].Health != "up" {
+			t.Errorf("web2 is %s for the VIP whose proof it failed, and %s for the other", targets[0].Health, targets[1].Health)
+		}
+	})
+}

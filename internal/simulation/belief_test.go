@@ -60,11 +60,14 @@ func (w *world) learn(event api.Event) {
 	}, " ")), " "))
 	switch event.Kind {
 	case "verdict":
-		if event.From == event.To {
-			break // a server's own word, that changes no verdict
+		if strings.HasPrefix(event.Reason, "check ") {
+			break // of a member, that changes nothing about the whole
 		}
 		w.figures.verdicts++
 		w.learnVerdict(event)
+	case "agent":
+		prefix, _ := parsePrefix(event.VIP)
+		w.belief.flips[prefix]++
 	case "assignment":
 		if event.From != event.To {
 			w.figures.moves++
@@ -127,8 +130,10 @@ func (w *world) learnVerdict(event api.Event) {
 // counted holds that a verdict had its run of results. What was lost, failed a
 // proof, or never passed or failed for long, needs none.
 func (w *world) counted(target health.Target, event api.Event) {
-	vip, _ := w.site.VIP(target.VIP)
-	check, _ := w.site.Check(vip.Check)
+	check := checkOf(w.site, target)
+	if check.Group != nil {
+		return // its members had theirs
+	}
 	told := w.prober.streak(target)
 	byResults := !strings.HasPrefix(event.Reason, "no reply") && !strings.HasPrefix(event.Reason, "checked before") && !strings.HasPrefix(event.Reason, "unsteady")
 	switch {
@@ -144,8 +149,10 @@ func (w *world) counted(target health.Target, event api.Event) {
 // rise before the next, up to 32 times, and these are FastInterval apart: so many
 // falls take so long at least.
 func (w *world) steady(target health.Target, v *verdict) {
-	vip, _ := w.site.VIP(target.VIP)
-	check, _ := w.site.Check(vip.Check)
+	check := checkOf(w.site, target)
+	if check.Group != nil {
+		return // its members are damped
+	}
 	for first := len(v.falls) - 2; first >= 0; first-- {
 		span := v.falls[len(v.falls)-1].Sub(v.falls[first])
 		if span > 5*time.Minute {

@@ -33,6 +33,7 @@
 //     what the router needs; one that is well again counts after the 32-fold rise
 //     of flap damping; a router that could not be steered is right after one poll; a
 //     start waits 10 s for routers, and for the checks of a verdict that is unsteady.
+//     A server that asks to be drained is left after one interval, too.
 //     With the defaults and a router that answers in 50 ms, that is 6 s, 20 s, 13 s
 //     and 20 s at most.
 //   - Nothing moves without a reason, and the reason is true (moves_test.go): who is
@@ -44,7 +45,9 @@
 //     With on_all_down withdraw it does, when nobody is eligible.
 //   - Routers are told what is wanted; what is called in sync, or confirmed, is so.
 //   - Intent that was acknowledged is never lost; what was asked for until a time
-//     ends then.
+//     ends then, and a drain until a reboot after one. A server that is put back in service
+//     gets its traffic, though failback be by hand, also if it is not well until later.
+//   - With witnesses, no failure moves traffic before one was heard after it.
 //   - Changes are bounded (belief_test.go). The i-th fall of a verdict within five
 //     minutes takes rise × 2^i passes before it, which are fast_interval apart; with
 //     the defaults that are 7 falls in 24 s and 290 in an hour at most, however a
@@ -89,6 +92,6 @@
 //	controller  what was changed is not read back                         3260  in sync, the end
 //
 // What stays unfound: that results of checks which began before a loss do not count,
-// since the model's are decided at once; and what no story has: witnesses, an
-// agent's words, drains until a reboot, failback at a time of day.
+// since the model's are decided at once; and what no story has: an agent's percentages, and a
+// resume through a restart, because whether anything is frozen is not modelled so exactly.
 package simulation

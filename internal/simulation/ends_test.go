@@ -84,6 +84,11 @@ func (t *telling) settled() {
 			t.breaks(law, "VIP %s is out of sync: %+v", vip.Prefix, vip)
 		}
 	}
+	for _, server := range status.Servers {
+		if name := topology.ServerName(server.Name); server.Admin.Reboot == "seen" && t.surelyUpForAll(name, time.Now().Add(-2*time.Minute)) {
+			t.breaks(law, "%s has rebooted, is well for long, and still drained: %+v", name, server.Admin)
+		}
+	}
 	for _, vip := range status.VIPs {
 		known, _ := t.site.VIP(netip.MustParsePrefix(vip.Prefix))
 		if text := t.misplaced(known, vip.Wanted); text != "" && status.Frozen == "" && vip.Pin == nil {
@@ -113,9 +118,9 @@ func (t *telling) misplaced(vip topology.VIP, wanted []string) string {
 			return truth.is != well || !t.inService(name, vip, time.Now(), 0)
 		})
 		here := slices.ContainsFunc(fit, func(name topology.ServerName) bool { return slices.Contains(wanted, string(name)) })
-		byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
+		waits := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever || vip.Failback.Between.Zone != nil
 		switch {
-		case len(fit) == 0, !here && byHand:
+		case len(fit) == 0, !here && waits:
 			continue
 		case !here:
 			return fmt.Sprintf("%s is at %v, and %v are better", vip.Prefix, wanted, fit)

@@ -25,6 +25,7 @@ type kind struct {
 var kinds = []kind{
 	{"crash", sickness(crashed)}, {"crash", sickness(crashed)}, {"freeze", sickness(frozen)}, {"death", sickness(dead)}, {"card", sickness(cardLost)},
 	{"alias", sickness(aliasGone)}, {"flaky", sickness(flaky)}, {"silence", sickness(silent)}, {"flapping", flapping}, {"blackout", blackout},
+	{"leaving", leaves}, {"leaving", leaves}, {"isolation", isolates}, {"deafness", deafens}, {"reboot", reboots},
 	{"slow", misfortune(slow)}, {"cut", misfortune(cut)}, {"half-way", misfortune(cutHalfway)}, {"router restart", misfortune(restart)},
 	{"vanish", misfortune(vanish)}, {"bend", misfortune(bend)}, {"foreign", misfortune(occupy)}, {"refuse", misfortune(refuse)}, {"contest", misfortune(contest)},
 	{"drain", drains}, {"drain", drains}, {"undrain", undrains}, {"undrain", undrains}, {"drain and undrain", maintains},
@@ -97,6 +98,60 @@ func blackout(t *telling, d dice) {
 		heal := t.fallIll(&ailment{malady: m, server: server.Name})
 		t.until(whole+d.between(0, 5*time.Second), string(server.Name)+" is dead, as all are", heal)
 	}
+}
+
+// leaves is a server that asks for no new traffic for a while.
+func leaves(t *telling, d dice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	server := d.server(t.site)
+	what := string(server.Name) + " asks to be drained"
+	t.say(time.Now(), "server", "%s", what)
+	t.until(d.between(100*time.Millisecond, 3*time.Minute), what, t.fallIll(&ailment{malady: leaving, server: server.Name}))
+}
+
+// isolates cuts the controller off from servers and witnesses alike.
+func isolates(t *telling, d dice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.say(time.Now(), "controller", "is cut off")
+	whole := d.between(100*time.Millisecond, time.Minute)
+	for _, server := range t.site.Servers {
+		t.until(whole, "nothing is heard of "+string(server.Name), t.fallIll(&ailment{malady: dead, server: server.Name}))
+	}
+	t.until(whole, "the controller is cut off", t.fallIll(&ailment{malady: deaf}))
+}
+
+// deafens makes the witnesses silent, and nothing else.
+func deafens(t *telling, d dice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.say(time.Now(), "witness", "is silent")
+	t.until(d.between(100*time.Millisecond, 3*time.Minute), "the witness is silent", t.fallIll(&ailment{malady: deaf}))
+}
+
+// reboots is an operator who drains a server until it has rebooted, and reboots it,
+// mostly.
+func reboots(t *telling, d dice) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	name := d.server(t.site).Name
+	t.say(time.Now(), "operator", "drains %s until it has rebooted", name)
+	request := api.DrainRequest{Servers: []string{string(name)}, By: "ann", UntilReboot: true, TimeoutMs: 1000}
+	t.request(steer.Place{Server: name}, saying{drained: true, reboot: true}, func(ctx context.Context, c *controller.Controller) (*api.Moved, error) {
+		return c.Drain(ctx, request)
+	})
+	if d.IntN(4) == 0 {
+		return
+	}
+	down := d.between(time.Second, 2*time.Minute)
+	t.later(d.between(time.Second, time.Minute), func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		what := string(name) + " reboots"
+		t.say(time.Now(), "server", "%s", what)
+		t.until(down, what, t.fallIll(&ailment{malady: dead, server: name}))
+	})
 }
 
 // misfortune is a mishap of a router for a while.

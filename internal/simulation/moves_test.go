@@ -33,6 +33,7 @@ func (m move) judge() {
 	case len(m.from) == 0:
 		m.begins()
 	}
+	m.witnessed(left)
 	back := m.failsBack(joined)
 	for _, name := range left {
 		if !back && !m.mayLeave(name) {
@@ -44,6 +45,19 @@ func (m move) judge() {
 	}
 	if len(left) == len(m.from) && !back {
 		m.best()
+	}
+}
+
+// witnessed holds that a failure moves traffic only when a witness was heard after it,
+// if there are any.
+func (m move) witnessed(left []topology.ServerName) {
+	if len(m.world.site.Policy.Witness) == 0 || slices.ContainsFunc(left, func(name topology.ServerName) bool { return !m.serves(name) || !m.in(name) }) {
+		return
+	}
+	for _, name := range left {
+		if v := m.verdict(name); v.is == "down" && !v.soft && !m.world.heard.After(v.since) {
+			m.breaks("%s is down since %s, and no witness was heard since %s", name, m.world.since(v.since), m.world.since(m.world.heard))
+		}
 	}
 }
 
@@ -195,7 +209,7 @@ func (m move) isHome(name topology.ServerName) bool {
 // still counts.
 func (m move) isRecalled(name topology.ServerName) bool {
 	for _, a := range []*word{m.world.admin(name), m.world.word(steer.Place{Server: name, VIP: m.vip.Entry}), m.world.pin(m.vip), m.world.word(hurry)} {
-		ended := !a.said.until.IsZero() && !m.at.Before(a.said.until) // by itself
+		ended := a.said.reboot || !a.said.until.IsZero() && !m.at.Before(a.said.until) // by itself
 		if a.asking > 0 || ended || m.counts(name, a.recalled) {
 			return true
 		}
@@ -234,6 +248,13 @@ func lastEnd(w topology.Maintenance, now time.Time) time.Time {
 	return time.Time{}
 }
 
+// inHours reports whether it is the time of day at which the policy gives traffic back.
+func (m move) inHours() bool {
+	between := m.vip.Failback.Between
+	at := m.at.UTC().Hour()*60 + m.at.UTC().Minute()
+	return between.Zone == nil || at >= between.From && at < between.To
+}
+
 // due holds that the failback policy gives a server its traffic. With free, no
 // operator is needed for that.
 func (m move) due(name topology.ServerName, free bool) {
@@ -242,6 +263,9 @@ func (m move) due(name topology.ServerName, free bool) {
 	case topology.FailbackAfter:
 		if m.at.Sub(v.since) < m.vip.Failback.After && !v.soft && !m.isHurried(name) {
 			m.breaks("%s is back for %s only", name, m.at.Sub(v.since))
+		}
+		if !free && !v.soft && !m.isHurried(name) && !m.inHours() {
+			m.breaks("it is not the time of day for that")
 		}
 	case topology.FailbackManual, topology.FailbackNever:
 		if !free && !v.soft {

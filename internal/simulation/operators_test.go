@@ -35,6 +35,7 @@ type saying struct {
 	pinned  topology.ServerName
 	force   bool
 	until   time.Time
+	reboot  bool // until then
 }
 
 // word is what was said of a place; without a VIP it is of all the server's, and
@@ -59,7 +60,7 @@ func (w *world) pin(vip topology.VIP) *word { return w.word(steer.Place{VIP: vip
 // sure reports whether it is known what was said: not while somebody asks, nor
 // when the time has come at which it ends by itself.
 func (a *word) sure(now time.Time) bool {
-	return a.asking == 0 && !a.open && (a.said.until.IsZero() || now.Before(a.said.until))
+	return a.asking == 0 && !a.open && !a.said.reboot && (a.said.until.IsZero() || now.Before(a.said.until))
 }
 
 // ready reports whether nothing was surely asked for, for a time.
@@ -69,7 +70,28 @@ func (a *word) ready(now time.Time, d time.Duration) bool {
 
 // inService reports whether the server was surely to take the VIP for a time.
 func (w *world) inService(name topology.ServerName, vip topology.VIP, now time.Time, d time.Duration) bool {
-	return !w.maintained(name, now, d) && w.admin(name).ready(now, d) && w.word(steer.Place{Server: name, VIP: vip.Entry}).ready(now, d)
+	return !w.mayAsk(name, vip, now, d) && !w.maintained(name, now, d) && w.admin(name).ready(now, d) && w.word(steer.Place{Server: name, VIP: vip.Entry}).ready(now, d)
+}
+
+// illSince reports whether the server was ill for a VIP at some time since then.
+func (w *world) illSince(name topology.ServerName, then time.Time) bool {
+	for target, t := range w.truths {
+		if target.Server == name && !t.wasBad(time.Now()).Before(then) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayAsk reports whether the server may be thought, or was for some of that time, to
+// ask for no new traffic of the VIP, by its agent.
+func (w *world) mayAsk(name topology.ServerName, vip topology.VIP, now time.Time, d time.Duration) bool {
+	check, _ := w.site.Check(vip.Check)
+	if check.Agent == nil {
+		return false
+	}
+	is, since := w.asks(name) // a standby is asked now and then
+	return is || now.Sub(since) <= d+boundsOf(w.site, vip, topology.Router{}, 0).fall+check.StandbyInterval+check.StandbyInterval/20
 }
 
 // maintained reports whether the file takes the server out of service, or did so for
@@ -124,7 +146,7 @@ func (w *world) request(place steer.Place, say saying, ask asking) {
 		defer w.mu.Unlock()
 		w.watch(time.Now())
 		a.asking--
-		w.answered(a, say, moved, err)
+		w.answered(a, say, began, moved, err)
 		if err == nil {
 			w.checkMoved(moved, began)
 		}
@@ -138,7 +160,7 @@ func (w *world) request(place steer.Place, say saying, ask asking) {
 }
 
 // answered notes what an operator was told.
-func (w *world) answered(a *word, say saying, moved *api.Moved, err error) {
+func (w *world) answered(a *word, say saying, asked time.Time, moved *api.Moved, err error) {
 	now := time.Now()
 	var refusal *api.Error
 	switch {
@@ -148,7 +170,7 @@ func (w *world) answered(a *word, say saying, moved *api.Moved, err error) {
 		if !moved.Unchanged || a.said.drained != say.drained || a.said.pinned != say.pinned {
 			a.said, a.since = say, now
 			if say == (saying{}) && !moved.Unchanged && !a.crossed {
-				a.returned = now
+				a.returned = asked // or soon after
 			}
 		}
 	case errors.As(err, &refusal) && (refusal.Code == api.Refused || refusal.Code == api.NotFound || refusal.Code == api.BadRequest):
@@ -200,7 +222,8 @@ func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time
 			if place.VIP != vip.Entry && !w.word(steer.Place{Server: topology.ServerName(name), VIP: vip.Entry}).ready(time.Now(), 0) {
 				continue // it was not to be there before
 			}
-			if slices.Contains(moved.Servers, name) || t != nil && t.is == ill && t.since.Before(began) {
+			stays := slices.Contains(moved.Servers, name) && slices.Contains(to.From, name) // who was elsewhere may be sent there when all are down
+			if stays || t != nil && t.is == ill && t.since.Before(began) {
 				w.breaks("a drain is proven first", "%v is drained, and %s goes to %v, of which %s cannot carry it", moved.Servers, to.VIP, to.To, name)
 			}
 		}
@@ -252,7 +275,7 @@ func (w *world) checkIntent(status *api.Status) {
 	for _, server := range status.Servers {
 		var drain saying
 		if server.Admin.State == "drain" {
-			drain = saying{drained: true, until: server.Admin.Until}
+			drain = saying{drained: true, until: server.Admin.Until, reboot: server.Admin.Reboot != ""}
 		}
 		w.holdTo(steer.Place{Server: topology.ServerName(server.Name)}, drain)
 	}
@@ -290,7 +313,13 @@ func (w *world) holdTo(place steer.Place, is saying) {
 			if is == (saying{}) {
 				a.recalled = now // by itself
 			}
-			a.said, a.open, a.since = is, false, now
+			if a.said.reboot && !a.open && is == (saying{}) && !w.illSince(place.Server, a.since) {
+				w.breaks("a drain until a reboot ends after one", "%s was well all the time since %s", place.Server, w.since(a.since))
+			}
+			if a.said != is {
+				a.said, a.since = is, now
+			}
+			a.open = false
 		}
 	case a.said.drained != is.drained || a.said.pinned != is.pinned || a.said.force != is.force || !a.said.until.Equal(is.until):
 		w.breaks("intent that was acknowledged is never lost", "%v is %+v; operators were told %+v", place, is, a.said)

@@ -35,6 +35,13 @@ type prober struct {
 	echoes []*echo
 	lively time.Time
 
+	witness struct {
+		next  time.Time // when the witness is asked next
+		since time.Time // since when it has answered all; zero for the start
+		eager time.Time // until when it is asked often
+		deaf  bool      // it did not answer the last time
+	}
+
 	wake chan struct{}
 	quit chan struct{}
 	done chan struct{}
@@ -82,10 +89,11 @@ func (p *prober) Set(site *topology.Site) error {
 		former[s.target] = s
 	}
 	p.site, p.senses = site, nil
-	for _, judge := range site.Judges() {
-		check, _ := site.Check(judge.VIP.Check)
-		for _, name := range judge.Servers {
-			target := health.Target{Server: name, VIP: judge.VIP.Prefix}
+	probes, _ := site.Probes()
+	for _, probe := range probes {
+		check := probe.Check
+		for _, name := range probe.Servers {
+			target := health.Target{Server: name, VIP: probe.VIP.Prefix, Member: probe.Member}
 			s := &sense{target: target, check: check, dice: p.chance(fmt.Sprint(target))}
 			if was := former[target]; was != nil {
 				s.began, s.told = was.began, was.told
@@ -171,7 +179,38 @@ func (p *prober) Use(target health.Target, address netip.Addr) {
 }
 
 // Ask implements controller.Prober.
-func (p *prober) Ask() {}
+func (p *prober) Ask() {
+	p.world.mu.Lock()
+	defer p.world.mu.Unlock()
+	now := time.Now()
+	p.witness.next, p.witness.eager = now.Truncate(grain).Add(grain), now.Add(10*time.Second)
+	p.ring()
+}
+
+// hear asks the witness, if that is due, and returns its answer, if there is one.
+func (p *prober) hear(now time.Time) []health.News {
+	if len(p.site.Policy.Witness) == 0 || now.Before(p.witness.next) {
+		return nil
+	}
+	w := &p.witness
+	switch {
+	case now.Before(w.eager):
+		w.next = now.Add(100 * time.Millisecond)
+	case now.Before(p.lively):
+		w.next = now.Add(time.Second)
+	default:
+		w.next = now.Add(dull)
+	}
+	if p.world.deafened() {
+		w.deaf = true
+		return nil
+	}
+	if w.deaf {
+		w.deaf, w.since = false, now
+	}
+	p.world.heard = now
+	return []health.News{health.Heard{Address: p.site.Policy.Witness[0], Asked: now, Since: w.since}}
+}
 
 // Check implements controller.Prober.
 func (p *prober) Check(ctx context.Context, targets []health.Target) []health.Result {
@@ -221,16 +260,31 @@ func (p *prober) streak(target health.Target) streak {
 	return streak{}
 }
 
+// checkOf is the check that is made of a target.
+func checkOf(site *topology.Site, target health.Target) topology.Check {
+	vip, _ := site.VIP(target.VIP)
+	name := vip.Check
+	if target.Member != "" {
+		name = target.Member
+	}
+	check, _ := site.Check(name)
+	return check
+}
+
 // look is what a check of a target that began then finds.
 func (p *prober) look(target health.Target, began time.Time, dice *rand.Rand) health.Result {
-	vip, _ := p.site.VIP(target.VIP)
-	check, _ := p.site.Check(vip.Check)
+	check := checkOf(p.site, target)
 	address := p.world.path(target)
 	found := p.world.outcome(target, check, address)
 	if found.mixed && dice.IntN(2) == 0 {
 		found.failure = "reset by peer"
 	}
-	return health.Result{Target: target, Started: began, Took: found.took, Failure: found.failure, Address: address}
+	result := health.Result{Target: target, Started: began, Took: found.took, Failure: found.failure, Address: address}
+	if check.Agent != nil && result.OK() {
+		leaves, _ := p.world.asks(target.Server)
+		result.Said = &health.Said{Leave: leaves, Stay: !leaves}
+	}
+	return result
 }
 
 // Close implements controller.Prober.
@@ -273,6 +327,12 @@ func (p *prober) collect() (news []health.News, next time.Time) {
 	defer p.world.mu.Unlock()
 	now := time.Now()
 	next = now.Add(time.Hour)
+	if p.site == nil {
+		return nil, next
+	}
+	if news = p.hear(now); len(p.site.Policy.Witness) > 0 {
+		next = earliest(next, p.witness.next)
+	}
 	for _, e := range p.echoes {
 		if !e.due.IsZero() && !e.due.After(now) {
 			news = append(news, p.echoed(e, now))
@@ -356,7 +416,7 @@ func (p *prober) poke(now time.Time) {
 
 // enliven ends the dullness: for two intervals and a second, every check is made.
 func (p *prober) enliven(now time.Time) {
-	p.lively = now.Add(time.Second)
+	p.lively, p.witness.next = now.Add(time.Second), earliest(p.witness.next, now.Add(time.Second))
 	for _, check := range p.site.Checks {
 		p.lively = latest(p.lively, now.Add(time.Second+2*check.Interval))
 	}

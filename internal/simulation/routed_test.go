@@ -28,7 +28,7 @@ type bounds struct {
 
 // boundsOf derives the bounds from the file, and from how slow the router is.
 func boundsOf(site *topology.Site, vip topology.VIP, r topology.Router, patience time.Duration) bounds {
-	check, _ := site.Check(vip.Check)
+	check := slowest(site, vip)
 	passes, fails := time.Duration(check.Rise<<maxDoublings), time.Duration(check.Fall)
 	pause := check.Interval + check.Interval/20 + grain // between checks of who is down, or carries traffic
 	fast := check.FastInterval + grain
@@ -44,6 +44,22 @@ func boundsOf(site *topology.Site, vip topology.VIP, r topology.Router, patience
 	b.start = adoptLimit + undecided + slow + b.act
 	b.router = r.Poll() + b.act
 	return b
+}
+
+// slowest is the check of a VIP, or what its members take at most.
+func slowest(site *topology.Site, vip topology.VIP) topology.Check {
+	check, _ := site.Check(vip.Check)
+	if check.Group == nil {
+		return check
+	}
+	all, _ := site.Check(check.Group.Of[0])
+	for _, name := range check.Group.Of[1:] {
+		member, _ := site.Check(name)
+		all.Rise, all.Fall = max(all.Rise, member.Rise), max(all.Fall, member.Fall)
+		all.Interval, all.FastInterval = max(all.Interval, member.Interval), max(all.FastInterval, member.FastInterval)
+		all.Timeout, all.StandbyInterval = max(all.Timeout, member.Timeout), max(all.StandbyInterval, member.StandbyInterval)
+	}
+	return all
 }
 
 // watch holds that each VIP is where it should be. It is called before anything
@@ -101,6 +117,8 @@ func (w *world) plight(r topology.Router, vip topology.VIP, has kept, b bounds, 
 		switch {
 		case w.outOfService(name, vip, now, slack+time.Nanosecond):
 			return string(name) + " is drained"
+		case w.asksSince(name, vip, now.Add(-slack-b.fall)):
+			return string(name) + " asks for no new traffic"
 		case t != nil && t.is == ill && w.isLost(name, vip, t, now.Add(-slack), has):
 			return string(name) + " is lost, as was told"
 		case t != nil && t.is == ill && now.Sub(latest(t.since, has.since)) > b.fall:
@@ -108,6 +126,15 @@ func (w *world) plight(r topology.Router, vip topology.VIP, has kept, b bounds, 
 		}
 	}
 	return ""
+}
+
+// asksSince reports whether the server is well, and asks for no new traffic of the VIP
+// since before a moment.
+func (w *world) asksSince(name topology.ServerName, vip topology.VIP, before time.Time) bool {
+	check, _ := w.site.Check(vip.Check)
+	t := w.truths[health.Target{Server: name, VIP: vip.Judge}]
+	is, since := w.asks(name)
+	return check.Agent != nil && is && t != nil && t.is == well && latest(since, t.since).Before(before)
 }
 
 // isLost reports whether a server that fails had the VIP's traffic, and was told
@@ -137,6 +164,10 @@ func (w *world) able(vip topology.VIP, b bounds, now time.Time) []topology.Serve
 // mayBeFrozen reports whether more servers than max_unavailable may be thought to
 // be unavailable.
 func (w *world) mayBeFrozen(b bounds, now time.Time) bool {
+	// After a silence of the witnesses a loss counts once a check has failed.
+	if len(w.site.Policy.Witness) > 0 && (w.deafened() || now.Sub(w.deaf) <= b.fall+b.act) {
+		return true
+	}
 	limit := w.site.Policy.MaxUnavailable
 	if limit == (topology.Share{}) {
 		return w.mayHaveFallenTogether(b, now)
@@ -146,7 +177,7 @@ func (w *world) mayBeFrozen(b bounds, now time.Time) bool {
 		most = len(w.site.Servers) * limit.Percent / 100
 	}
 	for _, server := range w.site.Servers {
-		if w.maintained(server.Name, now, b.act) || !w.admin(server.Name).ready(now, b.act) || w.offSomewhere(server.Name, now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
+		if w.maintained(server.Name, now, b.act) || !w.admin(server.Name).ready(now, b.act) || w.offSomewhere(server.Name, now, b.act) || w.mayAskSomewhere(server.Name, now, b.act) || !w.surelyUp(server.Name, now.Add(-b.act)) {
 			most--
 		}
 	}
@@ -162,6 +193,13 @@ func (w *world) offSomewhere(name topology.ServerName, now time.Time, d time.Dur
 		}
 	}
 	return false
+}
+
+// mayAskSomewhere reports whether the server may ask for no new traffic of a VIP.
+func (w *world) mayAskSomewhere(name topology.ServerName, now time.Time, d time.Duration) bool {
+	return slices.ContainsFunc(w.site.VIPs, func(vip topology.VIP) bool {
+		return slices.Contains(vip.Servers(), name) && w.mayAsk(name, vip, now, d)
+	})
 }
 
 // mayHaveFallenTogether reports whether three servers may be thought to be down,

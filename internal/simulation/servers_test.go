@@ -20,6 +20,8 @@ const (
 	aliasGone malady = "alias gone" // it does not carry one of its VIPs; checks of its own address pass
 	flaky     malady = "flaky"      // its checks pass or fail by chance
 	silent    malady = "silent"     // echo is lost, and all else is well
+	leaving   malady = "leaving"    // its agent asks for no new traffic, and all else is well
+	deaf      malady = "deaf"       // no server's: witnesses are not heard
 )
 
 // An ailment is one malady of one server, until it is over.
@@ -116,6 +118,18 @@ func (w *world) answers(server topology.ServerName, address netip.Addr) bool {
 	})
 }
 
+// asks reports whether the server asks for no new traffic, and since when it does or
+// does not.
+func (w *world) asks(server topology.ServerName) (is bool, since time.Time) {
+	is = slices.ContainsFunc(w.ailments, func(a *ailment) bool { return !a.over && a.server == server && a.malady == leaving })
+	return is, w.asked[server]
+}
+
+// deafened reports whether witnesses are not heard.
+func (w *world) deafened() bool {
+	return slices.ContainsFunc(w.ailments, func(a *ailment) bool { return !a.over && a.malady == deaf })
+}
+
 // isCut reports whether packets to an address are lost.
 func (w *world) isCut(server topology.ServerName, address netip.Addr) bool {
 	return slices.ContainsFunc(w.ailments, func(a *ailment) bool {
@@ -150,6 +164,9 @@ func (w *world) retruth(now time.Time) {
 }
 
 func (w *world) condition(target health.Target, check topology.Check) condition {
+	if check.Group != nil {
+		return w.whole(target, check)
+	}
 	switch found := w.outcome(target, check, w.path(target)); {
 	case found.failure != "":
 		return ill
@@ -157,6 +174,25 @@ func (w *world) condition(target health.Target, check topology.Check) condition 
 		return mixed
 	default:
 		return well
+	}
+}
+
+// whole is what checks of several find of a target: well if so many members are as it
+// needs, ill if fewer can be, and mixed where that is up to those that are.
+func (w *world) whole(target health.Target, check topology.Check) condition {
+	count := map[condition]int{}
+	_, parts := w.site.Probes()
+	for _, part := range parts[target.VIP] {
+		member := health.Target{Server: target.Server, VIP: part.VIP, Member: part.Member}
+		count[w.condition(member, checkOf(w.site, member))]++
+	}
+	switch {
+	case count[well] >= check.Group.Needs:
+		return well
+	case count[well]+count[mixed] < check.Group.Needs:
+		return ill
+	default:
+		return mixed
 	}
 }
 
@@ -178,10 +214,20 @@ func (w *world) path(target health.Target) netip.Addr {
 
 // fallIll begins an ailment, and returns what ends it.
 func (w *world) fallIll(a *ailment) (heal func()) {
-	w.turn(func() { w.ailments = append(w.ailments, a) })
+	w.turn(func() { w.ailments = append(w.ailments, a); w.noteAilment(a) })
 	return func() {
-		w.turn(func() { a.over = true })
+		w.turn(func() { a.over = true; w.noteAilment(a) })
 		w.ailments = slices.DeleteFunc(w.ailments, func(a *ailment) bool { return a.over })
+	}
+}
+
+// noteAilment notes when one began or ended that no truth tells of.
+func (w *world) noteAilment(a *ailment) {
+	switch a.malady {
+	case leaving:
+		w.asked[a.server] = time.Now()
+	case deaf:
+		w.deaf = time.Now()
 	}
 }
 

@@ -69,8 +69,8 @@ func pick[T any](dice *rand.Rand, all ...T) T { return all[dice.IntN(len(all))] 
 
 func draftChecks(dice *rand.Rand) string {
 	times := pick(dice, "", "", ", interval: 500ms, fast_interval: 100ms, standby_interval: 3s", ", interval: 5s, fast_interval: 1s, timeout: 2s")
-	return fmt.Sprintf("  web: {http: {port: 80}, rise: %d, fall: %d, watch: %t%s}\n  own: {tcp: 25, through: address%s}\n",
-		1+dice.IntN(3), 1+dice.IntN(4), dice.IntN(3) > 0, times, times)
+	return fmt.Sprintf("  web: {http: {port: 80}, rise: %d, fall: %d, watch: %t%s}\n  own: {tcp: 25, through: address%s}\n  word: {agent: {port: 9}%s}\n  both: {all: [web, own]}\n  either: {any: [web, own]}\n",
+		1+dice.IntN(3), 1+dice.IntN(4), dice.IntN(3) > 0, times, times, times)
 }
 
 func draftPolicy(dice *rand.Rand) string {
@@ -78,11 +78,14 @@ func draftPolicy(dice *rand.Rand) string {
 	if dice.IntN(4) == 0 {
 		policy += ", max_unavailable: " + pick(dice, "1", "2", "50%")
 	}
+	if dice.IntN(4) == 0 {
+		policy += ", witness: 203.0.113.1"
+	}
 	return policy
 }
 
 func draftFailback(dice *rand.Rand) string {
-	return pick(dice, "{after: 60s}", "{after: 60s}", "{after: 10s}", "immediate", "manual", "never")
+	return pick(dice, "{after: 60s}", "{after: 60s}", "{after: 10s}", "{after: 10s, between: \"00:10-00:20\", time_zone: UTC}", "immediate", "manual", "never")
 }
 
 func (d *draft) addServer(dice *rand.Rand) {
@@ -95,7 +98,7 @@ func (d *draft) addServer(dice *rand.Rand) {
 
 func (d *draft) addVIP(dice *rand.Rand) {
 	d.count++
-	vip := draftVIP{number: d.count, prefixes: pick(dice, 1, 1, 2, 3), check: pick(dice, "web", "web", "own")}
+	vip := draftVIP{number: d.count, prefixes: pick(dice, 1, 1, 2, 3), check: pick(dice, "web", "web", "own", "word", "both", "either")}
 	vip.arrange(d, dice)
 	d.vips = append(d.vips, vip)
 }

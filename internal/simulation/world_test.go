@@ -42,7 +42,10 @@ type world struct {
 
 	ailments []*ailment
 	truths   map[health.Target]*truth
-	fell     map[health.Target]time.Time // when a verdict last did so, as any controller told
+	fell     map[health.Target]time.Time       // when a verdict last did so, as any controller told
+	asked    map[topology.ServerName]time.Time // when one last began or ended to ask for no new traffic
+	deaf     time.Time                         // when witnesses last fell silent, or were heard again
+	heard    time.Time                         // when one was last asked that answered
 	routers  map[topology.RouterName]*router
 	words    map[steer.Place]*word
 
@@ -92,7 +95,7 @@ func (f figures) String() string {
 func newWorld(seed uint64, dir string) *world {
 	w := &world{
 		began: time.Now(), seed: seed, draft: newDraft(rand.New(rand.NewPCG(seed, 2))), state: filepath.Join(dir, "state.json"),
-		truths: map[health.Target]*truth{}, fell: map[health.Target]time.Time{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
+		truths: map[health.Target]*truth{}, fell: map[health.Target]time.Time{}, asked: map[topology.ServerName]time.Time{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
 	}
 	w.file = w.draft.text()
 	return w
