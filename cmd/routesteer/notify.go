@@ -39,7 +39,7 @@ the secrets must be within reach of whoever runs it: run it as the controller's
 user.`,
 		Example: `  routesteer notify test oncall
   routesteer notify test chat -c site.yaml`,
-		Args:              cobra.ExactArgs(1),
+		Args:              words(1, "which notifier?"),
 		ValidArgsFunction: a.completeNotifier(&config),
 		RunE: func(command *cobra.Command, args []string) error {
 			return a.notifyTest(command.Context(), config, args[0])

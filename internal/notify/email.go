@@ -2,8 +2,10 @@ package notify
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/mail"
 	"time"
 
@@ -23,13 +25,16 @@ func (e email) send(ctx context.Context, message Message) error {
 	if err != nil {
 		return &fault{err: err, final: true}
 	}
-	client, err := e.client()
+	client, err := e.client(ctx)
 	if err != nil {
 		return err
 	}
 	err = client.DialAndSendWithContext(ctx, letter)
 	if err == nil {
 		return nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("it took longer than %s", e.config.Timeout)
 	}
 	f := &fault{err: fmt.Errorf("mail by %s: %w", e.config.Host, err)}
 	if refused := (*gomail.SendError)(nil); errors.As(err, &refused) {
@@ -76,18 +81,22 @@ func after(text string, mark byte) string {
 	return text
 }
 
-func (e email) client() (*gomail.Client, error) {
+// client is one whose connection ends with ctx, whatever it waits for: the library's own
+// limits begin anew with each command.
+func (e email) client(ctx context.Context) (*gomail.Client, error) {
 	config, err := tlsConfig(e.config.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	config.ServerName = e.config.Host
 	options := []gomail.Option{
-		gomail.WithPort(int(e.config.Port)), gomail.WithTimeout(min(e.config.Timeout, time.Minute)), gomail.WithTLSConfig(config),
+		gomail.WithPort(int(e.config.Port)), gomail.WithTimeout(e.config.Timeout + time.Second), gomail.WithTLSConfig(config),
+		gomail.WithDialContextFunc(e.dial(ctx, config)),
 	}
 	switch e.config.TLS {
 	case topology.MailTLSAlways:
-		options = append(options, gomail.WithSSL())
+		// The connection is TLS already, by dial, which the library sees, and then asks for no more.
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	case topology.MailTLSNever:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	case topology.MailTLSStart:
@@ -107,4 +116,21 @@ func (e email) client() (*gomail.Client, error) {
 		return nil, fmt.Errorf("mail by %s: %w", e.config.Host, err)
 	}
 	return client, nil
+}
+
+// dial connects for as long as whole lasts.
+func (e email) dial(whole context.Context, config *tls.Config) gomail.DialContextFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		plain := &net.Dialer{}
+		connect := plain.DialContext
+		if e.config.TLS == topology.MailTLSAlways {
+			connect = (&tls.Dialer{NetDialer: plain, Config: config}).DialContext
+		}
+		connection, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(whole, func() { _ = connection.Close() }) // it may be closed already
+		return connection, nil
+	}
 }

@@ -178,3 +178,25 @@ func TestARecipientThatIsNotThereIsNotTriedAgainAndAFullOneIs(t *testing.T) {
 		}
 	}
 }
+
+func TestAMailServerThatSaysNothingIsGivenUpInTime(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for _, mode := range []topology.MailTLS{topology.MailTLSStart, topology.MailTLSAlways} {
+		config := topology.Email{
+			Host: "127.0.0.1", Port: uint16(silent.Addr().(*net.TCPAddr).Port), From: "a@example.com", To: []string{"a@example.com"},
+			TLS: mode, Timeout: 300 * time.Millisecond,
+		}
+		began := time.Now()
+		err := (email{config}).send(t.Context(), aMessage())
+		if err == nil || !strings.Contains(err.Error(), "longer than 300ms") {
+			t.Errorf("%s: got %v", mode, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: that took %s", mode, took)
+		}
+	}
+}
