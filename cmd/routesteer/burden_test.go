@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/drivers/mem"
+	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/controller"
+	"github.com/routesteer/routesteer/internal/metrics"
+	"github.com/routesteer/routesteer/internal/web"
+	"github.com/routesteer/routesteer/steer"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// TestWhoDoesNotReadDelaysNothing: with watchers, scrapers and pages that ask and
+// never read the answer, a failure moves its traffic as fast as without them.
+func TestWhoDoesNotReadDelaysNothing(t *testing.T) {
+	s := steerOverHTTP(t)
+	alone := s.failover(9)
+	for _, path := range []string{api.StreamPath, api.EventsPath + "?follow=true", "/metrics?vips=each", api.StatusPath, api.ExplainPath + "?vip=10.0.0.1"} {
+		for range 20 {
+			s.askAndNeverRead(path)
+		}
+	}
+	burdened := s.failover(9)
+	t.Logf("from the news to the route: alone %s, burdened %s", alone, burdened)
+	if burdened > alone+50*time.Millisecond {
+		t.Errorf("a failure takes %s, and %s while others do not read", alone, burdened)
+	}
+}
+
+// steering is a controller of a thousand VIPs, each judged by itself, with a router in
+// memory and servers made of words.
+type steering struct {
+	t      *testing.T
+	news   chan<- health.News
+	site   *topology.Site
+	c      *controller.Controller
+	routed chan api.Event
+	at     string
+}
+
+// wordSenses check nothing: the test says what there is to know.
+type wordSenses struct{}
+
+func (wordSenses) Set(*topology.Site) error                                      { return nil }
+func (wordSenses) Pace(health.Target, health.Pace)                               {}
+func (wordSenses) Use(health.Target, netip.Addr)                                 {}
+func (wordSenses) Ask()                                                          {}
+func (wordSenses) Check(context.Context, []health.Target) (none []health.Result) { return none }
+func (wordSenses) Close() error                                                  { return nil }
+
+func steerOverHTTP(t *testing.T) *steering {
+	t.Helper()
+	s := &steering{t: t, at: freePort(t), routed: make(chan api.Event, 64)}
+	var file strings.Builder
+	fmt.Fprintf(&file, "servers: {web1: 192.0.2.11, web2: 192.0.2.12}\nchecks: {default: {tcp: 80, rise: 1, fall: 1}}\n"+
+		"routers: {edge: {linux: {}}}\npolicy: {failback: immediate, correlated: act}\nhttp: {listen: %q}\nvips:\n", s.at)
+	for i := range 1000 {
+		fmt.Fprintf(&file, "  - {prefix: 10.0.%d.%d/32, primary: web1, backup: web2}\n", i/250, i%250)
+	}
+	router := mem.NewRouter()
+	var err error
+	s.c, err = controller.New(controller.Options{
+		Load: func() (*topology.Site, error) { return topology.Parse("site.yaml", []byte(file.String())) },
+		Open: func(_ topology.Router, cohorts *steer.Cohorts) (drivers.Driver, error) {
+			return router.Open(slices.Concat(cohorts.Prefixes()...)), nil
+		},
+		Sense: func(news chan<- health.News, _ *slog.Logger) (controller.Prober, error) {
+			s.news = news
+			return wordSenses{}, nil
+		},
+		StateFile: filepath.Join(t.TempDir(), "state.json"), Version: "test", Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve()
+	return s
+}
+
+// serve runs the controller and its listener until the test ends.
+func (s *steering) serve() {
+	ctx, cancel := context.WithCancel(context.Background())
+	opened, done := make(opening), make(chan error, 3)
+	go func() { done <- s.c.Run(ctx) }()
+	<-s.c.Running()
+	go func() {
+		web.Serve(ctx, web.Options{
+			Sites: s.c.Sites(ctx), Operator: s.c, Log: slog.New(opened), Page: http.NotFoundHandler(), Warn: func(context.Context, string) {},
+			Metrics: metrics.New(metrics.Options{Operator: s.c, Tally: s.c.Tally}),
+		})
+		done <- nil
+	}()
+	<-opened
+	go func() {
+		for event := range s.c.Events(ctx, api.EventsRequest{Kinds: []string{api.RouteEvent}, Follow: true}) {
+			s.routed <- event
+		}
+		done <- nil
+	}()
+	s.t.Cleanup(func() {
+		cancel()
+		for range 3 {
+			if err := <-done; err != nil {
+				s.t.Error(err)
+			}
+		}
+	})
+	for site := range s.c.Sites(ctx) {
+		s.site = site
+		break
+	}
+	for _, server := range []topology.ServerName{"web1", "web2"} {
+		s.check(server, "")
+	}
+	s.await("web1")
+}
+
+// check tells the result of a check of each VIP on a server, so often that even one
+// that flaps is trusted.
+func (s *steering) check(server topology.ServerName, failure string) {
+	for _, vip := range s.site.VIPs {
+		s.news <- health.Result{Target: health.Target{Server: server, VIP: vip.Prefix}, Started: time.Now(), Failure: failure}
+	}
+}
+
+// await waits until the VIPs are routed to a server, and returns when the last was.
+func (s *steering) await(server string) (last time.Time) {
+	s.t.Helper()
+	limit := time.After(60 * time.Second)
+	for left := len(s.site.VIPs); left > 0; {
+		select {
+		case event := <-s.routed:
+			if event.To == server {
+				left -= max(1, event.VIPs)
+				last = event.Time
+			}
+		case <-limit:
+			s.t.Fatalf("%d VIPs are not routed to %s", left, server)
+		}
+	}
+	return last
+}
+
+// failover is how long it takes from the loss of web1 until the last VIP is routed to
+// web2, in the middle of so many times.
+func (s *steering) failover(times int) time.Duration {
+	s.t.Helper()
+	var all []time.Duration
+	for range times {
+		lost := time.Now()
+		s.news <- health.Loss{Server: "web1", Address: netip.MustParseAddr("192.0.2.11"), At: lost, Failure: "no reply to 3 echoes"}
+		all = append(all, s.await("web2").Sub(lost))
+		for range 33 { // it flaps: it is trusted later and later
+			s.check("web1", "")
+		}
+		s.await("web1")
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// askAndNeverRead sends a request and leaves it at that.
+func (s *steering) askAndNeverRead(path string) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.at)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path); err != nil {
+		s.t.Fatal(err)
+	}
+}
