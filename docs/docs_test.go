@@ -1,6 +1,7 @@
 // Package docs_test holds the documents to the program. In README.md and docs:
 //
-//   - a block ```yaml is a configuration file; ```yaml part is some keys of one.
+//   - a block ```yaml is a configuration file; ```yaml part is some keys of one; ```yaml of X
+//     is another program's.
 //   - a block ```console is typed into the lab, page by page, in its order: lines
 //     that begin with "$ " must succeed, or exit with what "# exit 2" after them says,
 //     and the lines below must be in what they print, with anything for each "…".
