@@ -129,7 +129,7 @@ func TestTheSliderTakesThePageBack(t *testing.T) {
 		document.getElementById('span').dispatchEvent(new Event('change'));
 		slider.max = '900000'; slider.value = String(900000 - (Date.now() - %d)); slider.dispatchEvent(new Event('input'));
 	})()`, then)))
-	b.says("As events tell it for")
+	b.says("as events tell it")
 	b.says("All is well")
 	b.shoot("past")
 	b.press("n")

@@ -48,7 +48,7 @@ func scenes() []scene {
 		{"everything at once", small, everything, []string{"1 VIP without a server: mail", "2 servers down: web1, web2", "router edge2 is out of sync", "17 left", "1 VIP pinned"}},
 		{"all down", small, allDown, []string{"5 VIPs without a server", "4 servers down: web1, web2, web3, web4"}},
 		{"frozen", strings.Replace(small, "correlated: act", "max_unavailable: 1", 1), frozen, []string{"Frozen: failures move nothing", "Resume…"}},
-		{"back", small, func(s *stage) { s.fall("web1", "connection refused"); s.rise("web1") }, []string{"Well, with notes", "1 VIP waiting to go back: 203.0.113.32/27"}},
+		{"back", small, back, []string{"Well, with notes", "1 VIP waiting to go back: 203.0.113.32/27"}},
 		{"a large site", large(1000, 50), func(s *stage) { s.fall("web7", "connection refused") }, []string{"1 server down: web7", "20 VIPs failed over"}},
 	}
 }
@@ -64,6 +64,15 @@ func everything(s *stage) {
 	s.must(s.control.Pin(s.t.Context(), api.PinRequest{VIP: "203.0.113.64/27", Server: "web3", Reason: "a test", By: "bob"}))
 	s.routers["edge2"].Cut()
 	s.fall("web2", "timeout after 500ms")
+}
+
+// back has a server that was lost and is well again, and waits for its traffic.
+func back(s *stage) {
+	s.fall("web1", "connection refused")
+	s.wait("it has moved", func(status *api.Status) bool { return status.VIPs[1].Cause == "failover" && status.VIPs[1].InSync })
+	for range 8 { // it has flapped, and is not trusted at once
+		s.rise("web1")
+	}
 }
 
 func allDown(s *stage) {

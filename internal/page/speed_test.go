@@ -26,8 +26,8 @@ func best(t *testing.T, limit time.Duration, tries int, measure func() time.Dura
 	t.Helper()
 	limit = time.Duration(float64(limit) * crowding(t))
 	least := time.Hour
-	for range tries {
-		if least = min(least, measure()); least <= limit {
+	for try := range tries {
+		if least = min(least, measure()); least <= limit && try > 1 {
 			break
 		}
 	}

@@ -43,7 +43,8 @@ function draw() {
   page.site = judge(page.play ? page.play(live.status, live.events, page.time) : live.status);
   document.body.classList.toggle('past', back);
   show(byId('past'), back);
-  if (back) write(byId('past'), `As events tell it for ${clock(page.time)}. Press n for now.`);
+  if (back) write(byId('past'), `As it was at ${clock(page.time)}. Press n for now.`);
+  tellAge();
   headline.draw(page.site, back);
   picture.draw(page.site);
   live.cost = performance.now() - began;
@@ -64,11 +65,18 @@ function tellLink() {
   document.body.dataset.link = lost ? 'lost' : live.heard ? 'live' : 'new';
   write(byId('link-text'), !live.heard ? 'connecting' : lost ? `last heard ${span(quiet)} ago` : 'live');
   show(byId('lost'), lost);
-  show(byId('as-of'), lost && live.status !== null);
-  if (lost && live.status) write(byId('as-of'), `When last heard, at ${clock(live.status.time)}:`);
+  tellAge();
   write(byId('lost-text'), lost ? lostText(wantsToken) : '');
   write(byId('lost-age'), lost && !wantsToken ? `${live.heard ? `Last heard ${span(quiet)} ago. ` : ''}Traffic flows as it was routed. Trying again…` : '');
   if (wantsToken) withDesk((desk) => desk.askToken(live.trouble));
+}
+
+// tellAge says of what time the headline is, if not of now.
+function tellAge() {
+  const lost = document.body.dataset.link === 'lost';
+  const text = page.time !== null ? `At ${clock(page.time)}, as events tell it:` : lost && live.status ? `When last heard, at ${clock(live.status.time)}:` : '';
+  show(byId('as-of'), text !== '');
+  write(byId('as-of'), text);
 }
 
 function lostText(wantsToken) {
