@@ -27,7 +27,7 @@ lint: tools
 	shellcheck scripts/loopback-setup scripts/test-tools packaging/build packaging/scripts/* internal/frr/boot.sh internal/frr/router.sh
 
 # Packages whose tests measure time.
-TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab)
+TIMED := drivers/bgp|drivers/linux(/flows)?|health/probe|internal/(frr|lab|page)
 
 # The others often wait, for a router or a foreign program: more of them at once
 # than there are processors.

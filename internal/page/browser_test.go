@@ -223,12 +223,12 @@ func (b *tab) press(keys string) {
 	b.do(chromedp.KeyEvent(keys))
 }
 
-// shoot keeps a picture of the whole page, if -shots asks for pictures.
+// shoot keeps a picture of the page, two screens of it, if -shots asks for pictures.
 func (b *tab) shoot(name string) {
 	if *shots == "" {
 		return
 	}
-	size := eval[[]float64](b, `new Promise((done) => setTimeout(() => done([innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]), 450))`)
+	size := eval[[]float64](b, `new Promise((done) => setTimeout(() => done([innerWidth, Math.max(innerHeight, Math.min(2.2 * innerHeight, document.documentElement.scrollHeight))]), 450))`)
 	beyond := true
 	picture, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
 		CaptureBeyondViewport: &beyond, Clip: &page.Viewport{Width: size[0], Height: size[1], Scale: 1},

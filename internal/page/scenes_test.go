@@ -94,6 +94,21 @@ func (s *stage) must(moved *api.Moved, err error) {
 	}
 }
 
+func TestAStartIsNoAlarm(t *testing.T) {
+	s := startStage(t, small)
+	b := visit(t, s.url, desktop)
+	b.says("Finding out")
+	b.says("4 servers not known yet")
+	b.says("0 of 7 VIPs served")
+	if class := eval[string](b, `document.body.dataset.verdict`); class != "start" {
+		t.Errorf("it looks like %s", class)
+	}
+	b.ready()
+	b.shoot("start")
+	s.senses.tell()
+	b.says("All is well")
+}
+
 func TestScenes(t *testing.T) {
 	for _, scene := range scenes() {
 		t.Run(scene.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,17 @@ type stage struct {
 // newStage starts a controller of a site, waits until all is known, and serves it.
 func newStage(t *testing.T, site string) *stage {
 	t.Helper()
+	s := startStage(t, site)
+	s.senses.tell()
+	s.wait("every VIP is routed", func(status *api.Status) bool {
+		return !slices.ContainsFunc(status.VIPs, func(vip api.VIP) bool { return !vip.InSync || len(vip.Wanted) == 0 })
+	})
+	return s
+}
+
+// startStage does not wait: nothing is known yet of any server.
+func startStage(t *testing.T, site string) *stage {
+	t.Helper()
 	s := &stage{t: t, routers: map[string]*mem.Router{}, senses: &senses{ill: map[health.Target]string{}, alone: map[topology.ServerName]string{}}}
 	s.file = s.door(site)
 	parsed, err := s.load()
@@ -66,15 +78,6 @@ func newStage(t *testing.T, site string) *stage {
 		t.Fatal(err)
 	}
 	s.run()
-	s.senses.tell()
-	s.wait("every VIP is routed", func(status *api.Status) bool {
-		for _, vip := range status.VIPs {
-			if !vip.InSync {
-				return false
-			}
-		}
-		return true
-	})
 	return s
 }
 

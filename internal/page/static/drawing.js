@@ -177,8 +177,8 @@ function updateGroup(li, row) {
 function updateServer(li, item) {
   if (item.none) {
     const title = item.none === ELSEWHERE ? 'elsewhere' : 'no route';
-    const note = item.none === ELSEWHERE ? 'a next hop that is no server of the site' : 'packets are dropped';
-    put(li, item, { light: `s:${item.id}`, shape: 'unserved', state: 'down', title, note, label: `${title}: ${note}` });
+    const note = item.none === ELSEWHERE ? 'a next hop that is no server of the site' : item.early ? 'nothing is decided yet' : 'packets are dropped';
+    put(li, item, { light: `s:${item.id}`, shape: item.early ? 'unknown' : 'unserved', state: item.early ? 'unknown' : 'down', title, note, label: `${title}: ${note}` });
     return;
   }
   const { server } = item;

@@ -144,6 +144,7 @@ export function flowsOf(site, vip, moves, router) {
 }
 
 function kindOf(site, vip, name) {
+  if (name === NOWHERE && vip.state === 'unknown') return 'unknown';
   if (name === NOWHERE || name === ELSEWHERE) return vip.wanted.length || name === ELSEWHERE ? 'astray' : 'unserved';
   if (vip.state === 'unserved') return 'lost';
   if (!vip.wanted.includes(name)) return 'astray';

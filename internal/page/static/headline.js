@@ -28,9 +28,8 @@ export class Headline {
     document.body.dataset.verdict = v.kind;
     reshape(byId('verdict-icon'), v.kind);
     write(byId('headline'), titleOf(v));
-    const parts = [...v.parts.slice(1).map((part) => [part, v.kind]), ...v.notes.map((part) => [part, 'note'])];
-    const all = v.kind === 'note' ? v.parts.map((part) => [part, 'note']) : parts;
-    keyed(byId('parts'), all, ([part]) => part.what ?? part.text, () => el('li'), (li, [part, kind]) => {
+    const parts = [...further(v).map((part) => [part, v.kind]), ...v.notes.map((part) => [part, 'note'])];
+    keyed(byId('parts'), parts, ([part]) => part.what ?? part.text, () => el('li'), (li, [part, kind]) => {
       write(li, textOf(part));
       attribute(li, 'class', kind);
     });
@@ -56,7 +55,7 @@ export class Headline {
 
   // say tells a screen reader when the verdict is another one, once for a while.
   #say(v) {
-    const text = [titleOf(v), ...v.parts.slice(1).map(textOf)].join('; ');
+    const text = [titleOf(v), ...further(v).map(textOf)].join('; ');
     if (text === this.#said) return;
     const first = this.#said === '';
     this.#said = text;
@@ -71,6 +70,9 @@ function titleOf(v) {
   return TITLES[v.kind];
 }
 
+// further are the parts that the title does not tell.
+const further = (v) => (v.kind === 'trouble' ? v.parts.slice(1) : v.parts);
+
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const textOf = (part) => part.text ?? (part.what === 'in transition' ? `${plural(part.n, part.noun)} ${part.what}` : `${plural(part.n, part.noun)} ${part.what}: ${list(part.names)}`);
 
@@ -78,7 +80,7 @@ function census(site) {
   const up = [...site.servers.values()].filter((s) => s.health === 'up').length;
   const synced = [...site.routers.values()].filter((r) => r.state === 'well').length;
   const vips = site.vips.reduce((sum, vip) => sum + vip.count, 0);
-  const served = site.vips.reduce((sum, vip) => sum + (vip.state === 'unserved' ? 0 : vip.count), 0);
+  const served = site.vips.reduce((sum, vip) => sum + (vip.state === 'unserved' || vip.wanted.length === 0 ? 0 : vip.count), 0);
   return `${up} of ${plural(site.servers.size, 'server')} up · ${served === vips ? plural(vips, 'VIP') : `${served} of ${plural(vips, 'VIP')}`} served · ${synced} of ${plural(site.routers.size, 'router')} in sync · version ${site.status.version}`;
 }
 

@@ -37,7 +37,8 @@ function columnsFor(width) {
 function targets(servers, rows) {
   const all = servers.map((server) => ({ id: server.name, server }));
   for (const id of [ELSEWHERE, NOWHERE]) {
-    if (rows.some((row) => row.flows.some((flow) => flow.to === id))) all.push({ id, none: id });
+    const flows = rows.flatMap((row) => row.flows).filter((flow) => flow.to === id);
+    if (flows.length) all.push({ id, none: id, early: flows.every((flow) => flow.kind === 'unknown') });
   }
   return all;
 }
