@@ -42,7 +42,8 @@ func TestTheJudgementPageShowsWhatIsPrinted(t *testing.T) {
 
 // filesOf returns the site of a page, and the parts of a file that it shows besides.
 func filesOf(page string) (site, parts string) {
-	for _, rest := range strings.Split(page, "```yaml\n")[1:] {
+	for _, rest := range strings.Split(page, "```yaml")[1:] {
+		_, rest, _ = strings.Cut(rest, "\n") // "part", for one
 		block, _, _ := strings.Cut(rest, "```")
 		if strings.Contains(block, "routers:") {
 			site += block
@@ -53,23 +54,16 @@ func filesOf(page string) (site, parts string) {
 	return site, parts
 }
 
-// shown are the commands of a page with what they print: both are indented, and
-// the command has a $.
+// shown are the commands of a page's consoles, which have a $, with what they print.
 func shown(page string) map[string]string {
-	commands, command := map[string]string{}, ""
-	for line := range strings.Lines(page) {
-		text, indented := strings.CutPrefix(line, "    ")
-		switch {
-		case strings.HasPrefix(text, "$ "):
-			command = strings.TrimSpace(text[2:])
-		case command != "" && (indented || line == "\n"):
-			commands[command] += text
-		default:
-			command = ""
+	commands := map[string]string{}
+	for _, rest := range strings.Split(page, "```console\n")[1:] {
+		block, _, _ := strings.Cut(rest, "```")
+		for _, typed := range strings.Split("\n"+block, "\n$ ")[1:] {
+			command, printed, _ := strings.Cut(typed, "\n")
+			command, _, _ = strings.Cut(command, "#") // a comment
+			commands[command] = strings.TrimRight(printed, "\n") + "\n"
 		}
-	}
-	for command, text := range commands {
-		commands[command] = strings.TrimRight(text, "\n") + "\n"
 	}
 	return commands
 }

@@ -75,7 +75,8 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	ns := netnstest.New(t, "machine")
 	m := &machine{t, ns}
-	m.sh(`ip link add lan0 type veth peer name lan1; ip link set lan0 up; ip link set lan1 up
+	// Without addresses of their own accord, which would appear seconds later.
+	m.sh(`ip link add lan0 type veth peer name lan1; ip link set lan0 addrgenmode none up; ip link set lan1 addrgenmode none up
 		ip addr add 192.0.2.1/24 dev lan0; ip addr add fd00:2::1/64 dev lan0 nodad`)
 	return m
 }
