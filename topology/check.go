@@ -49,16 +49,19 @@ const (
 
 // HTTP is a check by one HTTP/1.1 request.
 type HTTP struct {
-	TLS        bool          // https
-	Port       uint16        // default 80, or 443 with TLS
-	Method     string        // GET (default) or HEAD
-	Path       string        // default /
-	Host       string        // Host header and TLS server name; default the address checked
-	Headers    []Header      // further request headers, in order
-	Status     []StatusRange // acceptable status codes; default 200-399
-	Body       string        // text the first 64 KiB of the body must contain; "" accepts any
-	KeepAlive  bool          // reuse one connection; default a fresh one for each check
-	SkipVerify bool          // https: accept any certificate; default false
+	TLS       bool          // https
+	Port      uint16        // default 80, or 443 with TLS
+	Method    string        // GET (default) or HEAD
+	Path      string        // default /
+	Host      string        // Host header; default the address checked
+	Headers   []Header      // further request headers, in order
+	Status    []StatusRange // acceptable status codes; default 200-399
+	Body      string        // text the first 64 KiB of the body must contain; "" accepts any
+	KeepAlive bool          // reuse one connection; default a fresh one for each check
+
+	// Certificate is what the server's must be like, with TLS. Its ServerName is that of Host
+	// by default.
+	Certificate Certificate
 }
 
 // A Header is one HTTP request header.

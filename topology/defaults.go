@@ -44,7 +44,7 @@ func defaultHTTP(tls bool) *HTTP {
 		Status: []StatusRange{{First: 200, Last: 399}},
 	}
 	if tls {
-		http.Port = 443
+		http.Port, http.Certificate = 443, defaultCertificate()
 	}
 	return http
 }

@@ -32,7 +32,7 @@ func readHTTP(c cursor, tls bool) (*HTTP, bool) {
 	ok = set(f, "status", &http.Status, readStatus) && ok
 	ok = set(f, "body", &http.Body, readBody) && ok
 	ok = setBool(f, "keep_alive", &http.KeepAlive) && ok
-	ok = setBool(f, "skip_verify", &http.SkipVerify) && ok
+	ok = readCertificate(f, &http.Certificate) && ok
 	if ok && http.Method == "HEAD" && http.Body != "" {
 		f.values["body"].key.problem("method HEAD brings no body to look at: use GET, or remove body")
 		return nil, false

@@ -59,7 +59,7 @@ func (o object) keys() []string {
 	case httpObject:
 		return []string{"port", "method", "path", "host", "headers", "status", "body", "keep_alive"}
 	case httpsObject:
-		return append(httpObject.keys(), "skip_verify")
+		return append(httpObject.keys(), certificateKeys()...)
 	case tcpObject:
 		return []string{"port"}
 	case tlsObject:

@@ -77,7 +77,10 @@ func TestChecks(t *testing.T) {
 		{`{http: }`, func(c *Check) { http(c) }},
 		{`{http: 8080}`, func(c *Check) { http(c).Port = 8080 }},
 		{`{https: }`, func(c *Check) { https(c) }},
-		{`{https: {port: 8443, skip_verify: true}}`, func(c *Check) { https(c).Port, c.HTTP.SkipVerify = 8443, true }},
+		{`{https: {port: 8443, skip_verify: true}}`, func(c *Check) { https(c).Port, c.HTTP.Certificate = 8443, Certificate{SkipVerify: true} }},
+		{`{https: {ca_file: /ca.pem, min_days: 30, server_name: www.example.com}}`, func(c *Check) {
+			https(c).Certificate = Certificate{ServerName: "www.example.com", CAFile: "/ca.pem", MinDays: 30}
+		}},
 		{`{http: {method: HEAD, path: "/a?b=c", host: www.example.com, keep_alive: true}}`, func(c *Check) {
 			h := http(c)
 			h.Method, h.Path, h.Host, h.KeepAlive = "HEAD", "/a?b=c", "www.example.com", true

@@ -515,7 +515,9 @@ func drawHTTP(t *rapid.T, port uint16) *HTTP {
 	if http.Method == "GET" {
 		http.Body = rapid.StringMatching(`(?s)[ -~\n\té]{0,20}`).Draw(t, "body")
 	}
-	http.SkipVerify = http.TLS && rapid.Bool().Draw(t, "skip verify")
+	if http.TLS {
+		http.Certificate = drawCertificate(t)
+	}
 	return http
 }
 

@@ -82,7 +82,7 @@ func TestSchemaAndParserKnowTheSameKeys(t *testing.T) {
 func TestSchemaExplainsEveryKey(t *testing.T) {
 	without := []string{
 		"site.servers", "site.vips", "site.routers", "server.address", "server.addresses",
-		"check.http", "check.https", "check.tcp", "check.tls", "check.dns", "check.icmp", "dns.name", "dns.answer", "check.grpc", "grpc.port", "check.agent", "agent.port", "check.script", "check.all", "check.any", "check.quorum", "check.of", "grpc_tls.server_name", "grpc_tls.ca_file", "http.host", "https.host", "tcp.port", "tls.server_name", "tls.ca_file",
+		"check.http", "check.https", "check.tcp", "check.tls", "check.dns", "check.icmp", "dns.name", "dns.answer", "check.grpc", "grpc.port", "check.agent", "agent.port", "check.script", "check.all", "check.any", "check.quorum", "check.of", "grpc_tls.server_name", "grpc_tls.ca_file", "http.host", "https.host", "https.server_name", "https.ca_file", "tcp.port", "tls.server_name", "tls.ca_file",
 		"vip.name", "vip.prefix", "vip.prefixes", "vip.addresses", "vip.primary", "vip.backup", "vip.backup2", "vip.backup3",
 		"vip.failback", "vip.on_all_down", "vip.bgp",
 		"own_attributes.communities", "own_attributes.med", "own_attributes.local_pref", "own_attributes.prepend", "own_attributes.origin",

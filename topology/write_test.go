@@ -150,7 +150,7 @@ func (w *writer) check(check Check) {
 func (w *writer) http(http HTTP) {
 	if http.TLS {
 		w.line(2, "https:")
-		w.line(3, "skip_verify: %v", http.SkipVerify)
+		w.certificate(3, http.Certificate)
 	} else {
 		w.line(2, "http:")
 	}

@@ -40,6 +40,8 @@ func (a authorities) of(check topology.Check) *x509.CertPool { return a[caFile(c
 
 func caFile(check topology.Check) string {
 	switch {
+	case check.HTTP != nil:
+		return check.HTTP.Certificate.CAFile
 	case check.TLS != nil:
 		return check.TLS.Certificate.CAFile
 	case check.GRPC != nil && check.GRPC.TLS != nil:

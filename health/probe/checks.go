@@ -37,7 +37,7 @@ func (p *Prober) newSpot(plan plan, to netip.Addr) *spot {
 	s, check := &spot{loop: p.loop}, plan.check
 	switch {
 	case check.HTTP != nil && check.HTTP.TLS:
-		s.checker = newHTTPSCheck(p.sockets, *check.HTTP, check.Timeout, to)
+		s.checker = newHTTPSCheck(p.sockets, *check.HTTP, check.Timeout, plan.roots, to)
 	case check.HTTP != nil:
 		s.plain = &plain{
 			loop: p.loop, sockets: p.sockets, fd: -1, port: check.HTTP.Port, timeout: check.Timeout,

@@ -207,7 +207,7 @@ func TestHTTPS(t *testing.T) {
 		}
 	}
 	skip := https
-	skip.SkipVerify, skip.Body, skip.KeepAlive = true, "ok", true
+	skip.Certificate.SkipVerify, skip.Body, skip.KeepAlive = true, "ok", true
 	before := connections.Load()
 	site := l.site(topology.Check{HTTP: &skip, Interval: 5 * time.Millisecond, FastInterval: 5 * time.Millisecond})
 	site.VIPs = site.VIPs[1:]

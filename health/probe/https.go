@@ -2,6 +2,7 @@ package probe
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/netip"
@@ -11,10 +12,11 @@ import (
 )
 
 // An httpsCheck makes HTTP requests over TLS to one address. The certificate is
-// verified against the system's roots, for the Host or the address.
+// verified for server_name, or the Host, or the address.
 type httpsCheck struct {
 	sockets *sockets
 	port    uint16
+	minDays int
 	timeout time.Duration
 	config  *tls.Config
 	request []byte
@@ -23,22 +25,27 @@ type httpsCheck struct {
 
 	kept    *tlsConn // what keep_alive keeps
 	keptAim aim
+	last    remark
 }
 
-func newHTTPSCheck(s *sockets, spec topology.HTTP, timeout time.Duration, to netip.Addr) *httpsCheck {
+func newHTTPSCheck(s *sockets, spec topology.HTTP, timeout time.Duration, roots *x509.CertPool, to netip.Addr) *httpsCheck {
+	certificate := spec.Certificate
+	if certificate.ServerName == "" {
+		certificate.ServerName = serverName(spec, to)
+	}
+	config := clientConfig(certificate, roots, to)
+	config.NextProtos = []string{"http/1.1"}
 	return &httpsCheck{
-		sockets: s, port: spec.Port, timeout: timeout,
-		config: &tls.Config{
-			ServerName:         serverName(spec, to),
-			InsecureSkipVerify: spec.SkipVerify, // the operator's choice: skip_verify
-			NextProtos:         []string{"http/1.1"},
-		},
+		sockets: s, port: spec.Port, minDays: certificate.MinDays, timeout: timeout, config: config,
 		request: renderRequest(spec, to), reply: newReply(spec), in: make([]byte, 4<<10),
 	}
 }
 
+func (c *httpsCheck) remark() remark { return c.last }
+
 func (c *httpsCheck) run(l *leash, a aim) error {
 	began := time.Now()
+	c.last = remark{}
 	if kept := c.take(a); kept != nil {
 		err := kept.under.begin(l, began, c.timeout)
 		if err == nil {
@@ -102,6 +109,9 @@ func (c *httpsCheck) exchange(l *leash, s *tlsConn) error {
 // settle keeps or closes the connection after a check, and returns its outcome.
 func (c *httpsCheck) settle(l *leash, s *tlsConn, a aim, err error) error {
 	l.release(s.under.file)
+	if err == nil {
+		c.last.notice = expiry(s.ConnectionState(), time.Now(), c.minDays)
+	}
 	if err == nil && c.reply.reusable() {
 		c.kept, c.keptAim = s, a
 		return nil

@@ -155,14 +155,19 @@ func TestTLSOfNginx(t *testing.T) {
 		{"no TLS", 8080, ours, "first record does not look like a TLS handshake (TLS handshake)", ""},
 		{"nobody listens", 4434, ours, "connection refused", ""},
 	} {
-		r.set(l.site(unhurried(topology.Check{TLS: &topology.TLS{Port: c.port, Certificate: c.want}})))
-		for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
-			got := r.checkOnce(t.Context(), target)
-			if !strings.Contains(got.Failure, c.failure) || (got.Failure == "") != (c.failure == "") {
-				t.Errorf("%s, %s: failure %q, want %q", c.name, target.VIP, got.Failure, c.failure)
-			}
-			if !strings.HasPrefix(got.Notice, c.notice) || (got.Notice == "") != (c.notice == "") {
-				t.Errorf("%s, %s: notice %q, want %q", c.name, target.VIP, got.Notice, c.notice)
+		https := topology.HTTP{TLS: true, Port: c.port, Method: "GET", Path: "/", Status: []topology.StatusRange{{First: 200, Last: 499}}, Certificate: c.want}
+		for kind, check := range map[string]topology.Check{
+			"tls": {TLS: &topology.TLS{Port: c.port, Certificate: c.want}}, "https": {HTTP: &https},
+		} {
+			r.set(l.site(unhurried(check)))
+			for _, target := range []health.Target{web(1, vip4), web(1, vip6)} {
+				got := r.checkOnce(t.Context(), target)
+				if !strings.Contains(got.Failure, c.failure) || (got.Failure == "") != (c.failure == "") {
+					t.Errorf("%s, %s, %s: failure %q, want %q", kind, c.name, target.VIP, got.Failure, c.failure)
+				}
+				if !strings.HasPrefix(got.Notice, c.notice) || (got.Notice == "") != (c.notice == "") {
+					t.Errorf("%s, %s, %s: notice %q, want %q", kind, c.name, target.VIP, got.Notice, c.notice)
+				}
 			}
 		}
 	}
