@@ -43,7 +43,6 @@ export class Drawing {
     if (width === 0) return;
     const l = layout(site, rows, { ...options, width });
     this.root.style.height = `${l.height}px`;
-    attribute(this.canvas, 'viewBox', `0 0 ${l.width} ${l.height}`);
     this.#bus(l.bus);
     keyed(this.ribbons, l.ribbons, (r) => r.key, makeRibbon, updateRibbon);
     keyed(this.labels, l.ribbons.filter((r) => r.kind === 'leaving' && r.n > 0), (r) => r.key, () => svg('text', {}), updateLabel);
