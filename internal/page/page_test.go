@@ -83,7 +83,7 @@ func TestARefusalIsToldAsItIs(t *testing.T) {
 	b.press(token + kb.Enter)
 	b.says("The controller would refuse this:")
 	b.says("203.0.113.97/32")
-	b.until(`document.querySelector('dialog button[type=submit]').disabled`)
+	b.until(`document.querySelector('dialog form[data-judged] > .acts button[type=submit]:disabled')`)
 	b.shoot("refused-preview")
 	b.do(chromedp.Click(chromedp.CSS(`dialog input[name=force]`)))
 	b.mayGo()

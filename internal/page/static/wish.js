@@ -94,6 +94,7 @@ export class Wish {
     this.gone.abort();
     this.gone = new AbortController();
     this.refused = false;
+    delete this.form.dataset.judged;
     attribute(this.go, 'disabled', true);
     this.preview.replaceChildren(el('p', { class: 'busy' }, 'Checking the servers that would take over…'));
     try {
@@ -114,6 +115,7 @@ export class Wish {
   // allow lets ask for what would not be refused, or is to be forced.
   #allow() {
     attribute(this.go, 'disabled', this.refused && !this.form.elements.force?.checked);
+    this.form.dataset.judged = '';
   }
 
   // token asks for one where it is wanted, and reports whether there is one now.
