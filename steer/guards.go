@@ -175,7 +175,7 @@ func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, b
 	}
 	frozen := d.many
 	// Who lost all has nothing left to spare, and nothing to lose.
-	if frozen == "" && d.previous[vip.index].Cause != KeptDown && d.AnyEligible(vip) {
+	if frozen == "" && d.together != "" && d.previous[vip.index].Cause != KeptDown && d.AnyEligible(vip) {
 		frozen = d.together
 		d.want.frozen = frozenText(d.many, d.together)
 	}

@@ -25,8 +25,12 @@ func (s sheet) look(name topology.ServerName, cohort *Cohort, ask func() health.
 	if s == nil {
 		return note(ask())
 	}
-	seat := cohort.seat(name)
-	if seat < 0 {
+	return s.lookAt(cohort.seat(name), ask)
+}
+
+// lookAt is look for a seat; -1 for none.
+func (s sheet) lookAt(seat int, ask func() health.State) noted {
+	if s == nil || seat < 0 {
 		return note(ask())
 	}
 	if s[seat] == 0 {
@@ -42,6 +46,9 @@ func note(state health.State) noted {
 	}
 	return n
 }
+
+// eligible reports whether the server is up, and does not ask for no new traffic.
+func (n noted) eligible() bool { return n.verdict() == health.Up && n&leaves == 0 }
 
 func (n noted) verdict() health.Verdict { return health.Verdict(n&^leaves - 1) }
 

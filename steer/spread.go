@@ -71,16 +71,29 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 	if len(candidates) == 1 {
 		return candidates[0]
 	}
-	ordered := l.order(vip, candidates)
-	for _, name := range ordered {
-		if l.count[name] <= l.limit(name) {
-			return name
-		}
+	if name, found := l.first(vip, candidates); found {
+		return name
 	}
+	ordered := l.order(vip, candidates)
 	n := len(vip.Prefixes)
 	return slices.MinFunc(ordered, func(a, b topology.ServerName) int {
 		return cmp.Compare((l.count[a]+n)*l.of(vip, b), (l.count[b]+n)*l.of(vip, a))
 	})
+}
+
+// first is the first in the cohort's order that has room; false if none has.
+func (l *load) first(vip *Cohort, candidates []topology.ServerName) (best topology.ServerName, found bool) {
+	most := 0.0
+	for _, name := range candidates {
+		if l.count[name] > l.limit(name) {
+			continue
+		}
+		s := score(vip.seed, name, l.of(vip, name))
+		if !found || s > most || s == most && name < best {
+			best, most, found = name, s, true
+		}
+	}
+	return best, found
 }
 
 // order sorts servers by the cohort's preference: weighted rendezvous hashing,

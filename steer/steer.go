@@ -144,13 +144,18 @@ func (in *Input) noted(name topology.ServerName, vip *Cohort) noted {
 	return in.sheet.look(name, vip, func() health.State { return in.state(name, vip) })
 }
 
+// notedAt is noted of a server whose seat is known.
+func (in *Input) notedAt(seat int, name topology.ServerName, vip *Cohort) noted {
+	return in.sheet.lookAt(seat, func() health.State { return in.state(name, vip) })
+}
+
 func (in *Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
 	return in.noted(name, vip).verdict()
 }
 
 // Eligible reports whether new traffic of the cohort may go to the server.
 func (in *Input) Eligible(name topology.ServerName, vip *Cohort) bool {
-	return in.verdict(name, vip) == health.Up && in.Off(name, vip) == ""
+	return in.noted(name, vip).eligible() && in.takenOff(name, vip) == ""
 }
 
 // AnyEligible reports whether new traffic of the cohort may go to any server.
@@ -170,12 +175,14 @@ func (in *Input) holds(name topology.ServerName, vip *Cohort) bool {
 // bestTier returns the index of the best tier with an eligible server, and
 // its eligible servers; -1 if there is none.
 func (in *Input) bestTier(vip *Cohort) (int, []topology.ServerName) {
+	seat := vip.first
 	for i, tier := range vip.Tiers {
 		var eligible []topology.ServerName
 		for _, name := range tier.Servers {
-			if in.Eligible(name, vip) {
+			if n := in.notedAt(seat, name, vip); n.eligible() && in.takenOff(name, vip) == "" {
 				eligible = append(eligible, name)
 			}
+			seat++
 		}
 		if len(eligible) > 0 {
 			return i, eligible

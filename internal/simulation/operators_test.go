@@ -238,7 +238,9 @@ func (w *world) checkRecalled(name topology.ServerName) {
 		m := move{world: w, vip: vip}
 		v, wants := m.verdict(name), w.belief.wants[vip.Prefix]
 		byHand := vip.Failback.Mode == topology.FailbackManual || vip.Failback.Mode == topology.FailbackNever
-		well := m.serves(name) && v.is == "up" && !v.soft && v.since.Before(w.admin(name).recalled) && w.inService(name, vip, now, 0) && w.pin(vip).ready(now, 0)
+		truth := w.truths[health.Target{Server: name, VIP: vip.Judge}]
+		fit := truth != nil && truth.is == well && truth.since.Before(w.admin(name).recalled) // what failed the proof may not have been told yet
+		well := fit && m.serves(name) && v.is == "up" && !v.soft && v.since.Before(w.admin(name).recalled) && w.inService(name, vip, now, 0) && w.pin(vip).ready(now, 0)
 		if !byHand || !well || len(wants) == 0 || w.mayBeFrozen(bounds{}, now) {
 			continue
 		}
