@@ -211,8 +211,8 @@ func (f *fakeController) Reload(context.Context, api.ReloadRequest) (*api.Reload
 func (f *fakeController) Events(ctx context.Context, request api.EventsRequest) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		events := []api.Event{
-			{Seq: 1, Time: started, Kind: "controller", To: "running"},
-			{Seq: 2, Time: started, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel update"},
+			{Seq: 1, Time: started, Severity: "notice", Kind: "controller", To: "running"},
+			{Seq: 2, Time: started, Severity: "notice", Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel update"},
 		}
 		for _, event := range events[min(request.Since, 2):] {
 			if !yield(event, nil) {

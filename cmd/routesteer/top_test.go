@@ -107,7 +107,7 @@ func TestTopShowsEventsAndTheStateAfterThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.events <- api.Event{Time: started, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna"}
-		w.has("web1  ready -> drain  by anna")
+		w.has("ready -> drain   by anna")
 		pass(2 * watchCalm)
 		w.has("drained by anna")
 	})

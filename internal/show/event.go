@@ -2,20 +2,47 @@ package show
 
 import (
 	"strings"
+	"time"
 
 	"github.com/routesteer/routesteer/api"
 )
 
-// Event writes one event in one line: time, kind, subject, from -> to, and
-// then who, why and how long.
+// Columns of an event that most fit into; what is longer moves the rest of its line.
+const (
+	subjectColumns = 26
+	changeColumns  = 15
+)
+
+// Event writes one event in one line: time, severity, kind, subject, from -> to, and
+// then who, why and how long. Lines are written as events come, so that columns have
+// a width of their own.
 func Event(event api.Event, style Style) string {
-	text := style.clock(event.Time) + "  " + pad(event.Kind, len("assignment"))
-	for _, part := range []string{subject(event), change(event), background(event)} {
-		if part != "" {
-			text += "  " + part
-		}
+	text := style.clock(event.Time) + "  " + style.severity(event.Severity) + pad(event.Kind, len("assignment"))
+	for _, part := range []string{pad(subject(event), subjectColumns), pad(change(event), changeColumns), background(event)} {
+		text += "  " + part
 	}
-	return text
+	return strings.TrimRight(text, " ")
+}
+
+// severity is a column; events of a controller that did not know any have none.
+func (s Style) severity(severity string) string {
+	if severity == "" {
+		return ""
+	}
+	return s.paint(severityInk(severity), pad(clean(severity), len(api.CriticalSeverity))) + "  "
+}
+
+func severityInk(severity string) ink {
+	switch severity {
+	case api.CriticalSeverity:
+		return bad
+	case api.WarningSeverity:
+		return doubtful
+	case api.InfoSeverity:
+		return faint
+	default:
+		return plain
+	}
 }
 
 // subject names what changed.
@@ -54,11 +81,14 @@ func background(event api.Event) string {
 	}
 	text := clean(strings.Join(parts, ": "))
 	if event.TookMs > 0 {
-		text = strings.TrimPrefix(text+" (took "+milliseconds(event.TookMs)+")", " ")
+		text += " (took " + milliseconds(event.TookMs) + ")"
 	}
-	return text
+	if event.LastedMs >= 1000 {
+		text += " (after " + Age(time.Duration(event.LastedMs)*time.Millisecond) + ")"
+	}
+	return strings.TrimPrefix(text, " ")
 }
 
-func pad(text string, columns int) string {
-	return text + strings.Repeat(" ", max(0, columns-len(text)))
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-columns(text)))
 }

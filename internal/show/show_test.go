@@ -20,11 +20,12 @@ var update = flag.Bool("update", false, "write testdata anew")
 func TestAnOperatorReads(t *testing.T) {
 	style := Style{Zone: time.UTC}
 	events := []api.Event{
-		{Seq: 7, Time: before(72 * time.Second), Kind: "verdict", Server: "web2", VIP: "203.0.113.64/27", From: "up", To: "down", Reason: "connection refused"},
-		{Seq: 8, Time: before(70 * time.Second), Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", To: "web1", Reason: "web2 is down", TookMs: 0.42},
-		{Seq: 9, Time: now, Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel\nupdate"},
-		{Seq: 10, Time: now, Kind: "controller", To: "stopped"},
-		{Seq: 11, Time: now, Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", TookMs: 1500},
+		{Seq: 7, Time: before(72 * time.Second), Severity: "warning", Kind: "verdict", LastedMs: 93_784_000, Server: "web2", VIP: "203.0.113.64/27", From: "up", To: "down", Reason: "connection refused"},
+		{Seq: 8, Time: before(70 * time.Second), Severity: "info", Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", To: "web1", Reason: "web2 is down", TookMs: 0.42},
+		{Seq: 9, Time: now, Severity: "notice", Kind: "admin", Server: "web1", From: "ready", To: "drain", By: "anna", Reason: "kernel\nupdate"},
+		{Seq: 10, Time: now, Severity: "notice", Kind: "controller", To: "stopped"},
+		{Seq: 11, Time: now, Severity: "info", Kind: "route", Router: "edge", VIP: "203.0.113.64/27", From: "web2", TookMs: 1500},
+		{Seq: 12, Time: now, Severity: "critical", Kind: "assignment", VIP: "203.0.113.32/27", VIPs: 12, From: "web1", To: "web1", Reason: "no server is eligible; left as it is"},
 	}
 	unconfirmed := moved()
 	unconfirmed.Routers[0] = api.Router{Name: "core", Error: "i/o timeout"}
