@@ -24,6 +24,10 @@ func TestABudgetIsSpentAtOnceAndThenByShare(t *testing.T) {
 	if spent < 5*time.Second || spent > 7*time.Second {
 		t.Errorf("%s were spent in a minute", spent)
 	}
+	b.spend(time.Minute)
+	if wait := b.wait(now); wait > longest {
+		t.Errorf("who asks waits for %s", wait)
+	}
 	if wait := b.wait(now.Add(time.Hour)); wait > 0 || b.credit != saving {
 		t.Errorf("after an hour of quiet %s are saved", b.credit)
 	}

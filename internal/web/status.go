@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	fresh  = time.Second            // a status without news is told again for so long
-	share  = 10                     // one in so many seconds of a processor may go into statuses
-	saving = 300 * time.Millisecond // and so much at once, after a quiet time: a change is often several in a row
+	fresh   = time.Second            // a status without news is told again for so long
+	share   = 10                     // one in so many seconds of a processor may go into statuses
+	saving  = 300 * time.Millisecond // and so much at once, after a quiet time: a change is often several in a row
+	longest = time.Second            // that somebody waits for it, whatever was spent
 )
 
 // statuses makes one status for all who ask for it at about the same time: of a
@@ -142,9 +143,11 @@ type budget struct {
 	at     time.Time     // as of then
 }
 
-// wait is how long it takes until there is something to spend.
+// wait is how long it takes until there is something to spend, or the longest that
+// somebody may wait: then what was spent too much is forgiven.
 func (b *budget) wait(now time.Time) time.Duration {
 	b.credit, b.at = min(saving, b.credit+now.Sub(b.at)/share), now
+	b.credit = max(b.credit, -longest/share)
 	return max(0, -b.credit*share)
 }
 
