@@ -1,6 +1,7 @@
 package packaging_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -24,8 +25,14 @@ busybox wget -q -O /dev/null http://127.0.0.1/ && echo "called while the server 
 	m.write("etc/systemd/system/down.target", "[Unit]\nAllowIsolate=yes\nRequires=systemd-journald.service\n", 0o644)
 	m.sh(`systemctl daemon-reload
 		systemctl start nginx routesteer-drain
-		systemctl isolate down.target
-		journalctl --sync`)
+		systemctl isolate down.target`) // it waits for the target, and for nothing that stops
+	eventually(t, "nginx to stop", func() error {
+		if state, code := m.try("systemctl", "is-active", "nginx"); code == 0 || state == "deactivating\n" {
+			return fmt.Errorf("it is %s", state)
+		}
+		return nil
+	})
+	m.must("journalctl", "--sync")
 	journal := m.must("journalctl", "--no-pager", "-o", "cat")
 	var story []string
 	for line := range strings.Lines(journal) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -75,6 +76,7 @@ exec unshare --mount --net --pid --ipc --uts --cgroup --fork --kill-child sh -c 
 	}
 	cmd := exec.Command("sh", args...)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // unshare's child goes with it
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
