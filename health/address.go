@@ -69,7 +69,8 @@ func (b *Board) Echo(name topology.ServerName) Echo {
 
 func (b *Board) passedSince(name topology.ServerName, address netip.Addr, since time.Time) bool {
 	server, _ := b.site.Server(name)
-	for target, e := range b.targets {
+	for target, seat := range b.seats {
+		e := &b.entries[seat]
 		if target.Server == name && server.TakesAt(target.VIP.Addr(), address) && e.Verdict == Up && e.Since.After(since) {
 			return true
 		}
@@ -129,7 +130,8 @@ func (b *Board) loss(l Loss) []Flip {
 	}
 	var flips []Flip
 	server, _ := b.site.Server(l.Server)
-	for target, e := range b.targets {
+	for target, seat := range b.seats {
+		e := &b.entries[seat]
 		if target.Server == l.Server && server.TakesAt(target.VIP.Addr(), l.Address) {
 			flips = append(flips, b.bringDown(target, e, l.At, l.Failure)...)
 		}
@@ -156,7 +158,7 @@ func (b *Board) found(f Found) {
 func (b *Board) BringDown(target Target, at time.Time, why string) []Flip {
 	var flips []Flip
 	for _, part := range b.Parts(target) {
-		if e := b.targets[part]; e != nil {
+		if e := b.entry(part); e != nil {
 			flips = append(flips, b.bringDown(part, e, at, why)...)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/topology"
@@ -12,7 +13,8 @@ import (
 // A Board holds the verdicts of one site. It is not safe for concurrent use.
 type Board struct {
 	site    *topology.Site
-	targets map[Target]*entry
+	seats   map[Target]int      // where in entries a target's is; never changed
+	entries []entry
 	groups  map[Target]*group   // checks of several; nil if there are none
 	wholes  map[Target][]Target // by member, what of groups it is in; never changed
 	echoes  map[netip.Addr]echo
@@ -77,7 +79,8 @@ func NewBoard(site *topology.Site) *Board {
 func (b *Board) Clone() *Board {
 	clone := &Board{
 		site:    b.site,
-		targets: make(map[Target]*entry, len(b.targets)),
+		seats:   b.seats,
+		entries: slices.Clone(b.entries),
 		echoes:  maps.Clone(b.echoes),
 		lost:    maps.Clone(b.lost),
 		back:    maps.Clone(b.back),
@@ -92,24 +95,27 @@ func (b *Board) Clone() *Board {
 		copied := *g
 		clone.groups[target] = &copied
 	}
-	entries := make([]entry, 0, len(b.targets))
-	for target, e := range b.targets {
-		entries = append(entries, *e)
-		clone.targets[target] = &entries[len(entries)-1]
-	}
 	return clone
 }
 
 // State returns what is known of the target; the zero State for one that is
 // not in the site.
 func (b *Board) State(target Target) State {
-	if e := b.targets[target]; e != nil {
+	if e := b.entry(target); e != nil {
 		return e.State
 	}
 	if g := b.groups[target]; g != nil {
 		return g.State
 	}
 	return State{}
+}
+
+// entry returns what is kept of a target; nil for one that is not probed.
+func (b *Board) entry(target Target) *entry {
+	if seat, known := b.seats[target]; known {
+		return &b.entries[seat]
+	}
+	return nil
 }
 
 // Observe takes in one piece of news and returns the verdicts that it
@@ -135,7 +141,7 @@ func (b *Board) Observe(news News) []Flip {
 }
 
 func (b *Board) result(r Result) []Flip {
-	e := b.targets[r.Target]
+	e := b.entry(r.Target)
 	if e == nil || r.Started.Before(e.floor) {
 		return nil
 	}

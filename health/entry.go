@@ -26,8 +26,8 @@ type entry struct {
 // counts are a check's own.
 type counts struct{ Rise, Fall int }
 
-func newEntry(check topology.Check) *entry {
-	return &entry{check: counts{check.Rise, check.Fall}, State: State{Rise: check.Rise, Needed: check.Rise}}
+func newEntry(check topology.Check) entry {
+	return entry{check: counts{check.Rise, check.Fall}, State: State{Rise: check.Rise, Needed: check.Rise}}
 }
 
 func (e *entry) passesNeeded(from Verdict) int {

@@ -15,7 +15,7 @@ func (b *Board) SetSite(site *topology.Site) {
 	old := *b
 	*b = Board{
 		site:    site,
-		targets: map[Target]*entry{},
+		seats:   map[Target]int{},
 		echoes:  map[netip.Addr]echo{},
 		lost:    map[netip.Addr]bool{},
 		back:    map[netip.Addr]time.Time{},
@@ -32,11 +32,12 @@ func (b *Board) SetSite(site *topology.Site) {
 		same := asked && sameProbe(was, probe)
 		for _, server := range probe.Servers {
 			target := Target{server, probe.VIP.Prefix, probe.Member}
-			if known := old.targets[Target{server, was.VIP.Prefix, was.Member}]; known != nil && same && !moved[server] {
-				b.targets[target] = known
-				continue
+			next := newEntry(probe.Check)
+			if known := old.entry(Target{server, was.VIP.Prefix, was.Member}); known != nil && same && !moved[server] {
+				next = *known
 			}
-			b.targets[target] = newEntry(probe.Check)
+			b.seats[target] = len(b.entries)
+			b.entries = append(b.entries, next)
 		}
 	}
 	b.setGroups(old, parts)

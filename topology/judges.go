@@ -16,8 +16,14 @@ type Judge struct {
 // Judges returns the site's judges, sorted by prefix. It takes time in
 // proportion to the number of VIPs.
 func (s *Site) Judges() []Judge {
-	var judges []Judge
-	place := map[netip.Prefix]int{}
+	count := 0
+	for i := range s.VIPs {
+		if s.VIPs[i].Prefix == s.VIPs[i].Judge {
+			count++
+		}
+	}
+	judges := make([]Judge, 0, count)
+	place := make(map[netip.Prefix]int, count)
 	for i := range s.VIPs {
 		vip := &s.VIPs[i]
 		at, known := place[vip.Judge]

@@ -101,7 +101,7 @@ func (v view) standings(in steer.Input, entry topology.Entry, cohort *steer.Coho
 		told := api.Standing{
 			Server: string(s.Server), Tier: s.Tier, Chosen: s.Chosen, Eligible: s.Eligible, Role: string(s.Role), Why: s.Why, Due: s.Due, Awaited: s.Awaited,
 			Weight: cohort.WeightOf(server), VIPs: shares[s.Server].VIPs, Fair: shares[s.Server].Fair, Admin: v.adminFor(s.Server, entry.VIP.Prefix, in.Now),
-			Target: v.targetStatus(&topology.Judge{VIP: judge, VIPs: 1}, health.Target{Server: s.Server, VIP: cohort.Judge}),
+			Target: v.targetStatus(v.judge(&topology.Judge{VIP: judge, VIPs: 1}), health.Target{Server: s.Server, VIP: cohort.Judge}),
 		}
 		all = append(all, told)
 	}

@@ -34,15 +34,16 @@ func (v view) status(now time.Time) *api.Status {
 		Servers: []api.Server{}, VIPs: []api.VIP{}, Routers: v.routerStatus(),
 		Frozen: v.want.Frozen(),
 	}
-	checked, serving := map[topology.ServerName][]*topology.Judge{}, map[topology.ServerName][]string{}
-	judges := v.site.Judges()
-	for i := range judges {
-		for _, name := range judges[i].Servers {
-			checked[name] = append(checked[name], &judges[i])
+	checked, serving := map[topology.ServerName][]*judge{}, map[topology.ServerName][]string{}
+	for _, j := range v.judges() {
+		for _, name := range j.Servers {
+			checked[name] = append(checked[name], j)
 		}
 	}
 	owner := steer.Owners(v.site)
-	for _, entry := range v.site.Entries() {
+	entries := v.site.Entries()
+	status.VIPs = slices.Grow(status.VIPs, len(entries))
+	for _, entry := range entries {
 		cohort := v.cohorts.Of(entry.VIP.Prefix)
 		want := v.want.For(cohort)
 		shown := v.vipStatus(in, entry, cohort, want)
@@ -64,7 +65,29 @@ func (v view) status(now time.Time) *api.Status {
 	return status
 }
 
-func (v view) serverStatus(server topology.Server, judges []*topology.Judge, serving []string, now time.Time) api.Server {
+// A judge is a VIP under which verdicts are kept, with what is the same of all its
+// targets.
+type judge struct {
+	*topology.Judge
+	check  topology.Check
+	prefix string
+}
+
+func (v view) judges() []*judge {
+	all := v.site.Judges()
+	judges := make([]*judge, len(all))
+	for i := range all {
+		judges[i] = v.judge(&all[i])
+	}
+	return judges
+}
+
+func (v view) judge(of *topology.Judge) *judge {
+	check, _ := v.site.Check(of.VIP.Check)
+	return &judge{of, check, of.VIP.Prefix.String()}
+}
+
+func (v view) serverStatus(server topology.Server, judges []*judge, serving []string, now time.Time) api.Server {
 	s := api.Server{
 		Name: string(server.Name), Weight: server.Weight, Echo: string(v.board.Echo(server.Name)),
 		Admin: v.admin(server.Name, now), Serving: append([]string{}, serving...), Targets: make([]api.Target, 0, len(judges)),
@@ -82,7 +105,8 @@ func (v view) serverStatus(server topology.Server, judges []*topology.Judge, ser
 
 // summary is the health of a server whose VIPs agree, or "mixed".
 func summary(targets []api.Target) (verdict string, since time.Time, why string) {
-	for i, target := range targets {
+	for i := range targets {
+		target := &targets[i] // of which there may be many
 		if i == 0 {
 			verdict, since = target.Health, target.Since
 		}
@@ -102,16 +126,16 @@ func summary(targets []api.Target) (verdict string, since time.Time, why string)
 	return verdict, since, why
 }
 
-func (v view) targetStatus(judge *topology.Judge, target health.Target) api.Target {
+func (v view) targetStatus(judge *judge, target health.Target) api.Target {
 	state := v.board.State(target)
-	damping, upAt := v.trust(judge, target, state)
+	damping, upAt := v.trust(judge.check, target, state)
 	if damping == 1 {
 		damping = 0
 	}
 	return api.Target{
 		Damping: damping, UpAt: upAt, Members: v.memberStatus(target),
 		Word: wordStatus(state.Word),
-		VIP:  judge.VIP.Prefix.String(), VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
+		VIP:  judge.prefix, VIPs: several(judge.VIPs), Check: string(judge.VIP.Check), Health: state.Verdict.String(), Trend: state.Trend(),
 		Since: state.Since, Why: state.Why, Notice: state.Notice, LastCheck: state.LastCheck, TookMs: milliseconds(state.Took), Rise: state.Rise,
 	}
 }
@@ -119,8 +143,7 @@ func (v view) targetStatus(judge *topology.Judge, target health.Target) api.Targ
 // trust says how many times as many passes as usual it takes until a target is
 // up, and when it would be at the earliest; of a check of several when so many of
 // its members are as it needs.
-func (v view) trust(judge *topology.Judge, target health.Target, state health.State) (damping int, upAt time.Time) {
-	check, _ := v.site.Check(judge.VIP.Check)
+func (v view) trust(check topology.Check, target health.Target, state health.State) (damping int, upAt time.Time) {
 	if check.Group == nil {
 		return state.Damping(check), state.UpAt(check)
 	}
