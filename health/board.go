@@ -13,7 +13,7 @@ import (
 // A Board holds the verdicts of one site. It is not safe for concurrent use.
 type Board struct {
 	site    *topology.Site
-	seats   map[Target]int      // where in entries a target's is; never changed
+	seats   map[Target]int // where in entries a target's is; never changed
 	entries []entry
 	groups  map[Target]*group   // checks of several; nil if there are none
 	wholes  map[Target][]Target // by member, what of groups it is in; never changed

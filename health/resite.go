@@ -14,11 +14,11 @@ import (
 func (b *Board) SetSite(site *topology.Site) {
 	old := *b
 	*b = Board{
-		site:    site,
-		seats:   map[Target]int{},
-		echoes:  map[netip.Addr]echo{},
-		lost:    map[netip.Addr]bool{},
-		back:    map[netip.Addr]time.Time{},
+		site:   site,
+		seats:  map[Target]int{},
+		echoes: map[netip.Addr]echo{},
+		lost:   map[netip.Addr]bool{},
+		back:   map[netip.Addr]time.Time{},
 
 		witnesses: map[netip.Addr]Heard{},
 
