@@ -6,6 +6,9 @@ import "time"
 type Tally struct {
 	Checks  []CheckTally  // sorted by server and check
 	Routers []RouterTally // sorted by router
+
+	// Notifiers are in no order. They are counted since each was started or changed.
+	Notifiers []NotifierTally
 }
 
 // A CheckTally counts the results of one check of one server, for whichever VIPs.
@@ -13,6 +16,16 @@ type CheckTally struct {
 	Server, Check  string
 	Passed, Failed uint64
 	Took           Durations
+}
+
+// A NotifierTally is what one notifier has done.
+type NotifierTally struct {
+	Name      string
+	Delivered uint64 // messages
+	Failures  uint64 // of tries
+	Dropped   uint64 // messages that were given up, or for which the queue was full
+	Queued    int    // messages that wait
+	Failing   bool   // the last try has failed
 }
 
 // A RouterTally counts how often a router was told to change routes.

@@ -108,13 +108,24 @@ func (a *app) run(ctx context.Context, flags *runFlags) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.Run(ctx) })
 	group.Go(func() error { return control.Serve(ctx, listener, c, log) })
-	shown := metrics.New(metrics.Options{Operator: c, Tally: c.Tally})
+	shown := metrics.New(metrics.Options{Operator: c, Tally: tallyOf(c, hub)})
 	group.Go(func() error { shown.Follow(ctx); return nil })
 	group.Go(func() error { web.Serve(ctx, webOptions(ctx, c, shown, log)); return nil })
 	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return reloadOn(ctx, hup, c, systemd, log) })
 	group.Go(func() error { return systemd.attend(ctx, c.Running(), c) })
 	return group.Wait()
+}
+
+// tallyOf is what the controller and its notifiers have counted.
+func tallyOf(c *controller.Controller, hub *notify.Hub) func(context.Context) (*api.Tally, error) {
+	return func(ctx context.Context) (*api.Tally, error) {
+		tally, err := c.Tally(ctx)
+		if err == nil {
+			tally.Notifiers = hub.Tally()
+		}
+		return tally, err
+	}
 }
 
 // webOptions are what is offered by HTTP, if the site's file says that anything is.
@@ -151,18 +162,6 @@ func (a *app) newController(flags *runFlags, log *slog.Logger, host *bgp.Host) (
 		Version:    thisBuild().Version,
 		Log:        log,
 	})
-}
-
-func (a *app) newLog(flags *runFlags) (*slog.Logger, error) {
-	options := &slog.HandlerOptions{Level: flags.logLevel}
-	switch flags.logFormat {
-	case "text":
-		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
-	default:
-		return nil, fmt.Errorf("--log-format is %q: want text or json", flags.logFormat)
-	}
 }
 
 // reloadOn reads the configuration again after each SIGHUP.

@@ -40,6 +40,8 @@ type catalogue struct {
 	applied, refusals                     *metric
 	transitions, connections              *metric
 	events, moves, verdicts, freezes, led *metric
+	notified, notifyFailures              *metric
+	notifyWaiting, notifyWell             *metric
 }
 
 func newCatalogue() *catalogue {
@@ -49,6 +51,7 @@ func newCatalogue() *catalogue {
 	c.addVIPs()
 	c.addRouters()
 	c.addEvents()
+	c.addNotifiers()
 	return c
 }
 
@@ -108,6 +111,13 @@ func (c *catalogue) addEvents() {
 	c.verdicts = c.counter("verdict_changes_total", "How often the verdict on a server went to up, down or unknown, for VIPs that are judged alike together.", "server", "to")
 	c.freezes = c.counter("freezes_total", "How often failures were withheld from moving traffic.")
 	c.led = c.histogram("detect_to_route_seconds", "From the news that called for a move, such as the check that failed last, until a router had made the change.", "router", "cause")
+}
+
+func (c *catalogue) addNotifiers() {
+	c.notified = c.counter("notifier_messages_total", "Messages of a notifier, by what became of them: delivered or dropped.", "notifier", "result")
+	c.notifyFailures = c.counter("notifier_failures_total", "Tries of a notifier that failed.", "notifier")
+	c.notifyWaiting = c.gauge("notifier_queued_messages", "Messages of a notifier that wait.", "notifier")
+	c.notifyWell = c.gauge("notifier_up", "1 if the last try of a notifier succeeded, or there was none; 0 if it failed.", "notifier")
 }
 
 func (c *catalogue) gauge(name, help string, labels ...string) *metric {

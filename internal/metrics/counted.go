@@ -26,6 +26,13 @@ func (c counted) Collect(out chan<- prometheus.Metric) {
 		out <- c.refusals.of(float64(router.Failed), router.Router)
 		out <- durations(c.applied, router.Took, router.Router)
 	}
+	for _, n := range c.tally.Notifiers {
+		out <- c.notified.of(float64(n.Delivered), n.Name, "delivered")
+		out <- c.notified.of(float64(n.Dropped), n.Name, "dropped")
+		out <- c.notifyFailures.of(float64(n.Failures), n.Name)
+		out <- c.notifyWaiting.of(float64(n.Queued), n.Name)
+		out <- c.notifyWell.of(good(!n.Failing), n.Name)
+	}
 }
 
 // durations shows durations as a histogram.

@@ -72,6 +72,7 @@ func richTally(context.Context) (*api.Tally, error) {
 		tally.Checks[0].Took.Add(took)
 	}
 	tally.Routers[0].Took.Add(2 * time.Second)
+	tally.Notifiers = []api.NotifierTally{{Name: "oncall", Delivered: 2, Failures: 5, Dropped: 1, Queued: 3, Failing: true}}
 	return tally, nil
 }
 

@@ -118,7 +118,7 @@ func TestNotifiersThatAreStuckDelayNoRoute(t *testing.T) {
 	}
 	t.Logf("the slowest of 40 routes took %.2f ms", slowest)
 	stuckOnes := 0
-	for _, n := range hub.Counters() {
+	for _, n := range hub.Tally() {
 		if n.Delivered > 0 {
 			t.Errorf("%s has delivered: %+v", n.Name, n)
 		}

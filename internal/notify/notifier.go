@@ -36,7 +36,7 @@ type notifier struct {
 	mu     sync.Mutex
 	queue  []Message
 	done   uint64 // the last event that was delivered, or given up
-	counts Counters
+	counts api.NotifierTally
 }
 
 func newNotifier(config topology.Notifier, host string, options Options) *notifier {
@@ -217,7 +217,7 @@ func (n *notifier) warn(ctx context.Context, text string) {
 	}
 }
 
-func (n *notifier) counters() Counters {
+func (n *notifier) counters() api.NotifierTally {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	counts := n.counts

@@ -95,21 +95,11 @@ func (h *Hub) become(ctx context.Context, site *topology.Site) {
 	h.running = next
 }
 
-// Counters are what one notifier has done since it was started, or changed.
-type Counters struct {
-	Name      string
-	Delivered uint64 // messages
-	Failures  uint64 // of tries
-	Dropped   uint64 // messages that were given up, or for which the queue was full
-	Queued    int    // messages that wait
-	Failing   bool   // the last try has failed
-}
-
-// Counters returns the counters of each notifier, in no order.
-func (h *Hub) Counters() []Counters {
+// Tally returns what each notifier has done, in no order.
+func (h *Hub) Tally() []api.NotifierTally {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []Counters
+	var all []api.NotifierTally
 	for _, n := range h.running {
 		all = append(all, n.counters())
 	}
