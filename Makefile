@@ -22,6 +22,7 @@ lint: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags release ./packaging
 	GOBIN=$(BUILD) $(GO) install $(STATICCHECK)
 	$(BUILD)/staticcheck ./...
 	shellcheck scripts/loopback-setup scripts/test-tools packaging/build packaging/scripts/* internal/frr/boot.sh internal/frr/router.sh
@@ -39,7 +40,7 @@ release: tools ## what is released, in build/release: programs, deb and rpm, che
 	packaging/build $(BUILD)/release
 
 release-test: tools ## a release is the same when it is built again elsewhere, and its deb runs in a bare Debian
-	$(GO) test -count 1 -timeout 20m ./packaging -run Release -args -release
+	$(GO) test -tags release -count 1 -timeout 20m ./packaging -run Release
 
 docs: ## the man pages, and the pages about the configuration file, from the commands and the schema
 	$(GO) test -count 1 ./cmd/routesteer -run ManPage -update

@@ -1,7 +1,10 @@
+//go:build release
+
+// Tests that take minutes and the network: `make release-test`.
+
 package packaging_test
 
 import (
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,15 +12,9 @@ import (
 	"testing"
 )
 
-// release asks for tests that take minutes: `make release-test`.
-var release = flag.Bool("release", false, "test a release, which takes minutes and the network")
-
 // TestReleaseIsTheSameAnywhere builds a commit twice, the second time from a
 // copy elsewhere with nothing kept of the first.
 func TestReleaseIsTheSameAnywhere(t *testing.T) {
-	if !*release {
-		t.Skip("it takes minutes: make release-test")
-	}
 	copied := filepath.Join(t.TempDir(), "elsewhere")
 	if said, code := run(t, exec.Command("git", "clone", "-q", "..", copied)); code != 0 {
 		t.Fatal(said)
@@ -56,9 +53,6 @@ func TestReleaseIsTheSameAnywhere(t *testing.T) {
 // TestReleaseRunsInABareDebian installs the deb where nothing is but what
 // Debian calls minimal.
 func TestReleaseRunsInABareDebian(t *testing.T) {
-	if !*release {
-		t.Skip("it takes minutes: make release-test")
-	}
 	deb := buildPackage(t, "1.0.0")
 	root := filepath.Join(t.TempDir(), "debian")
 	if said, code := run(t, exec.Command("debootstrap", "--variant=minbase", "stable", root)); code != 0 {
