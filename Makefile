@@ -63,9 +63,10 @@ report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile default
 	$(BUILD)/routesteer lab report --repeat 5 --profile fast
 
-soak: build ## ten minutes of each profile on a busy machine: nothing may move; a million minutes of stories; a thousand times a killed script; a thousand random routers
+soak: build ## ten minutes of each profile on a busy machine: nothing may move; a million minutes of stories; every router in every way; a thousand times a killed script; a thousand random routers
 	$(GO) test -run TestStories -timeout 4h ./internal/simulation -args -minutes 1000000 -first 0
 	$(GO) test -run TestKilledAnywhere -timeout 2h ./scripts -args -kills 1000
+	$(GO) test -run 'TestReportOf|TestTours' -timeout 1h ./internal/lab -args -all
 	$(GO) test -run TestRandomRouters -timeout 2h ./drivers/cisco -args -runs 1000
 	$(BUILD)/routesteer lab soak --profile default
 	$(BUILD)/routesteer lab soak --profile fast

@@ -26,13 +26,17 @@ func named(prefixes []netip.Prefix, from, to []steer.NextHop) steer.Change {
 // is left to do for them.
 func (s *seat) wantAll(have map[netip.Prefix][]steer.NextHop) {
 	s.Helper()
+	s.want(routesOf(have)...)
+}
+
+func routesOf(have map[netip.Prefix][]steer.NextHop) []string {
 	var want []string
 	for p, hops := range have {
 		if hops != nil {
 			want = append(want, route(p, hops))
 		}
 	}
-	s.want(want...)
+	return want
 }
 
 // settle does what a controller does after a change: traffic must go where it
@@ -41,7 +45,8 @@ func (s *seat) wantAll(have map[netip.Prefix][]steer.NextHop) {
 func (s *seat) settle(have map[netip.Prefix][]steer.NextHop) {
 	s.Helper()
 	var changes []steer.Change
-	for _, r := range s.routes() {
+	now := s.routes()
+	for _, r := range now {
 		if !slices.Equal(r.NextHops, have[r.Prefix]) {
 			s.Fatalf("the router has %s, want %s", route(r.Prefix, r.NextHops), route(r.Prefix, have[r.Prefix]))
 		}
@@ -49,8 +54,11 @@ func (s *seat) settle(have map[netip.Prefix][]steer.NextHop) {
 			changes = append(changes, change(r.Prefix, r.NextHops, have[r.Prefix]))
 		}
 	}
-	s.apply(changes...)
-	s.wantAll(have)
+	if len(changes) > 0 {
+		s.apply(changes...)
+		now = s.routes()
+	}
+	s.compare(now, routesOf(have)...)
 }
 
 // cohortEveryTransition takes a cohort from every state to every other, and

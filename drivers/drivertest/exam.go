@@ -197,7 +197,13 @@ func (s *seat) try(changes ...steer.Change) (int, error) {
 // them, and no others.
 func (s *seat) want(want ...string) {
 	s.Helper()
-	got := lines(s.routes())
+	s.compare(s.routes(), want...)
+}
+
+// compare is want of routes that have been looked at.
+func (s *seat) compare(routes []steer.Route, want ...string) {
+	s.Helper()
+	got := lines(routes)
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

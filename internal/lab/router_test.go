@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"flag"
 	"net/netip"
 	"strings"
 	"testing"
@@ -131,9 +132,19 @@ func checkFRRRow(t *testing.T, row Row) {
 	}
 }
 
-func TestTourOfFRR(t *testing.T) { tourOf(t, RouterFRR) }
+// all has every kind of router tried with both families and by a tour, as `make soak`
+// does. Without it each kind is tried with one, and both families are.
+var all = flag.Bool("all", false, "try every kind of router in every way")
 
-func TestTourOfBGPD(t *testing.T) { tourOf(t, RouterBGPD) }
+func TestToursOfRouters(t *testing.T) {
+	kinds := []RouterKind{RouterFRR}
+	if *all {
+		kinds = append(kinds, RouterBGPD)
+	}
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) { tourOf(t, kind) })
+	}
+}
 
 func tourOf(t *testing.T, kind RouterKind) {
 	t.Parallel()
@@ -151,12 +162,16 @@ func tourOf(t *testing.T, kind RouterKind) {
 // A drain, an undrain, and kill -9 of the controller lose nothing under load on a
 // router that is told by BGP, and by the last no route changes. BGP tells the
 // controller nothing of the kernel's routes: the report goes by the kernel.
-func TestReportOfBIRD(t *testing.T) { reportOfBGP(t, RouterBIRD, "../../build/hosts/bird2") }
+func TestReportOfBIRD(t *testing.T) { reportOfBGP(t, RouterBIRD, IPv4, "../../build/hosts/bird2") }
 
-func TestReportOfBGPD(t *testing.T) { reportOfBGP(t, RouterBGPD, unpacked...) }
+func TestReportOfBGPD(t *testing.T) { reportOfBGP(t, RouterBGPD, IPv6, unpacked...) }
 
-func reportOfBGP(t *testing.T, kind RouterKind, unpacked ...string) {
-	for _, family := range []Family{IPv4, IPv6} {
+func reportOfBGP(t *testing.T, kind RouterKind, family Family, unpacked ...string) {
+	families := []Family{family}
+	if *all {
+		families = []Family{IPv4, IPv6}
+	}
+	for _, family := range families {
 		t.Run(string(family), func(t *testing.T) {
 			t.Parallel()
 			options := steered(Options{Base: shortDir(t), Family: family, Router: kind, Unpacked: unpacked})
