@@ -18,7 +18,7 @@ import (
 // leave has somewhere better to go: the standbys are checked now, through the VIP,
 // and those that fail count as down. With force nothing is refused.
 func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, next prospect) error {
-	if err := c.confirm(ctx, func() []health.Target { return c.standbys(next) }); err != nil {
+	if err := c.proveStandbys(ctx, next); err != nil {
 		return err
 	}
 	var left []string
@@ -33,6 +33,30 @@ func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, n
 		Details: left,
 		Hint:    "mend a standby first (routesteer check shows them), or use --force to drain all the same: on_all_down says what becomes of that traffic",
 	}
+}
+
+// proofRounds bounds how often the standbys of VIPs are checked that came to a server
+// while it was about to be drained.
+const proofRounds = 3
+
+// proveStandbys checks the standbys of all VIPs that are to leave, and of those that
+// come meanwhile.
+func (c *Controller) proveStandbys(ctx context.Context, next prospect) error {
+	checked := map[health.Target]bool{}
+	for range proofRounds {
+		before := len(checked)
+		err := c.confirm(ctx, func() []health.Target {
+			more := slices.DeleteFunc(c.standbys(next), func(target health.Target) bool { return checked[target] })
+			for _, target := range more {
+				checked[target] = true
+			}
+			return more
+		})
+		if err != nil || len(checked) == before {
+			return err
+		}
+	}
+	return nil
 }
 
 // provePin makes sure that the server can carry the VIP, by a check made now.
