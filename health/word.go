@@ -68,6 +68,26 @@ func (e *entry) hear(r Result) string {
 	}
 }
 
+// Heed takes in what a server asked for itself when it was checked before a move: that
+// the check passed is no news, but that it asks for no new traffic is.
+func (b *Board) Heed(r Result) []Flip {
+	results := r.Parts
+	if len(results) == 0 {
+		results = []Result{r}
+	}
+	var flips []Flip
+	for _, one := range results {
+		e := b.entry(one.Target)
+		if e == nil || one.Said == nil || one.Started.Before(e.floor) {
+			continue
+		}
+		if why := e.hear(one); why != "" {
+			flips = append(flips, Flip{Target: one.Target, From: e.Verdict, To: e.Verdict, At: one.Started.Add(one.Took), Why: why})
+		}
+	}
+	return b.regroup(flips)
+}
+
 func because(text string) string {
 	if text == "" {
 		return ""

@@ -59,6 +59,7 @@ type senses struct {
 	news  chan<- health.News
 	site  *topology.Site
 	ill   map[health.Target]string
+	says  map[health.Target]health.Said // what agents answer to Check
 	wrong error // what Set answers
 	asked int   // how often Ask was called
 	inUse map[health.Target]netip.Addr
@@ -118,7 +119,11 @@ func (s *senses) Check(_ context.Context, targets []health.Target) []health.Resu
 	defer s.mu.Unlock()
 	var results []health.Result
 	for _, target := range targets {
-		results = append(results, health.Result{Target: target, Started: time.Now(), Failure: s.ill[target]})
+		result := health.Result{Target: target, Started: time.Now(), Failure: s.ill[target]}
+		if said, speaks := s.says[target]; speaks {
+			result.Said = &said
+		}
+		results = append(results, result)
 	}
 	return results
 }

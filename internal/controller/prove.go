@@ -194,7 +194,7 @@ func (c *Controller) stranded(next prospect) []string {
 	return left
 }
 
-// believe brings down targets that failed before a move.
+// believe brings down targets that failed before a move, and heeds who asked not to get it.
 func (c *Controller) believe(results []health.Result) {
 	var events []func() api.Event
 	for _, result := range results {
@@ -210,9 +210,10 @@ func (c *Controller) believe(results []health.Result) {
 	}
 }
 
-// disprove brings down what failed a check that was made before a move.
+// disprove brings down what failed a check that was made before a move, and heeds what
+// asked for no new traffic.
 func disprove(board *health.Board, result health.Result) []health.Flip {
-	var flips []health.Flip
+	flips := board.Heed(result)
 	for _, failed := range result.Failed() {
 		flips = append(flips, board.BringDown(failed.Target, failed.Started.Add(failed.Took), "checked before a planned move: "+failure(failed))...)
 	}
