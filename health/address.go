@@ -162,7 +162,7 @@ func (b *Board) BringDown(target Target, at time.Time, why string) []Flip {
 			flips = append(flips, b.bringDown(part, e, at, why)...)
 		}
 	}
-	return b.regroup(flips)
+	return b.regroup(b.flipped(flips))
 }
 
 func (b *Board) bringDown(target Target, e *entry, at time.Time, why string) []Flip {

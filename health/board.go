@@ -15,11 +15,14 @@ type Board struct {
 	site    *topology.Site
 	seats   map[Target]int // where in entries a target's is; never changed
 	entries []entry
-	groups  map[Target]*group   // checks of several; nil if there are none
-	wholes  map[Target][]Target // by member, what of groups it is in; never changed
-	echoes  map[netip.Addr]echo
-	lost    map[netip.Addr]bool
-	back    map[netip.Addr]time.Time // when a lost or silent address was last found well
+
+	whole     map[topology.ServerName][]int    // the seats of a server's targets but for members; never changed
+	standings map[topology.ServerName]Standing // those that were asked for, and hold
+	groups    map[Target]*group                // checks of several; nil if there are none
+	wholes    map[Target][]Target              // by member, what of groups it is in; never changed
+	echoes    map[netip.Addr]echo
+	lost      map[netip.Addr]bool
+	back      map[netip.Addr]time.Time // when a lost or silent address was last found well
 
 	witnesses map[netip.Addr]Heard // the last answer of each
 
@@ -81,9 +84,13 @@ func (b *Board) Clone() *Board {
 		site:    b.site,
 		seats:   b.seats,
 		entries: slices.Clone(b.entries),
-		echoes:  maps.Clone(b.echoes),
-		lost:    maps.Clone(b.lost),
-		back:    maps.Clone(b.back),
+
+		whole:     b.whole,
+		standings: maps.Clone(b.standings),
+
+		echoes: maps.Clone(b.echoes),
+		lost:   maps.Clone(b.lost),
+		back:   maps.Clone(b.back),
 
 		witnesses: maps.Clone(b.witnesses),
 		siblings:  b.siblings, // never changed
@@ -124,11 +131,11 @@ func (b *Board) entry(target Target) *entry {
 func (b *Board) Observe(news News) []Flip {
 	switch news := news.(type) {
 	case Result:
-		flips := b.regroup(b.result(news))
+		flips := b.regroup(b.flipped(b.result(news)))
 		b.refreshWholes(news.Target, news.Started.Add(news.Took))
 		return flips
 	case Loss:
-		return b.regroup(b.loss(news))
+		return b.regroup(b.flipped(b.loss(news)))
 	case Found:
 		b.found(news)
 		return nil

@@ -16,10 +16,12 @@ func (b *Board) SetSite(site *topology.Site) {
 	*b = Board{
 		site:   site,
 		seats:  map[Target]int{},
+		whole:  map[topology.ServerName][]int{},
 		echoes: map[netip.Addr]echo{},
 		lost:   map[netip.Addr]bool{},
 		back:   map[netip.Addr]time.Time{},
 
+		standings: map[topology.ServerName]Standing{},
 		witnesses: map[netip.Addr]Heard{},
 
 		siblings: map[netip.Addr][]netip.Addr{},
@@ -35,6 +37,9 @@ func (b *Board) SetSite(site *topology.Site) {
 			next := newEntry(probe.Check)
 			if known := old.entry(Target{server, was.VIP.Prefix, was.Member}); known != nil && same && !moved[server] {
 				next = *known
+			}
+			if probe.Member == "" {
+				b.whole[server] = append(b.whole[server], len(b.entries))
 			}
 			b.seats[target] = len(b.entries)
 			b.entries = append(b.entries, next)

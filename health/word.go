@@ -85,7 +85,7 @@ func (b *Board) Heed(r Result) []Flip {
 			flips = append(flips, Flip{Target: one.Target, From: e.Verdict, To: e.Verdict, At: one.Started.Add(one.Took), Why: why})
 		}
 	}
-	return b.regroup(flips)
+	return b.regroup(b.flipped(flips))
 }
 
 func because(text string) string {

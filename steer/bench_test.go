@@ -38,17 +38,22 @@ func BenchmarkDecideMany(b *testing.B) {
 	const servers, vips = 1000, 100_000
 	for _, entries := range []int{1000, vips} {
 		b.Run(fmt.Sprintf("servers=%d/vips=%d/entries=%d", servers, vips, entries), func(b *testing.B) {
-			in := wideSite(servers, vips, entries, 4)
-			in.Cohorts = steer.NewCohorts(in.Site)
-			well := steer.Desired(in)
-			have := steer.NewTable(in.Cohorts, routesOf(in.Site, well))
-			in.Previous = well
-			states := in.Health.(beliefs).states
-			for target := range states {
-				if target.Server == "web0000" {
-					states[target] = health.State{Verdict: health.Down, Why: "connection refused"}
+			s := wideSite(servers, vips, entries, 4)
+			board := health.NewBoard(s)
+			observe := func(failure string, among func(topology.ServerName) bool) {
+				for _, judge := range s.Judges() {
+					for _, server := range judge.Servers {
+						if among(server) {
+							board.Observe(health.Result{Target: health.Target{Server: server, VIP: judge.VIP.Prefix}, Started: noon, Failure: failure})
+						}
+					}
 				}
 			}
+			observe("", func(topology.ServerName) bool { return true })
+			in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: board, Now: noon}
+			in.Previous = steer.Desired(in)
+			have := steer.NewTable(in.Cohorts, routesOf(s, in.Previous))
+			observe("connection refused", func(name topology.ServerName) bool { return name == "web0000" })
 			for b.Loop() {
 				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
 					b.Fatal("nothing moves")
@@ -60,8 +65,8 @@ func BenchmarkDecideMany(b *testing.B) {
 
 // wideSite has so many VIPs in so many entries, each with servers of its own, of
 // which the first is its primary.
-func wideSite(servers, vips, entries, each int) steer.Input {
-	s := &topology.Site{}
+func wideSite(servers, vips, entries, each int) *topology.Site {
+	s := &topology.Site{Checks: []topology.Check{{Name: "web", TCP: &topology.TCP{Port: 80}, Rise: 1, Fall: 1}}, Alive: topology.Alive{Off: true}}
 	var all []topology.ServerName
 	for i := range servers {
 		name := topology.ServerName(fmt.Sprintf("web%04d", i))
@@ -71,19 +76,15 @@ func wideSite(servers, vips, entries, each int) steer.Input {
 	prefix := func(i int) netip.Prefix {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32)
 	}
-	b := beliefs{states: map[health.Target]health.State{}}
 	for i := range vips {
 		entry := i * entries / vips
 		judge, first := prefix(entry*(vips/entries)), entry*each%servers
 		tiers := []topology.Tier{{Name: "primary", Servers: all[first : first+1]}, {Name: "backup", Servers: all[first+1 : first+each]}}
 		s.VIPs = append(s.VIPs, topology.VIP{
-			Prefix: prefix(i), Entry: judge, Judge: judge, Mode: topology.Single, Tiers: tiers, Failback: topology.Failback{Mode: topology.FailbackNever},
+			Prefix: prefix(i), Entry: judge, Judge: judge, Check: "web", Mode: topology.Single, Tiers: tiers, Failback: topology.Failback{Mode: topology.FailbackNever},
 		})
-		for _, name := range all[first : first+each] {
-			b.states[health.Target{Server: name, VIP: judge}] = health.State{Verdict: health.Up, Since: noon}
-		}
 	}
-	return steer.Input{Site: s, Health: b, Now: noon}
+	return s
 }
 
 func largeSite(servers, vips int) steer.Input {

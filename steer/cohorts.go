@@ -43,6 +43,7 @@ type Cohort struct {
 	first        int                 // its first place on a sheet
 	size         int                 // how many servers it has
 	home         topology.ServerName // where it belongs when all are well; "" in ecmp mode
+	homeAt       int                 // of home among the site's servers
 	seed         uint64              // what its order of servers is made of
 }
 
@@ -60,7 +61,9 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	divided := sortCohorts(site, apart)
 	divided.apart = apart
 	for _, cohort := range divided.all {
-		cohort.home = c.Of(cohort.Prefix).home // who is set apart belongs where it did, and so do the others
+		// Who is set apart belongs where it did, and so do the others.
+		former := c.Of(cohort.Prefix)
+		cohort.home, cohort.homeAt = former.home, former.homeAt
 	}
 	return divided
 }
@@ -238,12 +241,17 @@ func (c *Cohort) Home() topology.ServerName { return c.home }
 // that it belongs to when all are well.
 func (c *Cohorts) settleHomes() {
 	l := loadOf(c, func(*Cohort, topology.ServerName) bool { return true })
+	at := make(map[topology.ServerName]int, len(c.site.Servers))
+	for i, server := range c.site.Servers {
+		at[server.Name] = i
+	}
 	// Those without a choice first: they are the load the others are spread over.
 	for _, choice := range []bool{false, true} {
 		for _, cohort := range c.all {
 			able := c.able(cohort)
 			if cohort.Mode == topology.Single && (len(able) > 1) == choice {
 				cohort.home = l.peek(cohort, able)
+				cohort.homeAt = at[cohort.home]
 				l.count[cohort.home] += len(cohort.Prefixes)
 			}
 		}

@@ -17,6 +17,8 @@ type decision struct {
 	load     *load
 	gone     []netip.Addr // addresses of the site that are lost, sorted
 
+	clear []bool // of each server of the site, whether all VIPs are welcome there; nil if nobody can say
+
 	many, together string // why failure-driven moves are withheld, or ""
 }
 
@@ -28,6 +30,7 @@ func newDecision(in Input) *decision {
 		want:     Assignment{cohorts: in.Cohorts, wants: make([]*Want, len(in.Cohorts.all))},
 		load:     newLoad(in),
 		gone:     in.gone(),
+		clear:    in.clear(),
 	}
 	d.many, d.together = in.frozen()
 	d.want.frozen = frozenText(d.many, "") // servers lost together are told of where that holds something back
@@ -106,7 +109,16 @@ func (d *decision) rests(vip *Cohort) bool {
 			return false
 		}
 	}
-	return d.Eligible(vip.home, vip) && d.reachedAsBefore(vip, was)
+	return d.fit(vip) && d.reachedAsBefore(vip, was)
+}
+
+// fit is Eligible of the cohort's home, without a look at verdicts where all of that
+// server's are known to be well.
+func (d *decision) fit(vip *Cohort) bool {
+	if d.clear != nil && d.clear[vip.homeAt] {
+		return d.takenOff(vip.home, vip) == ""
+	}
+	return d.Eligible(vip.home, vip)
 }
 
 // reachedAsBefore reports whether nothing is known against any address of the server

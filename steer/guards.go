@@ -97,6 +97,9 @@ func (in *Input) together() string {
 	if in.Site.Policy.Correlated != topology.Freeze {
 		return ""
 	}
+	if !in.mayHaveFallen() {
+		return ""
+	}
 	period, all, spared := in.Site.FallPeriod(), in.Cohorts.entries, 0
 	for _, vip := range in.Cohorts.all {
 		if in.mostFell(vip, period) {
@@ -108,6 +111,36 @@ func (in *Input) together() string {
 		}
 	}
 	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", all-spared, all, period)
+}
+
+// mayHaveFallen reports whether as many servers are down for any VIP as it takes for a
+// failure of most together.
+func (in *Input) mayHaveFallen() bool {
+	summary, is := in.Health.(Summary)
+	if !is {
+		return true
+	}
+	fallen := 0
+	for _, server := range in.Site.Servers {
+		if !summary.Standing(server.Name).Sound {
+			fallen++
+		}
+	}
+	return fallen >= fewest
+}
+
+// clear says of each server of the site whether it is up for every VIP and asks for
+// nothing else; nil where nobody can say.
+func (in *Input) clear() []bool {
+	summary, is := in.Health.(Summary)
+	if !is || in.Site != in.Cohorts.site {
+		return nil
+	}
+	clear := make([]bool, len(in.Site.Servers))
+	for i, server := range in.Site.Servers {
+		clear[i] = summary.Standing(server.Name).Clear
+	}
+	return clear
 }
 
 // mostFell reports whether most of the VIP's servers, and no fewer than fewest,

@@ -24,7 +24,7 @@ type pooled struct {
 
 func drawPooled(t *rapid.T) *pooled {
 	p := &pooled{T: t, gone: map[topology.ServerName]bool{}}
-	p.in = wideSite(rapid.IntRange(2, 10).Draw(t, "servers"), 120, 120, 1)
+	p.in = steer.Input{Site: wideSite(rapid.IntRange(2, 10).Draw(t, "servers"), 120, 120, 1), Health: beliefs{states: map[health.Target]health.State{}}, Now: noon}
 	for i := range p.in.Site.Servers {
 		server := &p.in.Site.Servers[i]
 		server.Weight = rapid.IntRange(1, 4).Draw(t, "weight")

@@ -46,7 +46,14 @@ type Health interface {
 	WellSince(netip.Addr) time.Time
 }
 
-var _ Health = (*health.Board)(nil)
+// A Summary is a Health that can say of a server what is so for all VIPs: most need no
+// look of their own then. *health.Board is one.
+type Summary interface {
+	Health
+	Standing(topology.ServerName) health.Standing
+}
+
+var _ Summary = (*health.Board)(nil)
 
 // A Want is what we want for the prefixes of one cohort. The zero Want claims nothing: routes
 // stay as they are found.

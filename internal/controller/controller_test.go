@@ -60,8 +60,8 @@ type senses struct {
 	site  *topology.Site
 	ill   map[health.Target]string
 	says  map[health.Target]health.Said // what agents answer to Check
-	wrong error // what Set answers
-	asked int   // how often Ask was called
+	wrong error                         // what Set answers
+	asked int                           // how often Ask was called
 	inUse map[health.Target]netip.Addr
 	paces map[health.Target]health.Pace
 

@@ -1,0 +1,41 @@
+package health
+
+import "github.com/routesteer/routesteer/topology"
+
+// A Standing is what all targets of a server have in common. The zero Standing says
+// nothing.
+type Standing struct {
+	Clear bool // every one is up, and none asks for no new traffic
+	Sound bool // none is down
+}
+
+// Standing sums up the targets of a server. Once it is asked for, it costs nothing until
+// one of them flips: most servers, at most times, need no second look.
+func (b *Board) Standing(server topology.ServerName) Standing {
+	if known, is := b.standings[server]; is {
+		return known
+	}
+	sum := Standing{Clear: true, Sound: true}
+	take := func(state State) {
+		sum.Clear = sum.Clear && state.Verdict == Up && !state.Word.Leave
+		sum.Sound = sum.Sound && state.Verdict != Down
+	}
+	for _, seat := range b.whole[server] {
+		take(b.entries[seat].State)
+	}
+	for target, g := range b.groups {
+		if target.Server == server {
+			take(g.State)
+		}
+	}
+	b.standings[server] = sum
+	return sum
+}
+
+// flipped forgets the standings of servers of which targets flipped.
+func (b *Board) flipped(flips []Flip) []Flip {
+	for _, flip := range flips {
+		delete(b.standings, flip.Target.Server)
+	}
+	return flips
+}
