@@ -9,10 +9,14 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/routesteer/routesteer/internal/page"
 )
+
+// served is the page, whose files are compressed once.
+var served = sync.OnceValue(page.Handler)
 
 func ask(method, path string, header ...string) *http.Response {
 	request := httptest.NewRequest(method, path, nil)
@@ -20,7 +24,7 @@ func ask(method, path string, header ...string) *http.Response {
 		request.Header.Set(header[i], header[i+1])
 	}
 	recorder := httptest.NewRecorder()
-	page.Handler().ServeHTTP(recorder, request)
+	served().ServeHTTP(recorder, request)
 	return recorder.Result()
 }
 
