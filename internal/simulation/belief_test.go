@@ -108,13 +108,17 @@ func (w *world) learnVerdict(event api.Event) {
 	prefix, _ := parsePrefix(event.VIP)
 	target := health.Target{Server: topology.ServerName(event.Server), VIP: prefix}
 	v, t := w.belief.verdict(target), w.truths[target]
+	lag := blink
+	if vip, known := w.site.VIP(prefix); known && checkOf(w.site, target).Group != nil {
+		lag += boundsOf(w.site, vip, topology.Router{}, 0).fall // its members are looked at each at a time of its own
+	}
 	switch {
 	case t == nil:
 		w.breaks("verdicts are true", "there is no %s of %s", event.Server, event.VIP)
 		return
-	case event.To == "down" && event.Time.Sub(t.wasBad(event.Time)) > blink:
+	case event.To == "down" && event.Time.Sub(t.wasBad(event.Time)) > lag:
 		w.breaks("verdicts are true", "%s is well for %s, and called down", event.Server, event.VIP)
-	case event.To == "up" && event.Time.Sub(t.wasGood(event.Time)) > blink:
+	case event.To == "up" && event.Time.Sub(t.wasGood(event.Time)) > lag:
 		w.breaks("verdicts are true", "%s fails for %s, and is called up", event.Server, event.VIP)
 	}
 	w.counted(target, event)

@@ -217,6 +217,9 @@ func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time
 		if !known || place.VIP.IsValid() && vip.Entry != place.VIP || w.sited.After(began) || !w.pin(vip).ready(time.Now(), time.Since(began)) {
 			continue
 		}
+		if w.worseSince(vip, began) {
+			continue // and so it may have gone on, while a router was waited for
+		}
 		for _, name := range to.To {
 			t := w.truths[health.Target{Server: topology.ServerName(name), VIP: vip.Judge}]
 			if place.VIP != vip.Entry && !w.word(steer.Place{Server: topology.ServerName(name), VIP: vip.Entry}).ready(time.Now(), 0) {
@@ -228,6 +231,14 @@ func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time
 			}
 		}
 	}
+}
+
+// worseSince reports whether a server of the VIP began to fail after a moment.
+func (w *world) worseSince(vip topology.VIP, moment time.Time) bool {
+	return slices.ContainsFunc(vip.Servers(), func(name topology.ServerName) bool {
+		t := w.truths[health.Target{Server: name, VIP: vip.Judge}]
+		return t != nil && t.is == ill && !t.since.Before(moment)
+	})
 }
 
 // checkRecalled holds that a server which was put back in service has its VIPs
