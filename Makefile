@@ -67,7 +67,7 @@ soak: build ## ten minutes of each profile on a busy machine: nothing may move; 
 	$(GO) test -run TestStories -timeout 4h ./internal/simulation -args -minutes 1000000 -first 0
 	$(GO) test -run TestKilledAnywhere -timeout 2h ./scripts -args -kills 1000
 	$(GO) test -run 'TestReportOf|TestTours' -timeout 1h ./internal/lab -args -all
-	$(GO) test -run TestRandomRouters -timeout 2h ./drivers/cisco -args -runs 1000
+	$(GO) test -run 'TestRandomRouters|TestFRRPasses' -timeout 2h ./drivers/cisco -args -runs 1000 -both
 	$(BUILD)/routesteer lab soak --profile default
 	$(BUILD)/routesteer lab soak --profile fast
 

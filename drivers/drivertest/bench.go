@@ -45,4 +45,7 @@ type Traits struct {
 	Foreign     bool         // the router can tell our routes from others, and Plant works
 	Drift       bool         // Bend and Take work
 	Many        int          // prefixes of a large change; default 300
+
+	// Asked says which questions are asked, by their names; nil for all.
+	Asked func(question string) bool
 }
