@@ -98,7 +98,11 @@ func (in *Input) awaits(name topology.ServerName, vip *Cohort, at time.Time) boo
 	if slices.Contains(have, name) {
 		return !in.Eligible(name, vip)
 	}
-	return len(have) == 0 || name == vip.home || slices.ContainsFunc(have, func(other topology.ServerName) bool { return tierOf(vip, name) < tierOf(vip, other) })
+	tier := tierOf(vip, name)
+	if vip.Mode == topology.ECMP {
+		tier-- // it is to join the others of its tier, too
+	}
+	return len(have) == 0 || name == vip.home || slices.ContainsFunc(have, func(other topology.ServerName) bool { return tier < tierOf(vip, other) })
 }
 
 // awaited reports whether an operator's word brings the cohort's traffic to the server

@@ -185,3 +185,20 @@ func TestResumeSurvivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// Who is to join others of its tier is awaited still when these have fallen, too.
+func TestAMemberOfATierIsAwaitedThoughTheOthersFall(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = strings.Replace(article, "primary: web1, backup: web2", "primary: [web1, web2], backup: web3, mode: ecmp, failback: manual", 1)
+		w.start()
+		defer w.stop()
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}))
+		w.fall("web1", "no route to host")
+		w.do(w.control.Undrain(t.Context(), api.UndrainRequest{Servers: []string{"web1"}}))
+		w.later(time.Minute)
+		w.fall("web2", "connection refused")
+		w.wantRoutes("edge, nobody left,", w.edge, "web3 web3")
+		w.fall("web1", "")
+		w.wantRoutes("edge, web1 well,", w.edge, "web1 web3")
+	})
+}
