@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/routesteer/routesteer/internal/rights"
+	"github.com/routesteer/routesteer/internal/program"
 )
 
 // maxPrograms is how many programs run at the same time, for all checks.
@@ -55,7 +55,7 @@ func (l *launcher) live(namespace *os.File, ready chan<- error) {
 	defer close(l.done)
 	err := enter(namespace)
 	if err == nil {
-		err = rights.Renounce()
+		err = program.Renounce()
 	}
 	ready <- err
 	if err != nil {

@@ -1,18 +1,15 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/routesteer/routesteer/internal/program"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -64,14 +61,11 @@ func (c *scriptCheck) run(l *leash, a aim) error {
 }
 
 // start starts the program, and frees the slot when it has ended.
-func (c *scriptCheck) start(ctx context.Context, a aim) (output *beginning, ended <-chan error) {
-	output, result := &beginning{}, make(chan error, 1)
+func (c *scriptCheck) start(ctx context.Context, a aim) (output *program.Beginning, ended <-chan error) {
+	output, result := &program.Beginning{Limit: maxOutput}, make(chan error, 1)
 	cmd := exec.CommandContext(ctx, c.command[0], c.command[1:]...)
-	cmd.Dir, cmd.Env = "/", c.environment(a)
+	program.Contain(cmd, lastWords, c.environment(a)...)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the whole group
-	cmd.WaitDelay = lastWords
 	err := inspect(c.command[0])
 	if err == nil {
 		err = c.launcher.start(cmd)
@@ -82,31 +76,20 @@ func (c *scriptCheck) start(ctx context.Context, a aim) (output *beginning, ende
 		return output, result
 	}
 	go func() { // it ends when the program does
-		endGroup(cmd.Process.Pid)
-		err := cmd.Wait()
+		err := program.Wait(cmd)
 		<-c.launcher.slots
 		result <- err
 	}()
 	return output, result
 }
 
-// endGroup waits for a program to end and kills what it has started and left
-// behind in its group. The program is not reaped yet, so that its number is
-// nobody else's.
-func endGroup(pid int) {
-	for errors.Is(unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
-	}
-	_ = unix.Kill(-pid, unix.SIGKILL) // there is mostly nobody
-}
-
-// environment is all that the program gets of it: nothing of ours.
+// environment is what the program is told of the check.
 func (c *scriptCheck) environment(a aim) []string {
 	vip := c.vip
 	if a.to != a.by {
 		vip = a.to
 	}
 	environment := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"ROUTESTEER_SERVER=" + string(c.server),
 		"ROUTESTEER_VIP=" + vip.String(),
 		"ROUTESTEER_ADDRESS=" + a.by.String(),
@@ -126,7 +109,7 @@ func (c *scriptCheck) outOfTime(l *leash, deadline time.Time, during string) err
 
 // outcomeOf is what a program's end means. What it has left behind with its output
 // open is no failure.
-func outcomeOf(err error, output *beginning) error {
+func outcomeOf(err error, output *program.Beginning) error {
 	var exit *exec.ExitError
 	switch {
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
@@ -135,7 +118,7 @@ func outcomeOf(err error, output *beginning) error {
 		return err
 	}
 	words := exit.ProcessState.String() // "exit status 1", "signal: killed"
-	if line := output.line(); line != "" {
+	if line := firstLine(output); line != "" {
 		words += ": " + line
 	}
 	return failf("%s", words)
@@ -157,16 +140,8 @@ func afterwards(ctx context.Context, pause time.Duration) <-chan time.Time {
 	return time.After(time.Until(deadline) + 2*pause)
 }
 
-// A beginning keeps the beginning of what is written to it.
-type beginning struct{ kept bytes.Buffer }
-
-func (h *beginning) Write(b []byte) (int, error) {
-	h.kept.Write(b[:min(len(b), maxOutput-h.kept.Len())])
-	return len(b), nil
-}
-
-// line is the first line that is not empty, as it can be shown.
-func (h *beginning) line() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(h.kept.String()), "\n")
+// firstLine is the first line that is not empty, as it can be shown.
+func firstLine(output *program.Beginning) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(output.String()), "\n")
 	return plainText(first)
 }

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/internal/program/programtest"
 	"github.com/routesteer/routesteer/topology"
 )
 
-// program writes a shell script that a check can run.
-func program(t testing.TB, text string) string {
+// written writes a shell script that a check can run.
+func written(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "check")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
@@ -52,7 +50,7 @@ func TestPrograms(t *testing.T) {
 		{"it has no files of ours", `for fd in /proc/self/fd/*; do readlink $fd | grep -e socket: -e anon_inode -e '^net:' && exit 1; done; exit 0`, ""},
 		{"it leaves a child with its output open", "sleep 60 & exit 0", ""},
 	} {
-		r.set(l.site(running(program(t, c.text), "a b", "$HOME;exit 9")))
+		r.set(l.site(running(written(t, c.text), "a b", "$HOME;exit 9")))
 		began := time.Now()
 		if got := r.check(web(1, vip4))[0]; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
@@ -66,7 +64,7 @@ func TestPrograms(t *testing.T) {
 func TestAProgramThroughTheServersAddressHasNoMark(t *testing.T) {
 	l := newLAN(t, 1)
 	r := l.prober()
-	check := running(program(t, `echo "$ROUTESTEER_VIP $ROUTESTEER_ADDRESS ${ROUTESTEER_MARK-none}"; exit 1`))
+	check := running(written(t, `echo "$ROUTESTEER_VIP $ROUTESTEER_ADDRESS ${ROUTESTEER_MARK-none}"; exit 1`))
 	check.Through = topology.ThroughAddress
 	r.set(l.site(check))
 	if got, want := r.check(web(1, vip6))[0], "exit status 1: 2001:db8:f::1 fd00:2::11 none"; got != want {
@@ -80,7 +78,7 @@ func TestAProgramThatDoesNotEndIsKilledWithItsChildren(t *testing.T) {
 	l := newLAN(t, 1)
 	r := l.prober()
 	for _, last := range []string{"wait", "yes", "trap '' TERM INT HUP; while :; do sleep 1; done"} {
-		path := program(t, `sleep 600 & echo "$! $$" >"$0.pids"; `+last)
+		path := written(t, `sleep 600 & echo "$! $$" >"$0.pids"; `+last)
 		check := running(path)
 		check.Timeout = 500 * time.Millisecond
 		r.set(l.site(check))
@@ -107,34 +105,14 @@ func gone(t *testing.T, file string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		awaitEnd(t, pid)
-	}
-}
-
-// awaitEnd waits for a process that is no child of ours.
-func awaitEnd(t *testing.T, pid int) {
-	t.Helper()
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	n, err := 0, error(unix.EINTR)
-	for errors.Is(err, unix.EINTR) { // by the Go runtime's own signals
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
-	}
-	if err != nil || n == 0 {
-		t.Fatalf("process %d lives: %v", pid, err)
+		programtest.AwaitEnd(t, pid)
 	}
 }
 
 func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {
 	l := newLAN(t, 1)
 	r := l.prober()
-	path := program(t, `echo "$$" >"$0.pids"; exec sleep 600`)
+	path := written(t, `echo "$$" >"$0.pids"; exec sleep 600`)
 	check := running(path)
 	check.Timeout = never
 	r.set(l.site(check))
@@ -151,7 +129,7 @@ func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {
 func TestOnlySoManyProgramsRunAtOnce(t *testing.T) {
 	l := newLAN(t, 1)
 	r := l.prober()
-	path := program(t, `
+	path := written(t, `
 : >"$0.$$"
 set -- "$0".*; echo $#
 sleep 0.05
@@ -193,14 +171,14 @@ exit 1`)
 func TestOnlyProgramsThatNobodyElseCanChangeAreRun(t *testing.T) {
 	l := newLAN(t, 1)
 	r := l.prober()
-	good := program(t, "exit 0")
+	good := written(t, "exit 0")
 	change := func(path string, mode os.FileMode) string {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
-	open, plain, moved := change(program(t, ""), 0o720), change(program(t, ""), 0o600), program(t, "")
+	open, plain, moved := change(written(t, ""), 0o720), change(written(t, ""), 0o600), written(t, "")
 	change(filepath.Dir(moved), 0o777)
 	links := t.TempDir()
 	link := filepath.Join(links, "check")

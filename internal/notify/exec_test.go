@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/routesteer/routesteer/internal/program/programtest"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -30,7 +30,7 @@ func TestAProgramGetsTheMessageAndNothingOfOurs(t *testing.T) {
 	dir := t.TempDir()
 	path := script(t, fmt.Sprintf("cat > %[1]s/input\nenv > %[1]s/env\necho \"$1\" > %[1]s/argument\ngrep CapEff /proc/self/status > %[1]s/rights\n", dir))
 	message := aMessage()
-	p := program{topology.NotifyExec{Command: []string{path, "a b; $(id)"}, Timeout: 10 * time.Second}}
+	p := starter{topology.NotifyExec{Command: []string{path, "a b; $(id)"}, Timeout: 10 * time.Second}}
 	if err := p.send(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
@@ -63,20 +63,20 @@ func TestAProgramGetsTheMessageAndNothingOfOurs(t *testing.T) {
 
 func TestAProgramThatFailsIsToldWithItsWordsAndNotStartedAgain(t *testing.T) {
 	path := script(t, "echo 'pager: no\033[31m such team' >&2\nyes | head -c 1000000 >&2\nexit 3\n")
-	err := (program{topology.NotifyExec{Command: []string{path}, Timeout: 10 * time.Second}}).send(t.Context(), aMessage())
+	err := (starter{topology.NotifyExec{Command: []string{path}, Timeout: 10 * time.Second}}).send(t.Context(), aMessage())
 	if err == nil || !strings.Contains(err.Error(), "exit status 3: pager: no") || strings.Contains(err.Error(), "\033") || !asFault(err).final {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAProgramThatReadsNothingHasDoneItsWork(t *testing.T) {
-	if err := (program{topology.NotifyExec{Command: []string{"/bin/true"}, Timeout: 10 * time.Second}}).send(t.Context(), aMessage()); err != nil {
+	if err := (starter{topology.NotifyExec{Command: []string{"/bin/true"}, Timeout: 10 * time.Second}}).send(t.Context(), aMessage()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestAProgramThatIsMissingIsToldByName(t *testing.T) {
-	err := (program{topology.NotifyExec{Command: []string{"/does/not/exist"}, Timeout: time.Second}}).send(t.Context(), aMessage())
+	err := (starter{topology.NotifyExec{Command: []string{"/does/not/exist"}, Timeout: time.Second}}).send(t.Context(), aMessage())
 	if err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
 		t.Errorf("got %v", err)
 	}
@@ -86,7 +86,7 @@ func TestAStuckProgramIsKilledWithAllThatItStarted(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	path := script(t, fmt.Sprintf("sleep 600 & echo $! > %s\necho $$ >> %s\nsleep 600\n", pids, pids))
 	began := time.Now()
-	err := (program{topology.NotifyExec{Command: []string{path}, Timeout: 500 * time.Millisecond}}).send(t.Context(), aMessage())
+	err := (starter{topology.NotifyExec{Command: []string{path}, Timeout: 500 * time.Millisecond}}).send(t.Context(), aMessage())
 	if err == nil || !strings.Contains(err.Error(), "killed after 500ms") {
 		t.Errorf("got %v", err)
 	}
@@ -102,28 +102,15 @@ func TestAStuckProgramIsKilledWithAllThatItStarted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gone(t, pid)
+		programtest.AwaitEnd(t, pid)
 	}
-}
-
-// gone waits until a process is no more, or a zombie that nobody has reaped yet.
-func gone(t *testing.T, pid int) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
-	}
-	t.Errorf("process %d is still there", pid)
-	_ = syscall.Kill(pid, syscall.SIGKILL)
 }
 
 func TestAStopEndsAProgramThatRuns(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_ = (program{topology.NotifyExec{Command: []string{"/bin/sleep", "600"}, Timeout: time.Minute}}).send(ctx, aMessage())
+	_ = (starter{topology.NotifyExec{Command: []string{"/bin/sleep", "600"}, Timeout: time.Minute}}).send(ctx, aMessage())
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("that took %s", took)
 	}

@@ -17,7 +17,7 @@ type sender interface {
 func newSender(config topology.Notifier) sender {
 	switch {
 	case config.Exec != nil:
-		return program{*config.Exec}
+		return starter{*config.Exec}
 	case config.Webhook != nil:
 		return webhook{*config.Webhook}
 	case config.Email != nil:

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/routesteer/routesteer/internal/program"
 	"github.com/routesteer/routesteer/internal/secret"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -147,13 +148,13 @@ func withoutURL(ctx context.Context, err error, timeout time.Duration) error {
 // answerOf is what an answer means: 2xx that the message was taken, other codes than
 // those that say "later" or admit a fault of the server that it never will be.
 func answerOf(response *http.Response) error {
-	output := &beginning{}
+	output := &program.Beginning{Limit: maxOutput}
 	_, _ = io.Copy(output, io.LimitReader(response.Body, maxOutput)) // what it says is a hint
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
 	text := "the answer is " + response.Status
-	if line := output.line(); line != "" {
+	if line := firstLine(output); line != "" {
 		text += ": " + line
 	}
 	f := &fault{err: errors.New(text)}

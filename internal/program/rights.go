@@ -1,6 +1,4 @@
-// Package rights takes rights away from programs that the controller starts for
-// others: they need none of those that it needs itself.
-package rights
+package program
 
 import (
 	"fmt"
