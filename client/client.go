@@ -242,6 +242,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 // expect returns the controller's error, or complains if the response is not
 // of the media type.
 func (c *Client) expect(response *http.Response, media string) error {
+	// What is no media type is none that is expected.
 	got, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if response.StatusCode == http.StatusOK && got == media {
 		return nil

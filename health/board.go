@@ -16,7 +16,7 @@ type Board struct {
 	seats   map[Target]int // where in entries a target's is; never changed
 	entries []entry
 
-	whole     map[topology.ServerName][]int    // the seats of a server's targets but for members; never changed
+	seatsOf   map[topology.ServerName][]int    // the seats of a server's targets but for members; never changed
 	standings map[topology.ServerName]Standing // those that were asked for, and hold
 	groups    map[Target]*group                // checks of several; nil if there are none
 	wholes    map[Target][]Target              // by member, what of groups it is in; never changed
@@ -85,7 +85,7 @@ func (b *Board) Clone() *Board {
 		seats:   b.seats,
 		entries: slices.Clone(b.entries),
 
-		whole:     b.whole,
+		seatsOf:   b.seatsOf,
 		standings: maps.Clone(b.standings),
 
 		echoes: maps.Clone(b.echoes),

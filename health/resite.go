@@ -14,12 +14,12 @@ import (
 func (b *Board) SetSite(site *topology.Site) {
 	old := *b
 	*b = Board{
-		site:   site,
-		seats:  map[Target]int{},
-		whole:  map[topology.ServerName][]int{},
-		echoes: map[netip.Addr]echo{},
-		lost:   map[netip.Addr]bool{},
-		back:   map[netip.Addr]time.Time{},
+		site:    site,
+		seats:   map[Target]int{},
+		seatsOf: map[topology.ServerName][]int{},
+		echoes:  map[netip.Addr]echo{},
+		lost:    map[netip.Addr]bool{},
+		back:    map[netip.Addr]time.Time{},
 
 		standings: map[topology.ServerName]Standing{},
 		witnesses: map[netip.Addr]Heard{},
@@ -39,7 +39,7 @@ func (b *Board) SetSite(site *topology.Site) {
 				next = *known
 			}
 			if probe.Member == "" {
-				b.whole[server] = append(b.whole[server], len(b.entries))
+				b.seatsOf[server] = append(b.seatsOf[server], len(b.entries))
 			}
 			b.seats[target] = len(b.entries)
 			b.entries = append(b.entries, next)

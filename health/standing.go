@@ -20,7 +20,7 @@ func (b *Board) Standing(server topology.ServerName) Standing {
 		sum.Clear = sum.Clear && state.Verdict == Up && !state.Word.Leave
 		sum.Sound = sum.Sound && state.Verdict != Down
 	}
-	for _, seat := range b.whole[server] {
+	for _, seat := range b.seatsOf[server] {
 		take(b.entries[seat].State)
 	}
 	for target, g := range b.groups {
