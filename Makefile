@@ -57,7 +57,7 @@ bench-tools: ## the programs that the benchmarks measure beside ours (Debian or 
 	@scripts/bench-tools
 
 bench: tools bench-tools ## speed, as ratios against other programs in the same run
-	$(GO) test -run '^$$' -bench . -timeout 60m ./health/probe ./drivers/bgp ./drivers/cisco ./drivers/linux ./drivers/linux/flows ./steer ./internal/controller ./internal/metrics
+	$(GO) test -run '^$$' -bench . -timeout 60m ./health/probe ./drivers/bgp ./drivers/cisco ./drivers/linux ./drivers/linux/flows ./steer ./internal/controller ./internal/metrics ./cmd/routesteer
 
 report: build ## the headline figures: every fault, five times, both profiles
 	$(BUILD)/routesteer lab report --repeat 5 --profile default

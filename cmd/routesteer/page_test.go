@@ -85,7 +85,7 @@ func serveFake(t *testing.T) string {
 }
 
 // freePort returns a loopback address at which nobody listens.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
