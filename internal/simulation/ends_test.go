@@ -13,6 +13,9 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
+// settling is how long all has to come to rest after the last that happened.
+const settling = 3 * time.Minute
+
 // conclude ends all faults, and holds that all ends well.
 func (t *telling) conclude() {
 	if !t.whole() {
@@ -34,10 +37,10 @@ func (t *telling) conclude() {
 	t.say(time.Now(), "", "the last fault is over")
 	t.mu.Unlock()
 	for range 60 { // a fight may be over after an hour
-		time.Sleep(3 * time.Minute)
+		time.Sleep(settling)
 		synctest.Wait()
 		t.check()
-		if t.peaceful() {
+		if t.peaceful() && !t.turns() {
 			break
 		}
 	}
@@ -56,6 +59,31 @@ func (t *telling) peaceful() bool {
 		}
 	}
 	return true
+}
+
+// turns reports whether the clock has just changed what is wanted, or is about to: by
+// what was asked for until a time, maintenance, or hours in which traffic returns.
+func (t *telling) turns() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	before, after := now.Add(10*time.Second-settling), now.Add(10*time.Second)
+	for _, a := range t.words {
+		if a.since.After(before) || !a.said.until.IsZero() && a.said.until.Before(after) {
+			return true
+		}
+	}
+	for _, m := range t.site.Maintenance {
+		_, was := m.Until(before)
+		_, will := m.Until(after)
+		_, under := m.Until(now)
+		if was != under || under != will {
+			return true
+		}
+	}
+	return slices.ContainsFunc(t.site.VIPs, func(vip topology.VIP) bool {
+		return inHours(vip, before) != inHours(vip, now) || inHours(vip, now) != inHours(vip, after)
+	})
 }
 
 // settled holds that all is as steer wants it of servers that are as they are,

@@ -33,8 +33,10 @@ func (m move) judge() {
 	case len(m.from) == 0:
 		m.begins()
 	}
-	m.witnessed(left)
 	back := m.failsBack(joined)
+	if called := back && slices.ContainsFunc(joined, m.isRecalled); !called { // by an operator, who needs no witness
+		m.witnessed(left)
+	}
 	for _, name := range left {
 		if !back && !m.mayLeave(name) {
 			m.breaks("it left %s, which is well and in service", name)
@@ -248,10 +250,10 @@ func lastEnd(w topology.Maintenance, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// inHours reports whether it is the time of day at which the policy gives traffic back.
-func (m move) inHours() bool {
-	between := m.vip.Failback.Between
-	at := m.at.UTC().Hour()*60 + m.at.UTC().Minute()
+// inHours reports whether it is the time of day at which the policy gives a VIP's traffic back.
+func inHours(vip topology.VIP, moment time.Time) bool {
+	between := vip.Failback.Between
+	at := moment.UTC().Hour()*60 + moment.UTC().Minute()
 	return between.Zone == nil || at >= between.From && at < between.To
 }
 
@@ -264,7 +266,7 @@ func (m move) due(name topology.ServerName, free bool) {
 		if m.at.Sub(v.since) < m.vip.Failback.After && !v.soft && !m.isHurried(name) {
 			m.breaks("%s is back for %s only", name, m.at.Sub(v.since))
 		}
-		if !free && !v.soft && !m.isHurried(name) && !m.inHours() {
+		if !free && !v.soft && !m.isHurried(name) && !inHours(m.vip, m.at) {
 			m.breaks("it is not the time of day for that")
 		}
 	case topology.FailbackManual, topology.FailbackNever:
