@@ -19,6 +19,7 @@ func Adopt(cohorts *Cohorts, found ...*Table) Assignment {
 	return Assign(cohorts, func(cohort *Cohort) Want {
 		for _, table := range found {
 			if want := table.traffic(cohort, owner); len(want.Servers) > 0 {
+				want.Failure = slices.ContainsFunc(found, func(other *Table) bool { return other.sendsElsewhere(cohort, owner, want.Servers) })
 				return want
 			}
 		}
@@ -30,19 +31,37 @@ func Adopt(cohorts *Cohorts, found ...*Table) Assignment {
 func (t *Table) traffic(cohort *Cohort, owner map[netip.Addr]topology.ServerName) Want {
 	var found poll
 	for _, part := range t.Parts(cohort) {
-		for _, route := range []*Route{part.Ours, part.Foreign} {
-			if route == nil {
-				continue
-			}
-			servers := ServersOf(owner, route.NextHops)
-			strange := slices.ContainsFunc(servers, func(name topology.ServerName) bool { return !cohort.has(name) })
-			if len(servers) > 0 && len(servers) == len(route.NextHops) && !strange {
-				found.vote(Want{Servers: servers, NextHops: route.NextHops, Cause: Settled, Why: "found so"}, len(part.Prefixes))
-				break
-			}
+		if servers, hops := part.traffic(cohort, owner); len(servers) > 0 {
+			found.vote(Want{Servers: servers, NextHops: hops, Cause: Settled, Why: "found so"}, len(part.Prefixes))
 		}
 	}
 	return found.winner()
+}
+
+// sendsElsewhere reports whether a router sends any prefix of a cohort to other servers:
+// a move was under way when a controller ended. Whose word that was is not known, so
+// that it counts as a failure's, which a change_limit bounds.
+func (t *Table) sendsElsewhere(cohort *Cohort, owner map[netip.Addr]topology.ServerName, than []topology.ServerName) bool {
+	return slices.ContainsFunc(t.Parts(cohort), func(part Part) bool {
+		servers, _ := part.traffic(cohort, owner)
+		return len(servers) > 0 && !slices.Equal(servers, than)
+	})
+}
+
+// traffic finds which of the cohort's servers a part's prefixes are sent to, and by which
+// next hops; none if to anybody else.
+func (p Part) traffic(cohort *Cohort, owner map[netip.Addr]topology.ServerName) ([]topology.ServerName, []NextHop) {
+	for _, route := range []*Route{p.Ours, p.Foreign} {
+		if route == nil {
+			continue
+		}
+		servers := ServersOf(owner, route.NextHops)
+		strange := slices.ContainsFunc(servers, func(name topology.ServerName) bool { return !cohort.has(name) })
+		if len(servers) > 0 && len(servers) == len(route.NextHops) && !strange {
+			return servers, route.NextHops
+		}
+	}
+	return nil, nil
 }
 
 // Owners maps every server address of the site to its server.

@@ -67,7 +67,7 @@ type Want struct {
 	Since    time.Time // when Servers last changed; zero if they were found so
 	Next     time.Time // when to decide again though nothing happens; zero for never
 	Frozen   bool      // a move was called for and withheld
-	Failure  bool      // a failure, and nobody's word, last changed by whom or by which address the traffic is carried
+	Failure  bool      // a failure, and nobody's word, last changed by whom or by which address the traffic is carried; or, as found, may have
 
 	// Addresses, sorted: of the servers that have or have had the traffic, those at
 	// which connections may stay though it moves away; and of all servers, those

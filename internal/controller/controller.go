@@ -193,6 +193,7 @@ func (c *Controller) loadIntent() error {
 		c.log.Warn("operators' intent cannot be kept", "err", err)
 	}
 	intent.Recalls = inherited(intent.Recalls, c.site)
+	notLater(intent.Moved, c.started)
 	c.intent = intent
 	return nil
 }
@@ -257,7 +258,7 @@ func (c *Controller) startRouters() {
 			next.under, next.outcomes, next.cuts, next.told = old.under, old.outcomes, old.cuts, old.told
 		}
 		open := func() (drivers.Driver, error) { return c.options.Open(r, cohorts) }
-		next.worker = startWorker(r, open, cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), predecessor)
+		next.worker = startWorker(r, open, cohorts, c.sighted, newTender(site.Policy.Drain, c.tended), c.intent.Moved[r.Name], predecessor)
 		c.routers[r.Name] = next
 	}
 }

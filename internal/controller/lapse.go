@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,8 @@ const (
 )
 
 // keepEnds ends drains and pins that were asked for until a time, or until a
-// reboot, until ctx is done. It is a goroutine of its own, because it writes.
+// reboot, and notes what failures move, until ctx is done. It is a goroutine of its
+// own, because it writes.
 func (c *Controller) keepEnds(ctx context.Context) {
 	for {
 		var due time.Time
@@ -39,8 +41,8 @@ func (c *Controller) keepEnds(ctx context.Context) {
 		case <-c.poked:
 		case <-after(due):
 		}
-		if err := c.endDue(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("what is over of operators' intent could not be ended; it is tried again", "err", err)
+		if err := errors.Join(c.endDue(ctx), c.noteMoved(ctx)); err != nil && ctx.Err() == nil {
+			c.log.Warn("the end of what operators asked for, or what failures have moved, could not be kept; it is tried again", "err", err)
 			pause := time.NewTimer(lapseRetry)
 			select {
 			case <-pause.C:
@@ -61,6 +63,9 @@ func (c *Controller) poke() {
 
 // nextEnd is when something is over though nothing happens; zero for never.
 func (c *Controller) nextEnd(now time.Time) time.Time {
+	if slices.ContainsFunc(slices.Collect(maps.Keys(c.routers)), c.unnoted) {
+		return now
+	}
 	var next time.Time
 	for name, drain := range c.intent.Drains {
 		next = earlier(next, drain.Until)

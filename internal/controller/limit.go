@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -16,14 +17,8 @@ import (
 // people ask for, and what adds a route where there is none, is not bounded.
 type limit struct {
 	topology.ChangeLimit
-	made    []moves               // within the last Per, the oldest first
+	made    []state.Moves         // within the last Per, the oldest first
 	refused map[netip.Prefix]bool // what the router refused, and has not taken since: others come first
-}
-
-// Moves are prefixes that failures moved at one time.
-type moves struct {
-	at       time.Time
-	prefixes int
 }
 
 // A limitError says that moves wait.
@@ -93,12 +88,12 @@ func (l *limit) refuses(change steer.Change) bool {
 // within counts the prefixes that were moved within the last Per, and forgets
 // others.
 func (l *limit) within(now time.Time) int {
-	for len(l.made) > 0 && now.Sub(l.made[0].at) >= l.Per {
+	for len(l.made) > 0 && now.Sub(l.made[0].At) >= l.Per {
 		l.made = l.made[1:]
 	}
 	n := 0
 	for _, m := range l.made {
-		n += m.prefixes
+		n += m.Prefixes
 	}
 	return n
 }
@@ -108,7 +103,7 @@ func (l *limit) next(now time.Time) time.Time {
 	if len(l.made) == 0 {
 		return now.Add(l.Per) // after what is moved now
 	}
-	return l.made[0].at.Add(l.Per)
+	return l.made[0].At.Add(l.Per)
 }
 
 // count notes changes that were made, or may have been, and what was refused of those
@@ -131,6 +126,6 @@ func (l *limit) count(made []steer.Change, refused map[netip.Prefix]bool, now ti
 		}
 	}
 	if n > 0 {
-		l.made = append(l.made, moves{now, n})
+		l.made = append(l.made, state.Moves{At: now, Prefixes: n})
 	}
 }

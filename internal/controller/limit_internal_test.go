@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -19,7 +20,7 @@ func TestAtMostSoManyPrefixesMoveInATime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := &limit{ChangeLimit: topology.ChangeLimit{Changes: rapid.IntRange(1, 8).Draw(t, "changes"), Per: time.Minute}}
 		now := time.Date(2026, 11, 28, 5, 0, 0, 0, time.UTC)
-		var moved []moves
+		var moved []state.Moves
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "pause")) * time.Second)
 			changes := drawChanges(t)
@@ -43,11 +44,11 @@ func TestAtMostSoManyPrefixesMoveInATime(t *testing.T) {
 				t.Fatalf("of %d prefixes, %d of them free, %d are let through and %d wait", all, free, steer.Prefixes(kept), waiting)
 			}
 			l.count(kept, nil, now)
-			moved = append(moved, moves{now, may})
+			moved = append(moved, state.Moves{At: now, Prefixes: may})
 			within := 0
 			for _, m := range moved {
-				if now.Sub(m.at) < l.Per {
-					within += m.prefixes
+				if now.Sub(m.At) < l.Per {
+					within += m.Prefixes
 				}
 			}
 			if within > l.Changes {

@@ -37,6 +37,30 @@ func TestWhatWaitsForTheLimitStillWaitsWhenTheServerIsBack(t *testing.T) {
 	})
 }
 
+// TestARestartIsNoWayRoundTheLimit restarts twice, so that the second controller has to
+// remember what the first has moved, and the third what the second has.
+func TestARestartIsNoWayRoundTheLimit(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = limited
+		w.start()
+		w.fall("web1", "connection refused")
+		w.wantRoutes("edge, one of two,", w.edge, "web3 web1")
+		for range 2 {
+			w.later(10 * time.Second)
+			w.stop()
+			w.start()
+			w.later(10 * time.Second)
+			w.wantRoutes("edge, after a restart,", w.edge, "web3 web1")
+			w.warned("router edge is out of sync", "change_limit")
+		}
+		w.later(15 * time.Second)
+		w.wantRoutes("edge, before the minute is over,", w.edge, "web3 web1")
+		w.later(10 * time.Second)
+		w.wantRoutes("edge, after the minute,", w.edge, "web3 web2")
+		w.stop()
+	})
+}
+
 func TestARefusalIsToldAndHoldsUpNoOtherThoughThereIsALimit(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = limited

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/routesteer/routesteer/drivers"
+	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
@@ -44,6 +45,7 @@ type sighting struct {
 	fought  []netip.Prefix // left alone, because another program changes them again and again; sorted
 	info    drivers.Info   // what else the driver has to say
 	err     error          // why the pass did not end well
+	moved   []state.Moves  // by failures, that change_limit still counts; nil without one
 	held    *limitError    // err, if that is all that is amiss: failures' moves that wait for their turn
 	retry   time.Time      // when it is tried again; zero if err is nil
 }
@@ -94,8 +96,9 @@ type lookReply struct {
 }
 
 // startWorker starts the goroutine that drives a router, once its predecessor,
-// if any, has ended. It reports every pass to sighted until it is stopped.
-func startWorker(router topology.Router, open func() (drivers.Driver, error), cohorts *steer.Cohorts, sighted chan<- sighting, tender *tender, predecessor *worker) *worker {
+// if any, has ended. Without one, moved is what failures moved on it before. It
+// reports every pass to sighted until it is stopped.
+func startWorker(router topology.Router, open func() (drivers.Driver, error), cohorts *steer.Cohorts, sighted chan<- sighting, tender *tender, moved []state.Moves, predecessor *worker) *worker {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &worker{
 		router:  router,
@@ -108,7 +111,7 @@ func startWorker(router topology.Router, open func() (drivers.Driver, error), co
 		done:    make(chan struct{}),
 		stop:    stop,
 		fights:  newFights(),
-		limit:   &limit{ChangeLimit: router.ChangeLimit},
+		limit:   &limit{ChangeLimit: router.ChangeLimit, made: slices.Clip(moved)},
 	}
 	go func() {
 		defer close(w.done)
@@ -238,7 +241,7 @@ func (w *worker) pass(ctx context.Context, lookFirst bool) {
 	defer cancel()
 	seen := sighting{worker: w, seq: w.current.seq, ordered: w.current.at, repair: lookFirst && w.synced}
 	seen.err = w.work(ctx, lookFirst, &seen)
-	seen.info = w.info
+	seen.info, seen.moved = w.info, slices.Clone(w.limit.made)
 	w.synced = seen.err == nil
 	w.shaken = w.shaken && !w.synced
 	seen.fought = w.fights.prefixes()

@@ -35,6 +35,9 @@ func (c *Controller) see(seen sighting) {
 	for _, a := range seen.applies {
 		c.tally.apply(seen.worker.router.Name, a.took, a.refused)
 	}
+	if c.unnoted(seen.worker.router.Name) {
+		c.poke()
+	}
 	c.adoptWhenSeen()
 	if first {
 		c.adoptLate(r)

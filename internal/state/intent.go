@@ -19,6 +19,14 @@ type Intent struct {
 	Recalls []Recall                                       `json:"recalls,omitempty"`
 
 	Maintained []topology.ServerName `json:"maintained,omitempty"` // out of service by the file when that was kept last, sorted
+
+	Moved map[topology.RouterName][]Moves `json:"moved,omitempty"` // by failures, of routers with a change_limit; the oldest first
+}
+
+// Moves are prefixes that failures moved on a router at one time.
+type Moves struct {
+	At       time.Time `json:"at"`
+	Prefixes int       `json:"prefixes"`
 }
 
 // A Recall is traffic that may return and is not all back yet, by an operator's word:
@@ -68,9 +76,11 @@ func (i Intent) Clone() Intent {
 	clone := Intent{
 		Drains: map[topology.ServerName]Drain{}, Off: map[netip.Prefix]map[topology.ServerName]Drain{},
 		Pins: map[netip.Prefix]Pin{}, Resumed: i.Resumed, Recalls: slices.Clone(i.Recalls), Maintained: slices.Clone(i.Maintained),
+		Moved: map[topology.RouterName][]Moves{},
 	}
 	maps.Copy(clone.Drains, i.Drains)
 	maps.Copy(clone.Pins, i.Pins)
+	maps.Copy(clone.Moved, i.Moved) // what is in it is replaced, never changed
 	for prefix, servers := range i.Off {
 		clone.Off[prefix] = maps.Clone(servers)
 	}

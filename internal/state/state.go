@@ -1,6 +1,7 @@
 // Package state keeps an operator's intent across restarts and reboots: which
 // servers are drained and which VIPs are pinned, by whom, why, since when and
-// until when. What is observed is never kept: routers are asked.
+// until when; and what a guard must remember that a restart is no way round it.
+// What is observed is never kept: routers are asked.
 package state
 
 import (

@@ -1,0 +1,69 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/routesteer/routesteer/internal/state"
+	"github.com/routesteer/routesteer/topology"
+)
+
+// What failures move on a router with a change_limit is noted in the file of intent, so
+// that a restart is no way round the limit. That is done afterwards, because the traffic
+// of a lost server does not wait for a disk: what is moved in the last milliseconds before
+// a kill is not counted.
+
+// unnoted reports whether failures moved something on a router that is not noted yet.
+func (c *Controller) unnoted(name topology.RouterName) bool {
+	r := c.routers[name]
+	return r != nil && lastOf(r.last.moved).After(lastOf(c.intent.Moved[name]))
+}
+
+func lastOf(moved []state.Moves) time.Time {
+	if len(moved) == 0 {
+		return time.Time{}
+	}
+	return moved[len(moved)-1].At
+}
+
+// noteMoved keeps what failures have moved, if there is news of that.
+func (c *Controller) noteMoved(ctx context.Context) error {
+	release, err := c.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	next, news := state.Intent{}, false
+	if err := c.do(ctx, func() { next, news = c.withMoved() }); err != nil || !news {
+		return err
+	}
+	if err := state.Save(c.options.StateFile, next); err != nil {
+		return err
+	}
+	return c.do(context.WithoutCancel(ctx), func() { c.intent.Moved = next.Moved })
+}
+
+// withMoved is the intent with what failures have moved, and whether that is news.
+// Routers that are in the file no more are forgotten.
+func (c *Controller) withMoved() (next state.Intent, news bool) {
+	next = c.intent.Clone()
+	for name, r := range c.routers {
+		if c.unnoted(name) {
+			next.Moved[name], news = r.last.moved, true
+		}
+	}
+	maps.DeleteFunc(next.Moved, func(name topology.RouterName, _ []state.Moves) bool { return c.routers[name] == nil })
+	return next, news
+}
+
+// notLater makes what was noted not later than now: the clock may have been put back.
+func notLater(moved map[topology.RouterName][]state.Moves, now time.Time) {
+	for _, all := range moved {
+		for i := range all {
+			if all[i].At.After(now) {
+				all[i].At = now
+			}
+		}
+	}
+}
