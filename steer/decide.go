@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
@@ -185,11 +186,13 @@ func (d *decision) stay(vip *Cohort) (Want, bool) {
 	if want, withheld := d.withheld(current, vip); withheld {
 		return want, true
 	}
+	coming := d.comingBack(vip, current, eligible)
 	switch {
 	case tier < 0:
 		return d.nobody(vip, current), true
-	case d.comingBack(vip, current, eligible):
-		return Want{Servers: current, Cause: KeptDown, Why: fmt.Sprintf("%s answers again; %s, which has the traffic, is about to be judged", names(eligible), names(current))}, true
+	case d.Now.Before(coming):
+		why := fmt.Sprintf("%s answers again; %s, which has the traffic, is about to be judged", names(eligible), names(current))
+		return Want{Servers: current, Cause: KeptDown, Why: why, Next: coming}, true
 	case len(current) == 0 && d.undecided(vip, tier):
 		return Want{Cause: Unclaimed, Why: "no route yet, and checks of better servers are still under way"}, true
 	case vip.Mode == topology.ECMP:
@@ -199,13 +202,14 @@ func (d *decision) stay(vip *Cohort) (Want, bool) {
 	}
 }
 
-// comingBack reports whether traffic should stay a moment longer where it was
-// left when nobody was eligible: the outage was common to all, and the first to
-// be seen well again is not better for that. It stays until a check of the
-// servers that have it, later than the first recovery, has failed.
-func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerName) bool {
-	if d.previous[vip.index].Cause != KeptDown || len(current) == 0 {
-		return false
+// comingBack is until when traffic should stay where it was left when nobody was
+// eligible; zero for no longer. The outage was common to all, and the first to be
+// seen well again is not better for that: it stays until a check of the servers that
+// have it, later than the first recovery, has failed. That lasts a fall period at most,
+// or else who flaps, and is trusted late, would hold traffic that others could carry.
+func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerName) time.Time {
+	if d.previous[vip.index].Cause != KeptDown || len(current) == 0 || len(eligible) == 0 {
+		return time.Time{}
 	}
 	first := d.state(eligible[0], vip).Since
 	for _, name := range eligible[1:] {
@@ -213,11 +217,15 @@ func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerNa
 			first = since
 		}
 	}
-	return slices.ContainsFunc(current, func(name topology.ServerName) bool {
+	coming := slices.ContainsFunc(current, func(name topology.ServerName) bool {
 		state := d.state(name, vip)
 		passing := state.Verdict == health.Down && state.Streak > 0
 		return d.Off(name, vip) == "" && vip.has(name) && (passing || state.LastCheck.Before(first))
 	})
+	if !coming {
+		return time.Time{}
+	}
+	return first.Add(d.Site.FallPeriod())
 }
 
 // holding returns those of the servers that traffic may stay with. More than

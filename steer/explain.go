@@ -144,7 +144,7 @@ func (s survey) unfit(name topology.ServerName) Standing {
 		return Standing{Role: RoleLeft, Why: plight + ", but no server is eligible: the traffic is sent to the first tier"}
 	case s.best < 0:
 		return Standing{Role: RoleLeft, Why: plight + ", but no server is eligible: the route stays as it is"}
-	case s.comingBack(s.vip, s.want.Servers, s.eligible):
+	case s.Now.Before(s.comingBack(s.vip, s.want.Servers, s.eligible)):
 		return Standing{Role: RoleJudged, Why: fmt.Sprintf("%s answers again; whether it moves there is decided by the next check of %s", names(s.eligible), name)}
 	default:
 		return Standing{Role: RoleLeaving, Why: plight + ": it is about to leave"}

@@ -333,6 +333,11 @@ func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
 		in.Previous = steer.Desired(in)
 		return fmt.Sprint(in.Previous.Of(s.VIPs[0].Prefix).Servers)
 	}
+	later := func(moment time.Time) string {
+		in := in
+		in.Now = moment
+		return fmt.Sprint(steer.Desired(in).Of(s.VIPs[0].Prefix).Servers)
+	}
 	if got := decide(); got != "[web1]" {
 		t.Fatalf("all are down: %s", got)
 	}
@@ -345,6 +350,16 @@ func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
 	at("web1", health.State{Verdict: health.Down, LastCheck: rose.Add(time.Millisecond), Streak: 1, Needed: 2})
 	if got := decide(); got != "[web1]" {
 		t.Errorf("web1 passes its checks: %s", got)
+	}
+	due := in.Previous.Of(s.VIPs[0].Prefix).Next
+	if want := rose.Add(s.FallPeriod()); !due.Equal(want) {
+		t.Errorf("it is decided again at %s, want %s", due, want)
+	}
+	if got := later(due.Add(-time.Millisecond)); got != "[web1]" {
+		t.Errorf("web1 passes its checks, and web2 is back for almost a fall period: %s", got)
+	}
+	if got := later(due); got != "[web2]" {
+		t.Errorf("web1 still passes its checks and is not up, and web2 is back for a fall period: %s", got)
 	}
 	at("web1", health.State{Verdict: health.Down, LastCheck: rose.Add(time.Second), Why: "connection refused"})
 	if got := decide(); got != "[web2]" {

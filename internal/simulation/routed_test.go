@@ -117,7 +117,7 @@ func (w *world) plight(r topology.Router, vip topology.VIP, has kept, b bounds, 
 		switch {
 		case w.outOfService(name, vip, now, slack+time.Nanosecond):
 			return string(name) + " is drained"
-		case w.asksSince(name, vip, now.Add(-slack-b.fall)):
+		case w.asksSince(name, vip, now.Add(-slack-b.fall)) && now.Sub(has.since) > slack+b.fall:
 			return string(name) + " asks for no new traffic"
 		case t != nil && t.is == ill && w.isLost(name, vip, t, now.Add(-slack), has):
 			return string(name) + " is lost, as was told"
