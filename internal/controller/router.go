@@ -371,7 +371,7 @@ func (w *worker) act(ctx context.Context, seen *sighting, again bool) error {
 	refused, whole := refusals(err)
 	made := except(seen.left.Changes, refused)
 	if !seen.repair {
-		w.limit.count(made, refused, began)
+		w.limit.count(made, refused, seen.applied) // the last of them may have moved only now
 	}
 	if !whole {
 		made = nil // it stopped for another reason: the look will tell

@@ -31,6 +31,8 @@ type router struct {
 
 	strikes map[netip.Prefix][]time.Time // when somebody else changed a route
 	fought  map[netip.Prefix]bool        // may be left alone, because somebody else changed it too often
+
+	moved []time.Time // when a failure moved a prefix, as far as its change_limit counts it
 }
 
 // A kept is what a router has for a prefix.
@@ -209,7 +211,30 @@ func (w *world) changed(r *router, prefix netip.Prefix, change steer.Change, was
 	if len(was.hops) > 0 && len(now.hops) == 0 {
 		w.gap(r, prefix, change)
 	}
+	if change.Failure && change.Op != steer.Add && !was.strange {
+		w.bounded(r, at)
+	}
 	w.ordered(r, prefix, now, at)
+}
+
+// bounded holds that failures move no more prefixes on a router in a time than its
+// change_limit, across restarts.
+func (w *world) bounded(r *router, at time.Time) {
+	config, _ := w.site.Router(r.name)
+	limit := config.ChangeLimit
+	if limit.Changes == 0 {
+		return
+	}
+	r.moved = slices.DeleteFunc(append(r.moved, at), func(moved time.Time) bool { return at.Sub(moved) >= limit.Per })
+	if len(r.moved) > limit.Changes {
+		w.breaks("failures move no more than change_limit", "%s: %d prefixes within %s", r.name, len(r.moved), limit.Per)
+	}
+}
+
+// forget takes what was moved just before a controller was killed out of the count: it
+// may not have been noted.
+func (r *router) forget(killed time.Time) {
+	r.moved = slices.DeleteFunc(r.moved, func(moved time.Time) bool { return killed.Sub(moved) < r.patience() })
 }
 
 // via names the servers behind next hops.

@@ -232,6 +232,9 @@ func (w *world) stop() {
 	defer w.mu.Unlock()
 	w.watch(time.Now())
 	w.control, w.prober = nil, nil
+	for _, r := range w.routers {
+		r.forget(time.Now())
+	}
 	if err != nil {
 		w.breaks("a controller ends well", "%v", err)
 	}
