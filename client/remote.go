@@ -29,7 +29,7 @@ const (
 type Credentials struct {
 	TokenFile         string // holds the token; nobody but owner and group may read it
 	CAFile            string // PEM: the only authorities that may have signed the controller's certificate
-	CertFile, KeyFile string // PEM: a client certificate
+	CertFile, KeyFile string // PEM: a client certificate and its key; nobody but owner and group may read the latter
 }
 
 // Remote returns a client of the controller whose http.listen is reached at
@@ -92,12 +92,9 @@ func (c Credentials) token() (string, error) {
 	if c.TokenFile == "" {
 		return "", nil
 	}
-	text, mode, err := readFile(c.TokenFile, maxToken)
+	text, err := readSecret(c.TokenFile, maxToken)
 	if err != nil {
 		return "", badFile("token", err)
-	}
-	if mode.Perm()&0o007 != 0 {
-		return "", badFile("token", fmt.Errorf("everybody has access to %s (mode %04o): chmod o= %[1]s", c.TokenFile, mode.Perm()))
 	}
 	token := strings.TrimRight(string(text), "\r\n")
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
@@ -122,16 +119,45 @@ func (c Credentials) config() (*tls.Config, error) {
 	if c.CertFile == "" && c.KeyFile == "" {
 		return config, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	pair, err := c.pair()
 	if err != nil {
-		return nil, badFile("client certificate", err)
+		return nil, err
 	}
 	config.Certificates = []tls.Certificate{pair}
 	return config, nil
 }
 
+// pair is the client certificate with its key.
+func (c Credentials) pair() (tls.Certificate, error) {
+	if c.CertFile == "" || c.KeyFile == "" {
+		return tls.Certificate{}, badFile("client certificate", errors.New("it takes two files, the certificate's and its key's (--cert-file and --key-file)"))
+	}
+	cert, _, err := readFile(c.CertFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, badFile("client certificate", err)
+	}
+	key, err := readSecret(c.KeyFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, badFile("client certificate's key", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		err = badFile("client certificate", fmt.Errorf("%s with %s: %w", c.CertFile, c.KeyFile, err))
+	}
+	return pair, err
+}
+
 func badFile(what string, err error) error {
 	return &api.Error{Code: api.BadRequest, Message: fmt.Sprintf("read the %s: %v", what, err)}
+}
+
+// readSecret reads a file that not everybody may have access to.
+func readSecret(path string, limit int64) ([]byte, error) {
+	text, mode, err := readFile(path, limit)
+	if err == nil && mode.Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("everybody has access to %s (mode %04o): chmod o= %[1]s", path, mode.Perm())
+	}
+	return text, err
 }
 
 // readFile reads at most limit bytes.

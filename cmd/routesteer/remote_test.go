@@ -2,16 +2,22 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"iter"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -23,7 +29,7 @@ import (
 // cmdRemote is the scripts' command `remote https|http`: a fake controller that is
 // reached at $URL, which is
 // at $AT. alice.token may all, web1.token is good for web1; ca.pem is the
-// authority of its certificate.
+// authority of its certificate. By https, ann.pem and ann.key are a client's.
 func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: remote https|http")
@@ -34,6 +40,7 @@ func cmdRemote(ts *testscript.TestScript, neg bool, args []string) {
 	}}}
 	if args[0] == "https" {
 		site.Web.TLS = writeCertificate(ts)
+		site.Web.TLS.ClientCAFile = writeClient(ts, "ann")
 	}
 	ts.Setenv("AT", site.Web.Listen.String())
 	ts.Setenv("URL", args[0]+"://"+site.Web.Listen.String())
@@ -91,6 +98,23 @@ func writeCertificate(ts *testscript.TestScript) *topology.WebTLS {
 		CertFile: writeSecret(ts, "ca.pem", string(cert)),
 		KeyFile:  writeSecret(ts, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))),
 	}
+}
+
+// writeClient writes a client's certificate, which is its own authority, and its key.
+func writeClient(ts *testscript.TestScript, name string) (certFile string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	writeSecret(ts, name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	return writeSecret(ts, name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 }
 
 func loopbackPort(ts *testscript.TestScript) netip.AddrPort {
