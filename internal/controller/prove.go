@@ -143,22 +143,29 @@ func (c *Controller) prospectInput(next prospect, now time.Time) steer.Input {
 	return v.input(now)
 }
 
-// takenOff are the servers that carry traffic of a cohort now and are taken off it
-// by the next intent.
-func (c *Controller) takenOff(now, then steer.Input, cohort *steer.Cohort) []topology.ServerName {
-	return slices.DeleteFunc(slices.Clone(c.want.For(cohort).Servers), func(name topology.ServerName) bool {
-		return then.Off(name, cohort) == "" || now.Off(name, cohort) != ""
-	})
+// leavers tells of a cohort which servers carry traffic of it now and are taken off it by
+// the next intent. Those are among them that other words speak against, their own or the
+// file's, and that carry it all the same because nobody else can: who drains them is to know.
+func (c *Controller) leavers(next prospect) func(*steer.Cohort) []topology.ServerName {
+	was, will := asked(followed(c.intent, c.site)), asked(next.intent)
+	off := func(w steer.Will, name topology.ServerName, cohort *steer.Cohort) bool {
+		return w.Drained[name] != "" || w.Off[steer.Place{Server: name, VIP: cohort.Prefix}] != ""
+	}
+	return func(cohort *steer.Cohort) []topology.ServerName {
+		return slices.DeleteFunc(slices.Clone(c.want.For(cohort).Servers), func(name topology.ServerName) bool {
+			return off(was, name, cohort) || !off(will, name, cohort)
+		})
+	}
 }
 
 // standbys are the targets that may have to take over from servers that the next
 // intent takes out of service.
 func (c *Controller) standbys(next prospect) []health.Target {
 	var standbys []health.Target
-	now, then := c.input(time.Now()), c.prospectInput(next, time.Now())
+	then, leavers := c.prospectInput(next, time.Now()), c.leavers(next)
 	seen := map[health.Target]bool{} // cohorts may share their verdicts
 	for _, cohort := range next.cohorts.All() {
-		if len(c.takenOff(now, then, cohort)) == 0 {
+		if len(leavers(cohort)) == 0 {
 			continue
 		}
 		for _, name := range cohort.Servers() {
@@ -176,11 +183,11 @@ func (c *Controller) standbys(next prospect) []health.Target {
 // stay with servers that it takes out of service, or go to nobody, or to servers that
 // cannot carry them.
 func (c *Controller) stranded(next prospect) []string {
-	now, then := c.input(time.Now()), c.prospectInput(next, time.Now())
+	then, leavers := c.prospectInput(next, time.Now()), c.leavers(next)
 	wanted := steer.Desired(then)
 	var left []string
 	for _, cohort := range next.cohorts.All() {
-		off := c.takenOff(now, then, cohort)
+		off := leavers(cohort)
 		want := wanted.For(cohort)
 		stays := func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) }
 		if len(off) == 0 || then.AnyEligible(cohort) && !slices.ContainsFunc(off, stays) {

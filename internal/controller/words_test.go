@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,10 @@ func TestAServerThatAsksIsDrainedAndGetsItsTrafficBack(t *testing.T) {
 		say("web2", health.Said{Leave: true})
 		w.wantRoutes("edge, both ask,", w.edge, "web2 web2")
 		w.warned("203.0.113.32/27 has no eligible server")
+		// An operator who drains it too would strand that VIP, and is to know.
+		if _, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web2"}}); err == nil || !strings.Contains(err.Error(), "no other server can carry") {
+			t.Errorf("a drain of the server that keeps a VIP though it asks to be drained: %v", err)
+		}
 		say("web1", health.Said{Stay: true})
 		w.wantRoutes("edge, web1 asks for traffic,", w.edge, "web1 web2")
 	})

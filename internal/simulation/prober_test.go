@@ -95,7 +95,7 @@ func (p *prober) Set(site *topology.Site) error {
 		for _, name := range probe.Servers {
 			target := health.Target{Server: name, VIP: probe.VIP.Prefix, Member: probe.Member}
 			s := &sense{target: target, check: check, dice: p.chance(fmt.Sprint(target))}
-			if was := former[target]; was != nil {
+			if was := p.was(former, target, check); was != nil {
 				s.began, s.told = was.began, was.told
 			}
 			p.plan(s, now.Add(share(s.dice, check.FastInterval)))
@@ -104,6 +104,20 @@ func (p *prober) Set(site *topology.Site) error {
 	}
 	p.setEchoes()
 	p.poke(now)
+	return nil
+}
+
+// was is the sense that asked a server what one asks now. Through the servers' addresses,
+// that is the same for all VIPs of a family: it may have been another one's.
+func (p *prober) was(former map[health.Target]*sense, target health.Target, check topology.Check) *sense {
+	if same := former[target]; same != nil || check.Through != topology.ThroughAddress {
+		return same
+	}
+	for at, other := range former {
+		if at.Server == target.Server && at.Member == target.Member && other.check.Name == check.Name && at.VIP.Addr().Is4() == target.VIP.Addr().Is4() {
+			return other
+		}
+	}
 	return nil
 }
 
