@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,7 +30,9 @@ import (
 // until it is cut off, which is after ten seconds. What the burden costs, the benchmark says.
 func TestWhoDoesNotReadDelaysNothing(t *testing.T) {
 	const stuck = 5 * time.Second
-	s := steerOverHTTP(t)
+	s := steerOverHTTP(t, 1000)
+	s.begin()
+	s.await("web1")
 	s.burden()
 	for range 5 {
 		took := s.failover()
@@ -49,7 +52,9 @@ func BenchmarkFailover(b *testing.B) {
 		burden func(*steering)
 	}{{"alone", func(*steering) {}}, {"burdened", (*steering).burden}} {
 		b.Run(c.name, func(b *testing.B) {
-			s := steerOverHTTP(b)
+			s := steerOverHTTP(b, 1000)
+			s.begin()
+			s.await("web1")
 			c.burden(s)
 			var took []time.Duration
 			for b.Loop() {
@@ -67,7 +72,28 @@ func BenchmarkFailover(b *testing.B) {
 	}
 }
 
-// steering is a controller of a thousand VIPs, each judged by itself, with a router in
+// BenchmarkScrape is what a scraper waits for, of 10,000 VIPs.
+func BenchmarkScrape(b *testing.B) {
+	s := steerOverHTTP(b, 10000)
+	s.begin()
+	s.settle()
+	for _, path := range []string{"/metrics", "/metrics?vips=each"} {
+		b.Run(path[1:], func(b *testing.B) {
+			for b.Loop() {
+				answer, err := http.Get("http://" + s.at + path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n, err := io.Copy(io.Discard, answer.Body); err != nil || n < 10_000 || answer.StatusCode != http.StatusOK {
+					b.Fatalf("%s, %d bytes, %v", answer.Status, n, err)
+				}
+				answer.Body.Close()
+			}
+		})
+	}
+}
+
+// steering is a controller of VIPs, each judged by itself, with a router in
 // memory and servers made of words.
 type steering struct {
 	t      testing.TB
@@ -88,13 +114,13 @@ func (wordSenses) Ask()                                                         
 func (wordSenses) Check(context.Context, []health.Target) (none []health.Result) { return none }
 func (wordSenses) Close() error                                                  { return nil }
 
-func steerOverHTTP(t testing.TB) *steering {
+func steerOverHTTP(t testing.TB, vips int) *steering {
 	t.Helper()
 	s := &steering{t: t, at: freePort(t), routed: make(chan api.Event, 64)}
 	var file strings.Builder
 	fmt.Fprintf(&file, "servers: {web1: 192.0.2.11, web2: 192.0.2.12}\nchecks: {default: {tcp: 80, rise: 1, fall: 1}}\n"+
 		"routers: {edge: {linux: {}}}\npolicy: {failback: immediate, correlated: act}\nhttp: {listen: %q}\nvips:\n", s.at)
-	for i := range 1000 {
+	for i := range vips {
 		fmt.Fprintf(&file, "  - {prefix: 10.0.%d.%d/32, primary: web1, backup: web2}\n", i/250, i%250)
 	}
 	router := mem.NewRouter()
@@ -133,7 +159,10 @@ func (s *steering) serve() {
 	<-opened
 	go func() {
 		for event := range s.c.Events(ctx, api.EventsRequest{Kinds: []string{api.RouteEvent}, Follow: true}) {
-			s.routed <- event
+			select {
+			case s.routed <- event:
+			case <-ctx.Done(): // nobody counts them any more
+			}
 		}
 		done <- nil
 	}()
@@ -149,10 +178,30 @@ func (s *steering) serve() {
 		s.site = site
 		break
 	}
+}
+
+// begin has both servers checked, so that the VIPs get their routes to web1.
+func (s *steering) begin() {
+	s.t.Helper()
 	for _, server := range []topology.ServerName{"web1", "web2"} {
 		s.check(server, "")
 	}
-	s.await("web1")
+}
+
+// settle waits until all VIPs are routed. They are more than the journal holds events of,
+// so that these cannot be counted.
+func (s *steering) settle() {
+	s.t.Helper()
+	amiss := func(vip api.VIP) bool { return !vip.InSync || len(vip.Wanted) == 0 }
+	for range 600 {
+		if status, err := s.c.Status(s.t.Context()); err != nil {
+			s.t.Fatal(err)
+		} else if !slices.ContainsFunc(status.VIPs, amiss) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // of a benchmark's time that is not measured
+	}
+	s.t.Fatal("not all VIPs are routed")
 }
 
 // check tells the result of a check of each VIP on a server, so often that even one
