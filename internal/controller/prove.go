@@ -143,34 +143,33 @@ func (c *Controller) prospectInput(next prospect, now time.Time) steer.Input {
 	return v.input(now)
 }
 
-// leavers tells of a cohort which servers carry traffic of it now and are taken off it by
-// the next intent. Those are among them that other words speak against, their own or the
-// file's, and that carry it all the same because nobody else can: who drains them is to know.
-func (c *Controller) leavers(next prospect) func(*steer.Cohort) []topology.ServerName {
+// taken tells which servers the next intent takes off a cohort and the present one does
+// not. Other words may speak against them already, their own or the file's, and they carry
+// traffic all the same because nobody else can: who drains them is to know.
+func (c *Controller) taken(next prospect) func(topology.ServerName, *steer.Cohort) bool {
 	was, will := asked(followed(c.intent, c.site)), asked(next.intent)
 	off := func(w steer.Will, name topology.ServerName, cohort *steer.Cohort) bool {
 		return w.Drained[name] != "" || w.Off[steer.Place{Server: name, VIP: cohort.Prefix}] != ""
 	}
-	return func(cohort *steer.Cohort) []topology.ServerName {
-		return slices.DeleteFunc(slices.Clone(c.want.For(cohort).Servers), func(name topology.ServerName) bool {
-			return off(was, name, cohort) || !off(will, name, cohort)
-		})
+	return func(name topology.ServerName, cohort *steer.Cohort) bool {
+		return off(will, name, cohort) && !off(was, name, cohort)
 	}
 }
 
 // standbys are the targets that may have to take over from servers that the next
-// intent takes out of service.
+// intent takes out of service, or to carry more beside others, also if nothing is known of them yet.
 func (c *Controller) standbys(next prospect) []health.Target {
 	var standbys []health.Target
-	then, leavers := c.prospectInput(next, time.Now()), c.leavers(next)
+	then, taken := c.prospectInput(next, time.Now()), c.taken(next)
 	seen := map[health.Target]bool{} // cohorts may share their verdicts
 	for _, cohort := range next.cohorts.All() {
-		if len(leavers(cohort)) == 0 {
+		if !slices.ContainsFunc(c.want.For(cohort).Servers, func(name topology.ServerName) bool { return taken(name, cohort) }) {
 			continue
 		}
 		for _, name := range cohort.Servers() {
 			target := health.Target{Server: name, VIP: cohort.Judge}
-			if !seen[target] && then.Eligible(name, cohort) {
+			fit := then.Off(name, cohort) == "" && c.board.State(target).Verdict != health.Down
+			if fit && !seen[target] {
 				seen[target] = true
 				standbys = append(standbys, target)
 			}
@@ -180,17 +179,16 @@ func (c *Controller) standbys(next prospect) []health.Target {
 }
 
 // stranded lists the VIPs that would be left by the next intent, and why: that would
-// stay with servers that it takes out of service, or go to nobody, or to servers that
-// cannot carry them.
+// stay with servers that it takes out of service, or go to them or to nobody.
 func (c *Controller) stranded(next prospect) []string {
-	then, leavers := c.prospectInput(next, time.Now()), c.leavers(next)
+	then, taken := c.prospectInput(next, time.Now()), c.taken(next)
 	wanted := steer.Desired(then)
 	var left []string
 	for _, cohort := range next.cohorts.All() {
-		off := leavers(cohort)
 		want := wanted.For(cohort)
-		stays := func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) }
-		if len(off) == 0 || then.AnyEligible(cohort) && !slices.ContainsFunc(off, stays) {
+		off := func(name topology.ServerName) bool { return taken(name, cohort) }
+		leaves := slices.ContainsFunc(c.want.For(cohort).Servers, off) && !then.AnyEligible(cohort)
+		if !leaves && !slices.ContainsFunc(want.Servers, off) {
 			continue
 		}
 		for _, entry := range cohort.Entries {
