@@ -5,7 +5,7 @@ import "github.com/routesteer/routesteer/topology"
 // A Standing is what all targets of a server have in common. The zero Standing says
 // nothing.
 type Standing struct {
-	Clear bool // every one is up, and none asks for no new traffic
+	Clear bool // every one is up, and none asks for less than its share of the traffic
 	Sound bool // none is down
 }
 
@@ -17,7 +17,7 @@ func (b *Board) Standing(server topology.ServerName) Standing {
 	}
 	sum := Standing{Clear: true, Sound: true}
 	take := func(state State) {
-		sum.Clear = sum.Clear && state.Verdict == Up && !state.Word.Leave
+		sum.Clear = sum.Clear && state.Verdict == Up && state.Word.Whole()
 		sum.Sound = sum.Sound && state.Verdict != Down
 	}
 	for _, seat := range b.seatsOf[server] {

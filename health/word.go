@@ -13,6 +13,9 @@ type Word struct {
 	Text    string // why, in the server's words, or which word it was; "" if it did not say
 }
 
+// Whole reports whether it leaves the server its whole share of the traffic.
+func (w Word) Whole() bool { return !w.Leave && (w.Percent == 0 || w.Percent == 100) }
+
 // Said is one answer of an agent. What it does not name stays as it was.
 type Said struct {
 	Leave   bool   // drain or maint

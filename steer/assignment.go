@@ -1,9 +1,12 @@
 package steer
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/routesteer/routesteer/topology"
 )
 
 // An Assignment is what we want of every router: for each cohort of the site's
@@ -11,18 +14,42 @@ import (
 // wants nothing.
 type Assignment struct {
 	cohorts *Cohorts
-	wants   []*Want // of each of cohorts.all; those that stayed the same are shared with the Assignment before
-	frozen  string  // why failure-driven moves are withheld on the whole site, or ""
+	wants   []*Want                     // of each of cohorts.all; those that stayed the same are shared with the Assignment before
+	awake   []*Cohort                   // those that the next decision looks at, whatever happens; sorted
+	load    map[topology.ServerName]int // VIPs in single mode that each server has
+	gone    []netip.Addr
+	frozen  string // why failure-driven moves are withheld on the whole site, or ""
 }
 
-// Assign makes an Assignment that wants of each cohort what want says.
+// Assign makes an Assignment that wants of each cohort what want says. Nobody has decided
+// that: the next decision looks at all of it.
 func Assign(cohorts *Cohorts, want func(*Cohort) Want) Assignment {
-	a := Assignment{cohorts: cohorts, wants: make([]*Want, len(cohorts.all))}
+	l := load{count: map[topology.ServerName]int{}}
+	a := Assignment{cohorts: cohorts, wants: make([]*Want, len(cohorts.all)), awake: cohorts.all, load: l.count}
 	for i, cohort := range cohorts.all {
 		w := want(cohort)
 		a.wants[i] = &w
+		l.move(cohort, nil, w.Servers)
 	}
 	return a
+}
+
+// Replace returns an Assignment of these cohorts that wants of some of them what by says, and
+// of the others what a does. The next decision looks at those.
+func (a Assignment) Replace(cohorts *Cohorts, by map[*Cohort]Want) Assignment {
+	next, l := a, load{count: maps.Clone(a.load)}
+	if a.cohorts != cohorts {
+		next = Assign(cohorts, a.For)
+		next.gone, next.frozen, l.count = a.gone, a.frozen, next.load
+	}
+	next.wants, next.awake, next.load = slices.Clone(next.wants), slices.Clone(next.awake), l.count
+	for cohort, want := range by {
+		l.move(cohort, next.wants[cohort.index].Servers, want.Servers)
+		next.wants[cohort.index] = &want
+		next.awake = append(next.awake, cohort)
+	}
+	next.awake = distinct(next.awake)
+	return next
 }
 
 // Cohorts returns the cohorts that the Assignment is of; nil for the zero
@@ -60,37 +87,41 @@ func (a Assignment) For(cohort *Cohort) Want {
 // Frozen says why failure-driven moves are withheld on the whole site, or "".
 func (a Assignment) Frozen() string { return a.frozen }
 
-// Doubted reports whether a move waits for a witness.
-func (a Assignment) Doubted() bool {
-	return slices.ContainsFunc(a.wants, func(want *Want) bool { return want.Cause == Unproven })
+// Gone are the addresses of the site's servers that are lost with all connections, sorted.
+// Nobody changes them.
+func (a Assignment) Gone() []netip.Addr { return a.gone }
+
+// Awake are the cohorts that do not simply rest where they belong, sorted: of all others the
+// Cause is Settled, and there is no Next. Nobody changes them.
+func (a Assignment) Awake() []*Cohort { return a.awake }
+
+// Changed are the cohorts that may be wanted something else of than before, sorted: all, if
+// before is of others. Nobody changes them. To find them takes less than a nanosecond for
+// each cohort.
+func (a Assignment) Changed(before Assignment) []*Cohort {
+	if a.cohorts != before.cohorts {
+		return a.cohorts.All()
+	}
+	var changed []*Cohort
+	for i, want := range a.wants {
+		if want != before.wants[i] {
+			changed = append(changed, a.cohorts.all[i])
+		}
+	}
+	return changed
 }
 
-// Even returns the Assignment with all next hops of a route sharing its flows
-// alike, for routers that know no weights.
-func (a Assignment) Even() Assignment {
-	even := Assignment{cohorts: a.cohorts, wants: slices.Clone(a.wants), frozen: a.frozen}
-	for i, want := range even.wants {
-		if len(want.NextHops) < 2 {
-			continue // it has nothing to share
-		}
-		alike := *want
-		alike.NextHops = slices.Clone(want.NextHops)
-		for j := range alike.NextHops {
-			alike.NextHops[j].Weight = 1
-		}
-		even.wants[i] = &alike
-	}
-	return even
+// Doubted reports whether a move waits for a witness.
+func (a Assignment) Doubted() bool {
+	return slices.ContainsFunc(a.awake, func(cohort *Cohort) bool { return a.wants[cohort.index].Cause == Unproven })
 }
 
 // NextDue is the earliest time at which Desired would decide anew though
 // nothing has happened; zero for never.
 func (a Assignment) NextDue() time.Time {
 	var due time.Time
-	for _, want := range a.wants {
-		if !want.Next.IsZero() && (due.IsZero() || want.Next.Before(due)) {
-			due = want.Next
-		}
+	for _, cohort := range a.awake {
+		due = earlier(due, a.wants[cohort.index].Next)
 	}
 	return due
 }

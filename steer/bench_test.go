@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/steer"
@@ -24,7 +25,7 @@ func BenchmarkDecide(b *testing.B) {
 				in.Health.(beliefs).states[health.Target{Server: "web000", VIP: vip.Judge}] = health.State{Verdict: health.Down, Why: "connection refused"}
 			}
 			for b.Loop() {
-				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
+				if plan := steer.Diff(steer.Desired(in), have, steer.Terms{}); len(plan.Changes) == 0 {
 					b.Fatal("nothing moves")
 				}
 			}
@@ -32,35 +33,87 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideMany measures the same of 100,000 VIPs and 1,000 servers, four to
-// each VIP: in a thousand entries of a hundred prefixes, and each on its own.
+// BenchmarkDecideMany measures the same of 100,000 VIPs in a thousand entries of a hundred
+// prefixes, and 1,000 servers, four to each VIP.
 func BenchmarkDecideMany(b *testing.B) {
-	const servers, vips = 1000, 100_000
-	for _, entries := range []int{1000, vips} {
-		b.Run(fmt.Sprintf("servers=%d/vips=%d/entries=%d", servers, vips, entries), func(b *testing.B) {
-			s := wideSite(servers, vips, entries, 4)
-			board := health.NewBoard(s)
-			observe := func(failure string, among func(topology.ServerName) bool) {
-				for _, judge := range s.Judges() {
-					for _, server := range judge.Servers {
-						if among(server) {
-							board.Observe(health.Result{Target: health.Target{Server: server, VIP: judge.VIP.Prefix}, Started: noon, Failure: failure})
-						}
-					}
+	const servers, vips, entries = 1000, 100_000, 1000
+	b.Run(fmt.Sprintf("servers=%d/vips=%d/entries=%d", servers, vips, entries), func(b *testing.B) {
+		benchmarkLoss(b, wideSite(servers, vips, entries, 4))
+	})
+}
+
+// BenchmarkDecideChanged measures the same of lone VIPs, each judged and decided by itself,
+// of which a hundred are at the server that was lost, however many there are. Beside it
+// tells what it takes to decide and compare all of them anew ("ms/all"), and how many times
+// as long that is ("all/changed").
+func BenchmarkDecideChanged(b *testing.B) {
+	const servers, lost = 1000, 100
+	for _, vips := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("servers=%d/vips=%d/lost=%d", servers, vips, lost), func(b *testing.B) {
+			s := wideSite(servers, vips, vips, 4)
+			for i := range s.VIPs {
+				first := 0
+				if i >= lost {
+					first = 1 + i%(servers-4)
 				}
+				all := s.Servers[first : first+4]
+				s.VIPs[i].Tiers = []topology.Tier{{Name: "primary", Servers: names(all[:1])}, {Name: "backup", Servers: names(all[1:])}}
 			}
-			observe("", func(topology.ServerName) bool { return true })
-			in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: board, Now: noon}
-			in.Previous = steer.Desired(in)
-			have := steer.NewTable(in.Cohorts, routesOf(s, in.Previous))
-			observe("connection refused", func(name topology.ServerName) bool { return name == "web0000" })
-			for b.Loop() {
-				if plan := steer.Diff(steer.Desired(in), have, false); len(plan.Changes) == 0 {
-					b.Fatal("nothing moves")
-				}
-			}
+			benchmarkLoss(b, s)
 		})
 	}
+}
+
+func names(servers []topology.Server) (names []topology.ServerName) {
+	for _, server := range servers {
+		names = append(names, server.Name)
+	}
+	return names
+}
+
+// benchmarkLoss measures deciding, and comparing with a router, after the first server was
+// lost.
+func benchmarkLoss(b *testing.B, s *topology.Site) {
+	board := health.NewBoard(s)
+	observe := func(failure string, among func(topology.ServerName) bool) {
+		for _, judge := range s.Judges() {
+			for _, server := range judge.Servers {
+				if among(server) {
+					board.Observe(health.Result{Target: health.Target{Server: server, VIP: judge.VIP.Prefix}, Started: noon, Failure: failure})
+				}
+			}
+		}
+	}
+	observe("", func(topology.ServerName) bool { return true })
+	in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: board, Now: noon}
+	in.Previous = steer.Desired(steer.Input{Site: s, Cohorts: in.Cohorts, Health: board, Now: noon})
+	table := steer.NewTable(in.Cohorts, routesOf(s, in.Previous))
+	have := steer.Compare(table, steer.Terms{})
+	if plan := have.With(in.Previous); len(plan.Changes) > 0 {
+		b.Fatal("all is well, and something moves")
+	}
+	observe("connection refused", func(name topology.ServerName) bool { return name == "web0000" })
+	anew := in
+	anew.Previous = steer.Assign(in.Cohorts, in.Previous.For)
+	all := quickest(func() { steer.Diff(steer.Desired(anew), table, steer.Terms{}) })
+	for b.Loop() {
+		if plan := have.With(steer.Desired(in)); len(plan.Changes) == 0 {
+			b.Fatal("nothing moves")
+		}
+	}
+	b.ReportMetric(all.Seconds()*1000, "ms/all")
+	b.ReportMetric(float64(all)*float64(b.N)/float64(b.Elapsed()), "all/changed")
+}
+
+// quickest is how long f takes at best.
+func quickest(f func()) time.Duration {
+	best := time.Hour
+	for range 5 {
+		began := time.Now()
+		f()
+		best = min(best, time.Since(began))
+	}
+	return best
 }
 
 // wideSite has so many VIPs in so many entries, each with servers of its own, of

@@ -18,11 +18,13 @@ const shards = 64
 // Cohorts are a site's VIPs, sorted into those that always move together, and
 // what is known of them from the site alone. They are never changed.
 type Cohorts struct {
-	site *topology.Site
-	idle map[topology.ServerName]bool // servers of weight 0; nil for none
-	all  []*Cohort                    // sorted by first prefix
-	of   []int32                      // of each of site.VIPs, the index in all
-	by   [][]*Cohort                  // of each of site.Servers, those with it in a tier
+	site  *topology.Site
+	idle  map[topology.ServerName]bool // servers of weight 0; nil for none
+	weigh map[topology.ServerName]int  // the servers' own weights
+	all   []*Cohort                    // sorted by first prefix
+	of    []int32                      // of each of site.VIPs, the index in all
+	by    [][]*Cohort                  // of each of site.Servers, those with it in a tier
+	homed [][]*Cohort                  // of each of site.Servers, those that belong there when all are well
 
 	apart   []netip.Prefix // of whom something is asked that is asked of no other of their cohort
 	entries int            // of all cohorts
@@ -35,16 +37,17 @@ type Cohorts struct {
 // cohort. Separate entries that share their verdicts are, too, in ecmp mode or
 // without a choice of servers; otherwise they are split into at most 64.
 type Cohort struct {
-	topology.VIP                     // the first, which stands for all: they differ in name, prefix, addresses and BGP attributes alone
-	ID           string              // the first prefix, for a cohort of several; "" for a lone VIP
-	Entries      []topology.Entry    // at least one, sorted
-	Prefixes     []netip.Prefix      // of all entries, sorted
-	index        int                 // among the site's cohorts
-	first        int                 // its first place on a sheet
-	size         int                 // how many servers it has
-	home         topology.ServerName // where it belongs when all are well; "" in ecmp mode
-	homeAt       int                 // of home among the site's servers
-	seed         uint64              // what its order of servers is made of
+	topology.VIP                  // the first, which stands for all: they differ in name, prefix, addresses and BGP attributes alone
+	ID           string           // the first prefix, for a cohort of several; "" for a lone VIP
+	Entries      []topology.Entry // at least one, sorted
+	Prefixes     []netip.Prefix   // of all entries, sorted
+	index        int              // among the site's cohorts
+	first        int              // its first place on a sheet
+	size         int              // how many servers it has
+	seed         uint64           // what its order of servers is made of
+
+	home  topology.ServerName   // where it belongs when all are well; "" in ecmp mode
+	homes []topology.ServerName // the same in either mode, sorted
 }
 
 // NewCohorts sorts the site's VIPs into cohorts. Entries of which apart has the
@@ -56,6 +59,7 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	c.settleHomes()
 	apart = slices.DeleteFunc(slices.Clone(apart), c.alone)
 	if len(apart) == 0 {
+		c.findHomed()
 		return c
 	}
 	divided := sortCohorts(site, apart)
@@ -63,8 +67,9 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	for _, cohort := range divided.all {
 		// Who is set apart belongs where it did, and so do the others.
 		former := c.Of(cohort.Prefix)
-		cohort.home, cohort.homeAt = former.home, former.homeAt
+		cohort.home, cohort.homes = former.home, former.homes
 	}
+	divided.findHomed()
 	return divided
 }
 
@@ -77,7 +82,7 @@ func (c *Cohorts) alone(entry netip.Prefix) bool {
 
 func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	c := &Cohorts{site: site, of: make([]int32, len(site.VIPs))}
-	c.findIdle()
+	c.findWeights()
 	known := map[string]*Cohort{}
 	place := map[netip.Prefix]int32{} // of each entry
 	for _, entry := range site.Entries() {
@@ -110,9 +115,11 @@ func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	return c
 }
 
-// findIdle notes the servers to which no traffic is to go.
-func (c *Cohorts) findIdle() {
+// findWeights notes the servers' weights, and to whom no traffic is to go.
+func (c *Cohorts) findWeights() {
+	c.weigh = make(map[topology.ServerName]int, len(c.site.Servers))
 	for _, server := range c.site.Servers {
+		c.weigh[server.Name] = server.Weight
 		if server.Weight > 0 {
 			continue
 		}
@@ -131,19 +138,25 @@ func (c *Cohorts) idles(name topology.ServerName, vip *Cohort) bool {
 }
 
 // findServers notes which cohorts each server may carry.
-func (c *Cohorts) findServers() {
-	c.by = make([][]*Cohort, len(c.site.Servers))
-	place := make(map[topology.ServerName]int, len(c.by))
+func (c *Cohorts) findServers() { c.by = c.sortByServer((*Cohort).Servers) }
+
+// findHomed notes which cohorts belong to each server.
+func (c *Cohorts) findHomed() {
+	c.homed = c.sortByServer(func(cohort *Cohort) []topology.ServerName { return cohort.homes })
+}
+
+// sortByServer returns, for each of the site's servers, the cohorts that have it among theirs.
+func (c *Cohorts) sortByServer(theirs func(*Cohort) []topology.ServerName) [][]*Cohort {
+	sorted, place := make([][]*Cohort, len(c.site.Servers)), make(map[topology.ServerName]int, len(c.site.Servers))
 	for i, server := range c.site.Servers {
 		place[server.Name] = i
 	}
 	for _, cohort := range c.all {
-		for _, tier := range cohort.Tiers {
-			for _, name := range tier.Servers {
-				c.by[place[name]] = append(c.by[place[name]], cohort)
-			}
+		for _, name := range theirs(cohort) {
+			sorted[place[name]] = append(sorted[place[name]], cohort)
 		}
 	}
+	return sorted
 }
 
 // gather collects the prefixes of the cohort's entries.
@@ -237,13 +250,12 @@ func (c *Cohorts) able(vip *Cohort) []topology.ServerName {
 // well; "" in ecmp mode.
 func (c *Cohort) Home() topology.ServerName { return c.home }
 
-// settleHomes gives each cohort in single mode the server of its first tier
-// that it belongs to when all are well.
+// settleHomes gives each cohort the servers that it belongs to when all are well: its
+// first tier, or in single mode one of that.
 func (c *Cohorts) settleHomes() {
-	l := loadOf(c, func(*Cohort, topology.ServerName) bool { return true })
-	at := make(map[topology.ServerName]int, len(c.site.Servers))
-	for i, server := range c.site.Servers {
-		at[server.Name] = i
+	l := loadOf(c, nil, func(server int) bool { return len(c.by[server]) > 0 })
+	for _, cohort := range c.all {
+		cohort.homes = cohort.Tiers[0].Servers
 	}
 	// Those without a choice first: they are the load the others are spread over.
 	for _, choice := range []bool{false, true} {
@@ -251,8 +263,8 @@ func (c *Cohorts) settleHomes() {
 			able := c.able(cohort)
 			if cohort.Mode == topology.Single && (len(able) > 1) == choice {
 				cohort.home = l.peek(cohort, able)
-				cohort.homeAt = at[cohort.home]
-				l.count[cohort.home] += len(cohort.Prefixes)
+				cohort.homes = []topology.ServerName{cohort.home}
+				l.add(cohort.homes, len(cohort.Prefixes))
 			}
 		}
 	}

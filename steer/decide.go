@@ -2,7 +2,6 @@ package steer
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -16,28 +15,19 @@ type decision struct {
 	previous []*Want // of each cohort
 	want     Assignment
 	load     *load
-	gone     []netip.Addr // addresses of the site that are lost, sorted
-
-	clear []bool // of each server of the site, whether all VIPs are welcome there; nil if nobody can say
 
 	many, together string // why failure-driven moves are withheld, or ""
 }
 
 func newDecision(in Input) *decision {
-	in.sheet = newSheet(in.Cohorts)
-	d := &decision{
-		Input:    in,
-		previous: in.Previous.wants,
-		want:     Assignment{cohorts: in.Cohorts, wants: make([]*Want, len(in.Cohorts.all))},
-		load:     newLoad(in),
-		gone:     in.gone(),
-		clear:    in.clear(),
+	if in.Previous.cohorts != in.Cohorts {
+		in.Previous = Assign(in.Cohorts, in.Previous.For)
 	}
+	in.sheet = newSheet(in.Cohorts)
+	d := &decision{Input: in, previous: in.Previous.wants, load: newLoad(in)}
+	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), load: d.load.count, gone: in.gone()}
 	d.many, d.together = in.frozen()
 	d.want.frozen = frozenText(d.many, "") // servers lost together are told of where that holds something back
-	if in.Previous.cohorts != in.Cohorts {
-		d.previous = Assign(in.Cohorts, in.Previous.For).wants
-	}
 	return d
 }
 
@@ -48,12 +38,12 @@ func (d *decision) set(vip *Cohort, want Want) {
 	reach := d.reach(want.Servers, vip, previous.NextHops)
 	want.NextHops, want.Path, want.Next = reach.hops, reach.why(), earlier(want.Next, reach.due)
 	want.had = d.had(vip, previous, want.Servers)
-	want.Keep, want.Gone = d.keep(vip, want.had, previous.Keep), d.gone
+	want.Keep = d.keep(vip, want.had, previous.Keep)
 	want.Since = d.Now
 	if slices.Equal(want.Servers, previous.Servers) && want.Withdraw == previous.Withdraw {
 		want.Since = previous.Since
 		// What moved it away stays the reason while all else is well.
-		if want.Cause == Settled && previous.Cause.moved() && !d.atHome(vip, want.Servers) {
+		if want.Cause == Settled && previous.Cause.moved() && !slices.Equal(want.Servers, vip.homes) {
 			want.Cause, want.Why = previous.Cause, previous.Why
 		}
 		// Unknown moves nothing, not even to a new address of the same server.
@@ -64,7 +54,7 @@ func (d *decision) set(vip *Cohort, want Want) {
 	}
 	want.Failure = d.byFailure(want, previous)
 	d.want.wants[vip.index] = &want
-	d.count(vip, want.Servers)
+	d.load.move(vip, nil, want.Servers)
 }
 
 // pathWhileUnknown is why the servers are reached as they were before, while nothing is known:
@@ -96,72 +86,7 @@ func (d *decision) byFailure(want Want, previous *Want) bool {
 	}
 }
 
-// rests reports whether the cohort is where it belongs, for no other reason, and
-// all that was said of it still holds. That is true of most cohorts at most times,
-// and seen with one look.
-func (d *decision) rests(vip *Cohort) bool {
-	was := d.previous[vip.index]
-	if was.Cause != Settled || len(was.Servers) != 1 || was.Servers[0] != vip.home || len(was.had) != 1 || was.had[0] != vip.home ||
-		was.Path != "" || len(was.NextHops) != 1 || !was.Next.IsZero() || d.Previous.cohorts != d.Cohorts {
-		return false
-	}
-	if len(d.Pins) > 0 {
-		if _, pinned := d.pin(vip); pinned {
-			return false
-		}
-	}
-	return d.fit(vip) && d.reachedAsBefore(vip, was)
-}
-
-// fit is Eligible of the cohort's home, without a look at verdicts where all of that
-// server's are known to be well.
-func (d *decision) fit(vip *Cohort) bool {
-	if d.clear != nil && d.clear[vip.homeAt] {
-		return d.takenOff(vip.home, vip) == ""
-	}
-	return d.Eligible(vip.home, vip)
-}
-
-// reachedAsBefore reports whether nothing is known against any address of the server
-// that the cohort rests at.
-func (d *decision) reachedAsBefore(vip *Cohort, was *Want) bool {
-	if d.Site != d.Cohorts.site {
-		return false
-	}
-	if len(d.gone) == 0 {
-		return len(was.Gone) == 0
-	}
-	server, _ := d.Site.Server(vip.home)
-	return !slices.ContainsFunc(server.Addresses, d.Health.Lost)
-}
-
-// rest wants of the cohort what was wanted before.
-func (d *decision) rest(vip *Cohort) {
-	want := d.previous[vip.index]
-	if !slices.Equal(want.Gone, d.gone) {
-		moved := *want
-		moved.Gone, want = d.gone, &moved
-	}
-	d.want.wants[vip.index] = want
-	d.count(vip, want.Servers)
-}
-
-// count adds the cohort to the load of its servers.
-func (d *decision) count(vip *Cohort, servers []topology.ServerName) {
-	if vip.Mode == topology.Single {
-		d.load.add(servers, len(vip.Prefixes))
-	}
-}
-
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }
-
-// atHome reports whether the VIP is where it belongs when all are well.
-func (d *decision) atHome(vip *Cohort, servers []topology.ServerName) bool {
-	if vip.Mode == topology.ECMP {
-		return slices.Equal(servers, vip.Tiers[0].Servers)
-	}
-	return len(servers) == 1 && servers[0] == vip.home
-}
 
 func (d *decision) anyUnknown(vip *Cohort, servers []topology.ServerName) bool {
 	return slices.ContainsFunc(servers, func(name topology.ServerName) bool { return d.verdict(name, vip) == health.Unknown })

@@ -58,9 +58,6 @@ func Explain(in Input, cohort *Cohort) []Standing {
 		panic("steer: Explain needs the cohorts of the site")
 	}
 	d := newDecision(in)
-	for _, before := range in.Cohorts.all[:cohort.index] { // as a decision has counted when it comes to the cohort
-		d.count(before, d.previous[before.index].Servers)
-	}
 	s := d.survey(cohort)
 	var standings []Standing
 	for _, tier := range cohort.Tiers {
@@ -214,21 +211,10 @@ func (s survey) noBetter(name topology.ServerName) string {
 	if order[0] == has {
 		return fmt.Sprintf("%s comes first in the VIP's order, and has it", has)
 	}
-	if count, most := s.carried(name), s.load.limit(name); count > most {
+	if count, most := s.load.count[name], s.load.limit(name); count > most {
 		return fmt.Sprintf("it comes before %s in the VIP's order, but is full: it has %d VIPs, and takes more up to %d", has, count, most)
 	}
 	return fmt.Sprintf("it is no better than %s, which has it: a VIP moves only to a better tier or to its home", has)
-}
-
-// carried counts the VIPs in single mode that a server has.
-func (s survey) carried(name topology.ServerName) int {
-	count := 0
-	for i, cohort := range s.Cohorts.all {
-		if cohort.Mode == topology.Single && slices.Contains(s.previous[i].Servers, name) {
-			count += len(cohort.Prefixes)
-		}
-	}
-	return count
 }
 
 // waits is what a server waits for that is better than who has the traffic.

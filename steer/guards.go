@@ -97,50 +97,36 @@ func (in *Input) together() string {
 	if in.Site.Policy.Correlated != topology.Freeze {
 		return ""
 	}
-	if !in.mayHaveFallen() {
+	period, all, struck := in.Site.FallPeriod(), in.Cohorts.entries, 0
+	for _, vip := range in.fallible() {
+		if in.mostFell(vip, period) {
+			struck += len(vip.Entries)
+		}
+	}
+	if 2*struck <= all {
 		return ""
 	}
-	period, all, spared := in.Site.FallPeriod(), in.Cohorts.entries, 0
-	for _, vip := range in.Cohorts.all {
-		if in.mostFell(vip, period) {
-			continue
-		}
-		// In good times half of the VIPs are enough to know, and half of their servers.
-		if spared += len(vip.Entries); 2*spared >= all {
-			return ""
-		}
-	}
-	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", all-spared, all, period)
+	return fmt.Sprintf("most servers of %d of %d VIPs were lost within %s of each other", struck, all, period)
 }
 
-// mayHaveFallen reports whether as many servers are down for any VIP as it takes for a
-// failure of most together.
-func (in *Input) mayHaveFallen() bool {
+// fallible are the cohorts with a server that is down for any VIP, if as many are as it
+// takes for a failure of most together.
+func (in *Input) fallible() []*Cohort {
 	summary, is := in.Health.(Summary)
 	if !is {
-		return true
+		return in.Cohorts.all
 	}
-	fallen := 0
-	for _, server := range in.Site.Servers {
+	fallen, theirs := 0, []*Cohort(nil)
+	for i, server := range in.Site.Servers {
 		if !summary.Standing(server.Name).Sound {
 			fallen++
+			theirs = append(theirs, in.Cohorts.by[i]...)
 		}
 	}
-	return fallen >= fewest
-}
-
-// clear says of each server of the site whether it is up for every VIP and asks for
-// nothing else; nil where nobody can say.
-func (in *Input) clear() []bool {
-	summary, is := in.Health.(Summary)
-	if !is || in.Site != in.Cohorts.site {
+	if fallen < fewest {
 		return nil
 	}
-	clear := make([]bool, len(in.Site.Servers))
-	for i, server := range in.Site.Servers {
-		clear[i] = summary.Standing(server.Name).Clear
-	}
-	return clear
+	return distinct(theirs)
 }
 
 // mostFell reports whether most of the VIP's servers, and no fewer than fewest,

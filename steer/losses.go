@@ -44,17 +44,15 @@ func (l *Losses) Without(lost ...topology.ServerName) Loss {
 	in := l.in
 	in.Health = bereft{in.Health, lost, in.Now}
 	in.sheet = newSheet(in.Cohorts)
-	d := &decision{
-		Input: in, previous: in.Previous.wants, gone: in.gone(), load: l.load.without(lost),
-		want: Assignment{cohorts: in.Cohorts, wants: slices.Clone(in.Previous.wants)},
-	}
+	d := &decision{Input: in, previous: in.Previous.wants, load: l.load.without(lost)}
+	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), awake: in.Cohorts.all, load: d.load.count, gone: in.gone()}
 	d.many = in.tooMany()
 	if l.fallen+len(lost) >= fewest {
 		d.together = in.together()
 	}
-	after := Loss{Input: in, Concerned: in.Previous.concerned(lost), load: d.load.clone()}
+	after := Loss{Input: in, Concerned: in.Previous.concernedBy(lost), load: d.load}
 	d.want.frozen = frozenText(d.many, "")
-	d.decide(among(in.Cohorts, after.Concerned))
+	d.decide(after.Concerned)
 	after.Previous = d.want
 	return after
 }
@@ -62,28 +60,19 @@ func (l *Losses) Without(lost ...topology.ServerName) Loss {
 // Shares counts what each server carries then, as the function of that name does.
 func (l Loss) Shares() []Share { return shares(l.Input, l.load) }
 
-// among reports which cohorts are some of those.
-func among(cohorts *Cohorts, some []*Cohort) func(*Cohort) bool {
-	is := make([]bool, len(cohorts.all))
-	for _, cohort := range some {
-		is[cohort.index] = true
-	}
-	return func(cohort *Cohort) bool { return is[cohort.index] }
-}
-
-// concerned are the cohorts that may move when servers are lost: those that have
+// concernedBy are the cohorts that may move when servers are lost: those that have
 // their traffic there, or would rather have it there, and those that do not simply
 // stay where they are.
-func (a Assignment) concerned(lost []topology.ServerName) []*Cohort {
-	var concerned []*Cohort
-	for i, cohort := range a.cohorts.All() {
-		want := a.wants[i]
-		rests := (want.Cause == Settled || want.Cause == Pinned || want.Cause.moved()) && len(want.Servers) > 0
-		if !rests || slices.ContainsFunc(lost, func(name topology.ServerName) bool { return cohort.concerns(name, want.Servers) }) {
-			concerned = append(concerned, cohort)
-		}
+func (a Assignment) concernedBy(lost []topology.ServerName) []*Cohort {
+	candidates := slices.Clone(a.awake)
+	for _, name := range lost {
+		candidates = append(candidates, a.cohorts.at(Place{Server: name})...)
 	}
-	return concerned
+	return slices.DeleteFunc(distinct(candidates), func(cohort *Cohort) bool {
+		want := a.wants[cohort.index]
+		stays := (want.Cause == Settled || want.Cause == Pinned || want.Cause.moved()) && len(want.Servers) > 0
+		return stays && !slices.ContainsFunc(lost, func(name topology.ServerName) bool { return cohort.concerns(name, want.Servers) })
+	})
 }
 
 // concerns reports whether a server has the traffic, or is of a better tier than
@@ -100,8 +89,8 @@ func (c *Cohort) concerns(name topology.ServerName, have []topology.ServerName) 
 func (l *load) without(servers []topology.ServerName) *load {
 	less := l.clone()
 	for _, name := range servers {
-		if less.shares[name] {
-			delete(less.shares, name)
+		if !less.out[name] {
+			less.out[name] = true
 			less.total -= less.weight[name]
 		}
 	}
@@ -109,7 +98,7 @@ func (l *load) without(servers []topology.ServerName) *load {
 }
 
 func (l *load) clone() *load {
-	return &load{weight: l.weight, count: maps.Clone(l.count), shares: maps.Clone(l.shares), vips: l.vips, total: l.total}
+	return &load{weight: l.weight, count: maps.Clone(l.count), out: maps.Clone(l.out), vips: l.vips, total: l.total}
 }
 
 // A bereft is a Health without some servers.

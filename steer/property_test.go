@@ -451,7 +451,7 @@ func TestApplyingADiffLeavesNothingToDo(t *testing.T) {
 			steer.SortRoutes(routes)
 			return steer.NewTable(in.Cohorts, routes)
 		}
-		for _, change := range steer.Diff(want, have(), false).Changes {
+		for _, change := range steer.Diff(want, have(), steer.Terms{}).Changes {
 			for _, prefix := range change.Prefixes {
 				was := table[prefix]
 				if !slices.Equal(was.NextHops, change.From) {
@@ -467,7 +467,7 @@ func TestApplyingADiffLeavesNothingToDo(t *testing.T) {
 				}
 			}
 		}
-		if left := steer.Diff(want, have(), false); len(left.Changes) > 0 {
+		if left := steer.Diff(want, have(), steer.Terms{}); len(left.Changes) > 0 {
 			t.Fatalf("still to do: %v", left.Changes)
 		}
 		for _, vip := range in.Site.VIPs {

@@ -44,7 +44,7 @@ func shares(in Input, load *load) []Share {
 		}
 	}
 	for i, server := range in.Site.Servers {
-		if shares[i].Takes = load.shares[server.Name]; shares[i].Takes {
+		if shares[i].Takes = !load.out[server.Name]; shares[i].Takes {
 			shares[i].Fair = all * float64(server.Weight) / float64(load.total)
 		}
 	}

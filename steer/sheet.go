@@ -13,10 +13,10 @@ import (
 type sheet []noted
 
 // A noted verdict is one more than it, or 0 for one that was not asked for, and
-// whether the server asks for no new traffic.
+// whether the server asks for no new traffic, or a part of its share.
 type noted uint8
 
-const leaves noted = 0x80
+const leaves, partly noted = 0x80, 0x40
 
 func newSheet(cohorts *Cohorts) sheet { return make(sheet, cohorts.seats) }
 
@@ -43,6 +43,8 @@ func note(state health.State) noted {
 	n := noted(state.Verdict) + 1
 	if state.Word.Leave {
 		n |= leaves
+	} else if !state.Word.Whole() {
+		n |= partly
 	}
 	return n
 }
@@ -50,7 +52,10 @@ func note(state health.State) noted {
 // eligible reports whether the server is up, and does not ask for no new traffic.
 func (n noted) eligible() bool { return n.verdict() == health.Up && n&leaves == 0 }
 
-func (n noted) verdict() health.Verdict { return health.Verdict(n&^leaves - 1) }
+// whole reports whether the server is up, and asks for no less than its share.
+func (n noted) whole() bool { return n.eligible() && n&partly == 0 }
+
+func (n noted) verdict() health.Verdict { return health.Verdict(n&^(leaves|partly) - 1) }
 
 // seat is the server's place on a sheet; -1 if it is in no tier.
 func (c *Cohort) seat(name topology.ServerName) int {

@@ -2,6 +2,7 @@ package steer
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -14,39 +15,57 @@ import (
 // Mirrokni, Thorup, Zadimoghaddam 2018).
 const overload = 1.25
 
-// A load counts the VIPs (in single mode) of each server while they are
-// handed out, and bounds them by the servers' weights.
+// A load counts the VIPs (in single mode) of each server, where they were until they are
+// handed out anew, and bounds them by the servers' weights.
 type load struct {
-	weight map[topology.ServerName]int
+	weight map[topology.ServerName]int // never changed
 	count  map[topology.ServerName]int
-	shares map[topology.ServerName]bool // who can take any
+	out    map[topology.ServerName]bool // who can take none
 	vips   int                          // to be shared in all
-	total  int                          // weight of the servers that share
+	total  int                          // weight of the others, which share
 }
 
-// newLoad prepares to hand out the site's VIPs to the servers that can take
-// any.
-func newLoad(in Input) *load {
-	return loadOf(in.Cohorts, func(vip *Cohort, name topology.ServerName) bool {
-		return in.holds(name, vip)
-	})
-}
+// newLoad is what the servers have, and which of them can take any VIP.
+func newLoad(in Input) *load { return loadOf(in.Cohorts, in.Previous.load, in.takesAny) }
 
-func loadOf(cohorts *Cohorts, shares func(*Cohort, topology.ServerName) bool) *load {
-	l := &load{weight: map[topology.ServerName]int{}, count: map[topology.ServerName]int{}, shares: map[topology.ServerName]bool{}, vips: cohorts.single}
+func loadOf(cohorts *Cohorts, count map[topology.ServerName]int, takesAny func(server int) bool) *load {
+	l := &load{weight: cohorts.weigh, count: maps.Clone(count), out: map[topology.ServerName]bool{}, vips: cohorts.single}
+	if count == nil {
+		l.count = map[topology.ServerName]int{}
+	}
 	for i, server := range cohorts.site.Servers {
-		l.weight[server.Name] = server.Weight
-		if slices.ContainsFunc(cohorts.by[i], func(vip *Cohort) bool { return shares(vip, server.Name) }) {
-			l.shares[server.Name] = true
+		if takesAny(i) {
 			l.total += server.Weight
+		} else {
+			l.out[server.Name] = true
 		}
 	}
 	return l
 }
 
+// takesAny reports whether traffic of any cohort may be at one of the site's servers.
+func (in *Input) takesAny(server int) bool {
+	name := in.Site.Servers[server].Name
+	holds := func(vip *Cohort) bool { return in.holds(name, vip) }
+	if in.clear(name) { // people alone can speak against it
+		holds = func(vip *Cohort) bool { return in.takenOff(name, vip) == "" }
+	}
+	return slices.ContainsFunc(in.Cohorts.by[server], holds)
+}
+
 func (l *load) add(servers []topology.ServerName, vips int) {
 	for _, name := range servers {
-		l.count[name] += vips
+		if l.count[name] += vips; l.count[name] == 0 {
+			delete(l.count, name)
+		}
+	}
+}
+
+// move takes the cohort from some servers to others.
+func (l *load) move(vip *Cohort, from, to []topology.ServerName) {
+	if vip.Mode == topology.Single {
+		l.add(from, -len(vip.Prefixes))
+		l.add(to, len(vip.Prefixes))
 	}
 }
 

@@ -10,8 +10,9 @@
 //	Diff     Assignment, a router's routes  ─► Changes
 //
 // VIPs that always move together are a Cohort, and are decided, compared and
-// changed as one: Desired and Diff cost as much as there are cohorts. What costs
-// as much as there are prefixes, NewCohorts and NewTable, is done beforehand.
+// changed as one. Of cohorts that rest where they belong, a decision looks at
+// those alone that something has happened to: see rest.go. What costs as much as
+// there are prefixes, NewCohorts and NewTable, is done beforehand.
 package steer
 
 import (
@@ -55,6 +56,13 @@ type Summary interface {
 
 var _ Summary = (*health.Board)(nil)
 
+// clear reports whether the server is up for all VIPs, and asks for no less than its
+// share; false where nobody can say that without a look at each.
+func (in *Input) clear(name topology.ServerName) bool {
+	summary, is := in.Health.(Summary)
+	return is && summary.Standing(name).Clear
+}
+
 // A Want is what we want for the prefixes of one cohort. The zero Want claims nothing: routes
 // stay as they are found.
 type Want struct {
@@ -69,12 +77,11 @@ type Want struct {
 	Frozen   bool      // a move was called for and withheld
 	Failure  bool      // a failure, and nobody's word, last changed by whom or by which address the traffic is carried; or, as found, may have
 
-	// Addresses, sorted: of the servers that have or have had the traffic, those at
-	// which connections may stay though it moves away; and of all servers, those
-	// that are lost with all connections. One that is in neither leaves connections
-	// where they are, if they are left there already.
-	Keep, Gone []netip.Addr
-	had        []topology.ServerName // servers that have or have had the traffic, sorted
+	// Keep are addresses, sorted, of the servers that have or have had the traffic: those at
+	// which connections may stay though it moves away. One that is neither of these
+	// nor Gone leaves connections where they are, if they are left there already.
+	Keep []netip.Addr
+	had  []topology.ServerName // servers that have or have had the traffic, sorted
 }
 
 // keeps reports whether connections at all of the next hops may stay.
@@ -118,21 +125,20 @@ func Desired(in Input) Assignment {
 		in.Cohorts = NewCohorts(in.Site, in.Apart()...)
 	}
 	d := newDecision(in)
-	d.decide(func(*Cohort) bool { return true })
+	concerned := d.concerned()
+	d.decide(concerned)
+	d.want.awake = d.stirring(concerned)
 	return d.want
 }
 
 // decide decides anew for some cohorts: first for all that stay where they are,
 // which are, with those not decided anew, the load that the others are spread
 // over.
-func (d *decision) decide(anew func(*Cohort) bool) {
+func (d *decision) decide(some []*Cohort) {
 	var moving []*Cohort
-	for _, cohort := range d.Cohorts.all {
-		if !anew(cohort) {
-			d.count(cohort, d.previous[cohort.index].Servers)
-		} else if d.rests(cohort) {
-			d.rest(cohort)
-		} else if want, stays := d.stay(cohort); stays {
+	for _, cohort := range some {
+		d.load.move(cohort, d.previous[cohort.index].Servers, nil)
+		if want, stays := d.stay(cohort); stays {
 			d.set(cohort, want)
 		} else {
 			moving = append(moving, cohort)

@@ -486,7 +486,7 @@ routers: {edge: {linux: {}}}
 	} {
 		t.Run(situation.name, func(t *testing.T) {
 			assignment := steer.Assign(cohorts, func(c *steer.Cohort) steer.Want { return situation.want[c.Prefix] })
-			plan := steer.Diff(assignment, steer.NewTable(cohorts, situation.have), situation.adopt)
+			plan := steer.Diff(assignment, steer.NewTable(cohorts, situation.have), steer.Terms{Adopt: situation.adopt})
 			var words []string
 			for _, change := range plan.Changes {
 				text := change.String()

@@ -54,7 +54,7 @@ type Settlement struct {
 func Settle(want Assignment, under []Transition, idle time.Duration, now time.Time) Settlement {
 	s := Settlement{Lost: map[netip.Prefix][]netip.Addr{}, Over: map[netip.Prefix]Outcome{}}
 	for _, t := range under {
-		if lost := want.Of(t.Prefix).lost(t); len(lost) > 0 {
+		if lost := t.lost(want.gone); len(lost) > 0 {
 			s.Lost[t.Prefix] = lost
 		}
 		switch {
@@ -69,7 +69,7 @@ func Settle(want Assignment, under []Transition, idle time.Duration, now time.Ti
 
 // lost are the addresses that the transition leaves connections at, and that
 // are gone. Where the route itself goes is not its business.
-func (w Want) lost(t Transition) []netip.Addr {
+func (t Transition) lost(gone []netip.Addr) []netip.Addr {
 	places := [][]NextHop{}
 	if !slices.Equal(t.From, t.To) {
 		places = append(places, t.From)
@@ -79,7 +79,7 @@ func (w Want) lost(t Transition) []netip.Addr {
 	}
 	var lost []netip.Addr
 	for _, hop := range slices.Concat(places...) {
-		if slices.Contains(w.Gone, hop.Address) && !slices.Contains(lost, hop.Address) {
+		if slices.Contains(gone, hop.Address) && !slices.Contains(lost, hop.Address) {
 			lost = append(lost, hop.Address)
 		}
 	}

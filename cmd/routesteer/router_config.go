@@ -140,7 +140,7 @@ func withDialect(router topology.Router, dialect string) topology.Router {
 func firstRoutes(site *topology.Site) []steer.Change {
 	cohorts := steer.NewCohorts(site)
 	want := steer.Desired(steer.Input{Site: site, Cohorts: cohorts, Health: allWell{}, Now: time.Now()})
-	return steer.Diff(want, steer.NewTable(cohorts, nil), false).Changes
+	return steer.Diff(want, steer.NewTable(cohorts, nil), steer.Terms{}).Changes
 }
 
 // allWell is the health of servers that are all well, and always were.

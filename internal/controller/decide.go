@@ -132,12 +132,11 @@ func (c *Controller) askWitness() {
 
 // unread claims nothing for VIPs whose routes have not been seen yet.
 func (c *Controller) unread(want steer.Assignment) steer.Assignment {
-	return steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
-		if c.pending[cohort] {
-			return steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
-		}
-		return want.For(cohort)
-	})
+	unread := make(map[*steer.Cohort]steer.Want, len(c.pending))
+	for cohort := range c.pending {
+		unread[cohort] = steer.Want{Cause: steer.Unclaimed, Why: "the routers' routes have not been read yet"}
+	}
+	return want.Replace(c.cohorts, unread)
 }
 
 // order gives every router the present assignment.

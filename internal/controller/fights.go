@@ -173,9 +173,9 @@ func (f *fights) forget(now time.Time) {
 
 // ordered takes in a new order: what it wants otherwise than before, and what
 // it asks to try again, is written again.
-func (f *fights) ordered(o order) {
+func (f *fights) ordered(o order, terms steer.Terms) {
 	for p, alone := range f.left {
-		if o.retry[p] || !slices.Equal(o.want.Of(p).NextHops, alone.to) {
+		if o.retry[p] || !slices.Equal(terms.NextHops(o.want.Of(p)), alone.to) {
 			delete(f.repairs, p)
 			f.resume(p)
 		}

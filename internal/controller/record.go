@@ -70,14 +70,16 @@ func (c *Controller) recordFreeze(before steer.Assignment, at time.Time) {
 // VIPs, and notes who stays where an outage left it.
 func (c *Controller) recordMoves(before steer.Assignment, at time.Time) {
 	c.kept = nil
-	for _, cohort := range c.cohorts.All() {
-		was, want := before.For(cohort), c.want.For(cohort)
-		if want.Cause == steer.KeptDown {
+	for _, cohort := range c.want.Awake() {
+		if c.want.For(cohort).Cause == steer.KeptDown {
 			if c.kept == nil {
 				c.kept = map[netip.Prefix]bool{}
 			}
 			c.kept[cohort.Judge] = true
 		}
+	}
+	for _, cohort := range c.want.Changed(before) {
+		was, want := before.For(cohort), c.want.For(cohort)
 		news := !slices.Equal(was.Servers, want.Servers) || was.Withdraw != want.Withdraw || was.Frozen != want.Frozen ||
 			(was.Cause == steer.KeptDown) != (want.Cause == steer.KeptDown)
 		if !news {

@@ -70,11 +70,11 @@ type worker struct {
 	tender  *tender
 	driver  drivers.Driver // nil until open succeeds
 	current order
-	have    *steer.Table // as of the last good look
-	looked  bool         // have is valid
-	synced  bool         // the last pass left nothing to do
-	info    drivers.Info // the driver's last words
-	shaken  bool         // the router has lost links since the last pass that ended well
+	have    *steer.Comparison // with the routes of the last good look
+	looked  bool              // have is valid
+	synced  bool              // the last pass left nothing to do
+	info    drivers.Info      // the driver's last words
+	shaken  bool              // the router has lost links since the last pass that ended well
 	fights  *fights
 	limit   *limit
 	held    *limitError // moves that wait at the last comparison; nil for none
@@ -138,17 +138,13 @@ func (w *worker) give(o order) {
 
 // take begins an order.
 func (w *worker) take(o order) {
-	o.want = w.fit(o.want)
-	w.fights.ordered(o)
+	w.fights.ordered(o, w.terms())
 	w.current = o
 }
 
-// fit is what is wanted, as far as the router can do it.
-func (w *worker) fit(want steer.Assignment) steer.Assignment {
-	if w.router.Weighs() {
-		return want
-	}
-	return want.Even()
+// terms are those that the router is steered on.
+func (w *worker) terms() steer.Terms {
+	return steer.Terms{Adopt: w.router.Adopt(), Even: !w.router.Weighs()}
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -331,8 +327,8 @@ func (w *worker) look(ctx context.Context, seen *sighting) error {
 		return fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
 	}
 	seen.at = time.Now()
-	w.have, w.looked = steer.NewTable(w.cohorts, routes), true
-	seen.table = w.have
+	seen.table = steer.NewTable(w.cohorts, routes)
+	w.have, w.looked = steer.Compare(seen.table, w.terms()), true
 	return nil
 }
 
@@ -347,7 +343,7 @@ func (w *worker) inquire() {
 // diff compares what is wanted with what the router had, and leaves alone what
 // others fight for and what must wait: a repair, which no failure has made, need not.
 func (w *worker) diff(want steer.Assignment, repair bool) steer.Plan {
-	plan := steer.Diff(want, w.have, w.router.Adopt())
+	plan := w.have.With(want)
 	plan.Changes = w.fights.hold(plan.Changes, time.Now())
 	w.held = nil
 	if !repair {
@@ -447,7 +443,7 @@ func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
 	if err := w.look(ctx, &sighting{}); err != nil {
 		return lookReply{err: err}
 	}
-	reply := lookReply{plan: w.diff(w.fit(want), false)}
+	reply := lookReply{plan: w.diff(want, false)}
 	reply.held = w.held
 	if renderer, ok := w.driver.(drivers.Renderer); ok {
 		reply.commands = renderer.Render(reply.plan.Changes)

@@ -70,33 +70,33 @@ func (c *Controller) adopt() {
 	for _, name := range slices.Sorted(maps.Keys(c.routers)) {
 		found = append(found, c.routers[name].table)
 	}
-	c.takeOver(steer.Adopt(c.cohorts, found...), func(cohort *steer.Cohort) bool { return c.pending[cohort] })
+	adopted, taken := steer.Adopt(c.cohorts, found...), map[*steer.Cohort]steer.Want{}
+	for cohort := range c.pending {
+		taken[cohort] = adopted.For(cohort)
+	}
+	c.takeOver(taken)
 	c.pending = nil
 }
 
 // adoptLate starts VIPs that nothing is claimed for from what a router has for
 // them that could not be read at the start.
 func (c *Controller) adoptLate(r *router) {
-	late := steer.Adopt(c.cohorts, r.table)
-	lacking := func(cohort *steer.Cohort) bool {
-		want := c.want.For(cohort)
-		return !c.pending[cohort] && len(want.Servers) == 0 && !want.Withdraw && len(late.For(cohort).Servers) > 0
+	late, taken := steer.Adopt(c.cohorts, r.table), map[*steer.Cohort]steer.Want{}
+	for _, cohort := range c.cohorts.All() {
+		want, found := c.want.For(cohort), late.For(cohort)
+		if !c.pending[cohort] && len(want.Servers) == 0 && !want.Withdraw && len(found.Servers) > 0 {
+			taken[cohort] = found
+		}
 	}
-	if slices.ContainsFunc(c.cohorts.All(), lacking) {
-		c.takeOver(late, lacking)
+	if len(taken) > 0 {
+		c.takeOver(taken)
 		c.decide(time.Now())
 	}
 }
 
 // takeOver makes what was found what is wanted of some cohorts.
-func (c *Controller) takeOver(found steer.Assignment, of func(*steer.Cohort) bool) {
-	former := c.want
-	c.want = steer.Assign(c.cohorts, func(cohort *steer.Cohort) steer.Want {
-		if of(cohort) {
-			return found.For(cohort)
-		}
-		return former.For(cohort)
-	})
+func (c *Controller) takeOver(found map[*steer.Cohort]steer.Want) {
+	c.want = c.want.Replace(c.cohorts, found)
 	c.order(time.Now())
 	c.tellPaces() // they carry traffic, though nothing has moved
 }

@@ -99,9 +99,7 @@ func (c *Controller) transitionsConcerned(before steer.Assignment) bool {
 	for _, r := range c.routers {
 		under = under || len(r.under) > 0
 	}
-	return under && slices.ContainsFunc(c.cohorts.All(), func(cohort *steer.Cohort) bool {
-		return !slices.Equal(before.For(cohort).Gone, c.want.For(cohort).Gone)
-	})
+	return under && !slices.Equal(before.Gone(), c.want.Gone())
 }
 
 // warnOfCuts says, before an operator's move, on which routers it cuts

@@ -229,11 +229,7 @@ func (t *telling) amiss() []steer.Change {
 	})
 	var amiss []steer.Change
 	for _, r := range t.site.Routers {
-		fit := want
-		if !r.Weighs() {
-			fit = want.Even()
-		}
-		amiss = append(amiss, steer.Diff(fit, tables[r.Name], r.Adopt()).Changes...)
+		amiss = append(amiss, steer.Diff(want, tables[r.Name], steer.Terms{Adopt: r.Adopt(), Even: !r.Weighs()}).Changes...)
 	}
 	return amiss
 }

@@ -14,7 +14,7 @@ const maxMoves = 50_000
 
 // tell adds the moves that lead from one assignment to the next.
 func (w *World) tell(told *api.SimulatedStep, before, next steer.Assignment) {
-	for _, cohort := range next.Cohorts().All() {
+	for _, cohort := range next.Changed(before) {
 		was, want := before.For(cohort), next.For(cohort)
 		if slices.Equal(was.NextHops, want.NextHops) && slices.Equal(was.Servers, want.Servers) && was.Withdraw == want.Withdraw {
 			continue

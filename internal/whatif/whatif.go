@@ -230,7 +230,7 @@ func (w *World) due() time.Time {
 // down is decided by that.
 func (w *World) settle(told *api.SimulatedStep) {
 	w.health.checked = w.in.Now
-	if slices.ContainsFunc(w.in.Cohorts.All(), func(c *steer.Cohort) bool { return w.in.Previous.For(c).Cause == steer.KeptDown }) {
+	if slices.ContainsFunc(w.in.Previous.Awake(), func(c *steer.Cohort) bool { return w.in.Previous.For(c).Cause == steer.KeptDown }) {
 		w.decide(told)
 	}
 }
