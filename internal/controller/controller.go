@@ -92,8 +92,8 @@ type Controller struct {
 	prober   Prober
 	board    *health.Board
 	paces    map[health.Target]health.Pace // as the senses were told
-	carrying map[health.Target]bool        // the servers that VIPs are sent to
-	inUse    map[health.Target]netip.Addr  // as the senses were told, of servers with a choice
+	carrying *carrying                     // the servers that VIPs are sent to
+	paths    *paths                        // as the senses were told, of servers with a choice
 	intent   state.Intent
 	off      map[topology.ServerName]steer.Window // in maintenance at the last decision
 	tally    *tally
