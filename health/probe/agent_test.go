@@ -99,6 +99,7 @@ func FuzzAgent(f *testing.F) {
 // TestHAProxyReadsTheSame has HAProxy ask agents that say these lines, and holds
 // that it makes of its servers what we make of ours.
 func TestHAProxyReadsTheSame(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "stats")
@@ -198,6 +199,7 @@ func readStats(socket string) map[string]map[string]string {
 }
 
 func TestAgentThroughTheVIP(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	line := make(chan string, 1)
 	heard := make(chan string, 1)
@@ -234,7 +236,7 @@ func TestAgentThroughTheVIP(t *testing.T) {
 			}
 		}
 	}
-	for port, want := range map[uint16]string{2: "timeout after 200ms (waiting for the agent's line)", 3: "connection refused"} {
+	for port, want := range map[uint16]string{2: "timeout after 1s (waiting for the agent's line)", 3: "connection refused"} {
 		r.set(l.site(manual(topology.Check{Agent: &topology.Agent{Port: port}})))
 		if got := r.checkOnce(t.Context(), web(1, vip4)); got.Failure != want || got.Said != nil {
 			t.Errorf("port %d: %+v and failure %q, want none and %q", port, got.Said, got.Failure, want)
@@ -245,6 +247,7 @@ func TestAgentThroughTheVIP(t *testing.T) {
 // TestAnAgentIsNotWatched holds that a connection which an agent would close at
 // once is not opened beside the checks.
 func TestAnAgentIsNotWatched(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	var connections atomic.Int32
 	l.accept(l.servers[0], 1, func(c net.Conn) { connections.Add(1); _, _ = io.WriteString(c, "up\n") })

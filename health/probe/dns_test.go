@@ -91,6 +91,7 @@ func asking(dns topology.DNS) topology.Check {
 }
 
 func TestDNSOfNSD(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.nsd()
 	r := l.prober()
@@ -139,6 +140,7 @@ func TestDNSOfNSD(t *testing.T) {
 // TestANameServerThatIsSilent holds that a UDP check that hears nothing tells a
 // lost loopback alias from a lost server.
 func TestANameServerThatIsSilent(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.nsd()
 	r := l.prober()
@@ -148,7 +150,7 @@ func TestANameServerThatIsSilent(t *testing.T) {
 	r.set(l.site(manual(check)))
 	l.run(l.servers[0], "ip addr del 203.0.113.33/32 dev lo")
 	got := r.checkOnce(t.Context(), web(1, vip4))
-	if want := "timeout after 200ms (waiting for an answer by UDP)"; got.Failure != want {
+	if want := "timeout after 1s (waiting for an answer by UDP)"; got.Failure != want {
 		t.Errorf("failure %q, want %q", got.Failure, want)
 	}
 	if want := "it answers at its own address: no loopback alias?"; got.Hint != want {
@@ -203,6 +205,7 @@ func lie(socket net.PacketConn, from net.Addr, datagram []byte) {
 // TestANameServerThatLies answers queries of another id or question first, which
 // are no answers, and over TCP in ways that end the check.
 func TestANameServerThatLies(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.answerUDP("203.0.113.33:53", lie)
 	tcp := make(chan string, 1)

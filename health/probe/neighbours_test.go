@@ -25,6 +25,7 @@ func (l *lan) vanish(port string) { l.run(l.sw, "ip link set "+port+" down") }
 func (l *lan) appear(port string) { l.run(l.sw, "ip link set "+port+" up") }
 
 func TestANeighbourThatFailsIsLostBeforeEchoWouldTell(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	l.quickARP()
 	r := l.prober()
@@ -57,6 +58,7 @@ func TestWithoutEchoANeighbourThatFailsIsLostAndFoundAgain(t *testing.T) {
 		"without echo":   {Off: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := newLAN(t, 1)
 			l.quickARP()
 			l.run(l.servers[0], "sysctl -qw net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1")
@@ -122,6 +124,7 @@ func TestStaleNewsOfANeighbourBringsNobodyDown(t *testing.T) {
 		"without echo": {Off: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := newLAN(t, 2)
 			l.quickARP()
 			for _, n := range l.servers {
@@ -163,6 +166,7 @@ func TestStaleNewsOfANeighbourBringsNobodyDown(t *testing.T) {
 }
 
 func TestANeighbourThatAnOperatorMadePermanentStaysSo(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	l.quickARP()
 	_, rest, _ := strings.Cut(l.run(l.servers[0], "ip -o link show eth0"), "link/ether ")
@@ -189,6 +193,7 @@ func TestANeighbourThatAnOperatorMadePermanentStaysSo(t *testing.T) {
 }
 
 func TestTheOtherCardTakesOverWhenANeighbourFails(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	l.quickARP()
 	for _, n := range l.servers {
@@ -219,6 +224,7 @@ func TestTheOtherCardTakesOverWhenANeighbourFails(t *testing.T) {
 }
 
 func TestOnlyFailuresOfNeighboursWakeUs(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 0)
 	var news int
 	if err := l.router.Do(func() (err error) {
@@ -253,6 +259,7 @@ func TestOnlyFailuresOfNeighboursWakeUs(t *testing.T) {
 }
 
 func TestNeighboursAreHeardAfterAReadError(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.quickARP()
 	r := l.prober()
@@ -275,6 +282,7 @@ func TestNeighboursAreHeardAfterAReadError(t *testing.T) {
 }
 
 func TestAServerIsCheckedByTheAddressThatRoutersUse(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))

@@ -19,6 +19,7 @@ func (l *lan) traces() string {
 }
 
 func TestCloseLeavesNoTraceAndTouchesNothingElse(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 3)
 	l.run(l.router, "ip route add default via 192.0.2.12 table 99; ip rule add from 198.51.100.1 lookup 99 priority 6000")
 	before := l.traces()
@@ -45,6 +46,7 @@ func TestCloseLeavesNoTraceAndTouchesNothingElse(t *testing.T) {
 }
 
 func TestWhatAKilledPredecessorLeftIsTakenOverOrRemoved(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says(n.Name))
@@ -77,6 +79,7 @@ func TestWhatAKilledPredecessorLeftIsTakenOverOrRemoved(t *testing.T) {
 }
 
 func TestSomeoneElsesRulesAndTablesAreAnError(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	site := l.site(manual(topology.Check{ICMP: &topology.ICMP{}}))
 	for _, c := range []struct{ name, add, del, want string }{
@@ -107,6 +110,7 @@ func TestSomeoneElsesRulesAndTablesAreAnError(t *testing.T) {
 }
 
 func TestSetLeavesWhatIsTheSameUndisturbed(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 3)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))
@@ -154,6 +158,7 @@ func TestSetLeavesWhatIsTheSameUndisturbed(t *testing.T) {
 }
 
 func TestAServerBehindAnotherRouterFailsAloneAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))
@@ -177,6 +182,7 @@ func TestAServerBehindAnotherRouterFailsAloneAndSaysWhy(t *testing.T) {
 }
 
 func TestALostRouteNeverLetsACheckFallThrough(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))
@@ -202,6 +208,7 @@ func TestALostRouteNeverLetsACheckFallThrough(t *testing.T) {
 }
 
 func TestFlushedRulesComeBack(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	l.serve(l.servers[1], says("ok"))
 	r := l.prober()
@@ -230,6 +237,7 @@ func (l *lan) twoCards() *topology.Site {
 }
 
 func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says(n.Name))
@@ -247,6 +255,7 @@ func TestTheFirstAddressThatIsNotLostIsUsed(t *testing.T) {
 }
 
 func TestAnAddressThatIsDeadFromTheStartIsPassedOver(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says(n.Name))
@@ -266,6 +275,7 @@ func TestAnAddressThatIsDeadFromTheStartIsPassedOver(t *testing.T) {
 }
 
 func TestARuleInFrontOfOursBreaksThePathsAndSaysSo(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))
@@ -312,6 +322,7 @@ func TestARuleInFrontOfOursBreaksThePathsAndSaysSo(t *testing.T) {
 }
 
 func TestAPathThatIsBrokenAtSetFailsNoOther(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, n := range l.servers {
 		l.serve(n, says("ok"))
@@ -339,6 +350,7 @@ func TestAPathThatIsBrokenAtSetFailsNoOther(t *testing.T) {
 }
 
 func TestARuleForOneVIPBreaksThePathsOfThatVIPOnly(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.run(l.servers[0], "ip addr add 203.0.113.65/32 dev lo")
 	l.serve(l.servers[0], says("ok"))
@@ -365,6 +377,7 @@ func TestARuleForOneVIPBreaksThePathsOfThatVIPOnly(t *testing.T) {
 }
 
 func TestChecksGoOnWhileAllRulesAreFlushed(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))
 	l.run(l.router, "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lan0.rp_filter=0")
@@ -386,6 +399,7 @@ func (l *lan) onlyIPv6(n *netns.Namespace, host int) {
 }
 
 func TestIPv4VIPsAreCheckedByIPv6WhereTheFileSaysSo(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 3)
 	for _, n := range l.servers {
 		l.serve(n, says(n.Name))
@@ -434,6 +448,7 @@ func TestIPv4VIPsAreCheckedByIPv6WhereTheFileSaysSo(t *testing.T) {
 }
 
 func TestALostIPv6AddressTakesIPv4VIPsAlong(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))
 	l.onlyIPv6(l.servers[0], 11)

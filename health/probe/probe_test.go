@@ -17,6 +17,7 @@ func says(word string) http.HandlerFunc {
 }
 
 func TestACheckThroughTheVIPReachesTheChosenServer(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	l.serve(l.servers[0], says("this is web1"))
 	l.serve(l.servers[1], says("this is web2"))
@@ -30,6 +31,7 @@ func TestACheckThroughTheVIPReachesTheChosenServer(t *testing.T) {
 }
 
 func TestAStandbyIsCheckedAtItsOwnPaceAndAtOnceWhenItGetsTraffic(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	for _, server := range l.servers {
 		l.serve(server, says("ok"))
@@ -59,6 +61,7 @@ func TestAStandbyIsCheckedAtItsOwnPaceAndAtOnceWhenItGetsTraffic(t *testing.T) {
 }
 
 func TestEveryKindOfCheckPassesOnAHealthyServer(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))
 	r := l.prober()

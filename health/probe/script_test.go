@@ -62,6 +62,7 @@ func TestPrograms(t *testing.T) {
 }
 
 func TestAProgramThroughTheServersAddressHasNoMark(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	r := l.prober()
 	check := running(written(t, `echo "$ROUTESTEER_VIP $ROUTESTEER_ADDRESS ${ROUTESTEER_MARK-none}"; exit 1`))
@@ -75,6 +76,7 @@ func TestAProgramThroughTheServersAddressHasNoMark(t *testing.T) {
 // TestAProgramThatDoesNotEndIsKilledWithItsChildren holds the timeout, also when
 // output comes without end.
 func TestAProgramThatDoesNotEndIsKilledWithItsChildren(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	r := l.prober()
 	for _, last := range []string{"wait", "yes", "trap '' TERM INT HUP; while :; do sleep 1; done"} {
@@ -110,6 +112,7 @@ func gone(t *testing.T, file string) {
 }
 
 func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	r := l.prober()
 	path := written(t, `echo "$$" >"$0.pids"; exec sleep 600`)
@@ -127,6 +130,7 @@ func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {
 }
 
 func TestOnlySoManyProgramsRunAtOnce(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	r := l.prober()
 	path := written(t, `
@@ -169,6 +173,7 @@ exit 1`)
 }
 
 func TestOnlyProgramsThatNobodyElseCanChangeAreRun(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	r := l.prober()
 	good := written(t, "exit 0")

@@ -14,6 +14,7 @@ import (
 // TestMembersOfACheckOfSeveralAreCheckedEachInItsWay has one that goes through the
 // VIPs, and one to the server's address for both VIPs of a family.
 func TestMembersOfACheckOfSeveralAreCheckedEachInItsWay(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 1)
 	l.serve(l.servers[0], says("ok"))
 	l.accept(l.servers[0], 8081, func(c net.Conn) { _, _ = io.WriteString(c, "drain\n") })
@@ -47,7 +48,7 @@ func TestMembersOfACheckOfSeveralAreCheckedEachInItsWay(t *testing.T) {
 	}
 	l.run(l.servers[0], "ip addr del 203.0.113.33/32 dev lo")
 	got := r.check(member(web(1, vip4), "web"), member(web(1, vip4), "health"), web(1, vip4))
-	want := []string{"timeout after 200ms (connecting)", "", "not checked: no such target"}
+	want := []string{"timeout after 1s (connecting)", "", "not checked: no such target"}
 	if !slices.Equal(got, want) {
 		t.Errorf("without the VIP: %q, want %q", got, want)
 	}

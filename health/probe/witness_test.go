@@ -12,6 +12,7 @@ import (
 // TestAWitnessAnswersUntilWeAreCutOff cuts the controller's own cable: nothing is
 // heard meanwhile, and what is heard afterwards says that there was a silence.
 func TestAWitnessAnswersUntilWeAreCutOff(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, 2)
 	r := l.prober()
 	site := l.site(topology.Check{TCP: &topology.TCP{Port: 80}})
@@ -35,7 +36,7 @@ func TestAWitnessAnswersUntilWeAreCutOff(t *testing.T) {
 	}
 	asked := time.Now()
 	r.Ask()
-	if h := heard("answer to a question", func(h health.Heard) bool { return h.Asked.After(asked) }); h.Asked.Sub(asked) > witnessGap/2 {
+	if h := heard("answer to a question", func(h health.Heard) bool { return h.Asked.After(asked) }); h.Asked.Sub(asked) > witnessGap*9/10 {
 		t.Errorf("asked only %s after it was wanted", h.Asked.Sub(asked))
 	}
 
