@@ -190,7 +190,7 @@ func eval[T any](b *tab, expression string) T {
 func (b *tab) until(expression string) {
 	b.t.Helper()
 	const wait = `new Promise((done) => {
-		const end = performance.now() + 15000;
+		const end = performance.now() + 30000;
 		const look = () => (%s) ? done(true) : performance.now() > end ? done(false) : setTimeout(look, 5);
 		look();
 	})`

@@ -51,7 +51,9 @@ func TestADrainByKeyboardIsPreviewed(t *testing.T) {
 	if admin := s.wait("it is asked", func(*api.Status) bool { return true }).Servers[2].Admin; admin.State != "ready" {
 		t.Errorf("a preview did something: %+v", admin)
 	}
+	b.until(`document.activeElement.name === 'reason'`) // the token's dialog gives the focus back
 	b.press("new kernel")
+	b.until(`document.activeElement.value === 'new kernel'`)
 	b.mayGo()
 	b.press(kb.Enter)
 	b.says("Every router has confirmed.")

@@ -172,10 +172,16 @@ func (s *stage) door(site string) string {
 
 func prefix(text string) netip.Prefix { return netip.MustParsePrefix(text) }
 
-// wait waits until the status is so.
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
+// wait waits until the status is so, which it is asked for when something happens.
 func (s *stage) wait(what string, is func(*api.Status) bool) *api.Status {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	news := s.news(ctx)
+	for {
 		status, err := s.control.Status(s.t.Context())
 		if err != nil {
 			s.t.Fatal(err)
@@ -183,10 +189,29 @@ func (s *stage) wait(what string, is func(*api.Status) bool) *api.Status {
 		if is(status) {
 			return status
 		}
-		if time.Now().After(end) {
-			s.t.Fatalf("not within 20 s: %s; warnings %q", what, status.Warnings)
+		select {
+		case <-news:
+		case <-ctx.Done():
+			s.t.Fatalf("not within %s: %s; warnings %q", patience, what, status.Warnings)
 		}
 	}
+}
+
+// news tells that something has happened since it was last heard.
+func (s *stage) news(ctx context.Context) <-chan struct{} {
+	news := make(chan struct{}, 1)
+	go func() {
+		for _, err := range s.control.Events(ctx, api.EventsRequest{Follow: true}) {
+			if err != nil {
+				return // the test's end, which ctx tells
+			}
+			select {
+			case news <- struct{}{}:
+			default: // it will look anyway
+			}
+		}
+	}()
+	return news
 }
 
 // fall makes a server fail all its checks from now on, and rise ends that.
