@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,8 +24,8 @@ const watchersVariable = "ROUTESTEER_TEST_WATCHERS"
 const watchers = 100
 
 // TestAHundredWatchersCostLittle: browsers in another process watch a site of 1,000
-// VIPs on 50 servers, and read the status again whenever they are told to. With a
-// change a second that is less than a tenth of a processor.
+// VIPs on 50 servers, and read the status again, in brief, whenever they are told to.
+// That costs less than two whole statuses; a brief one for each would cost many.
 func TestAHundredWatchersCostLittle(t *testing.T) {
 	if url := os.Getenv(watchersVariable); url != "" {
 		browse(t, url)
@@ -36,7 +37,7 @@ func TestAHundredWatchersCostLittle(t *testing.T) {
 		w.operator.status.VIPs = append(w.operator.status.VIPs, api.VIP{Prefix: fmt.Sprintf("10.0.%d.%d/32", i/250, i%250), Wanted: []string{"web1"}, Why: "web1 is its home", Eligible: []string{"web1"}})
 	}
 	w.offer(topology.ReadAnyone)
-	browsers := exec.Command(os.Args[0], "-test.run", "^TestAHundredWatchersCostLittle$", "-test.timeout", "60s")
+	browsers := exec.Command(os.Args[0], "-test.run", "^TestAHundredWatchersCostLittle$", "-test.timeout", "5m")
 	browsers.Env = append(os.Environ(), watchersVariable+"="+w.url)
 	told, err := browsers.StdoutPipe()
 	if err != nil {
@@ -61,15 +62,30 @@ func TestAHundredWatchersCostLittle(t *testing.T) {
 	}
 	each := (processorTime(t) - used) / changes
 	t.Logf("each change costs %s of a processor for %d watchers; all had read it after %s", each, watchers, time.Since(began)/changes)
-	limit := 100 * time.Millisecond
-	if raceEnabled {
-		limit *= 20 // the detector slows all down
-	}
-	if each > limit {
-		t.Errorf("a change costs %s of a processor", each)
+	if one := costOf(t, w.operator); each > 2*one {
+		t.Errorf("a change costs %s of a processor, and one whole status %s", each, one)
 	}
 	_ = browsers.Process.Kill() // it has done its part
 	_ = browsers.Wait()
+}
+
+// costOf is the processor's time that it takes to make a status: the least of several.
+func costOf(t *testing.T, operator api.Operator) time.Duration {
+	t.Helper()
+	least := time.Hour
+	for range 5 {
+		began := processorTime(t)
+		status, err := operator.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := json.Marshal(status); err != nil {
+			t.Fatal(err)
+		}
+		least = min(least, processorTime(t)-began)
+	}
+	t.Logf("one status costs %s", least)
+	return least
 }
 
 func processorTime(t *testing.T) time.Duration {
