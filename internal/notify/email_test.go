@@ -180,6 +180,7 @@ func TestARecipientThatIsNotThereIsNotTriedAgainAndAFullOneIs(t *testing.T) {
 }
 
 func TestAMailServerThatSaysNothingIsGivenUpInTime(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,7 @@ func TestAMailServerThatSaysNothingIsGivenUpInTime(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "longer than 300ms") {
 			t.Errorf("%s: got %v", mode, err)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%s: that took %s", mode, took)
 		}
 	}

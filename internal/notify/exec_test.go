@@ -83,14 +83,15 @@ func TestAProgramThatIsMissingIsToldByName(t *testing.T) {
 }
 
 func TestAStuckProgramIsKilledWithAllThatItStarted(t *testing.T) {
+	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pids")
 	path := script(t, fmt.Sprintf("sleep 600 & echo $! > %s\necho $$ >> %s\nsleep 600\n", pids, pids))
 	began := time.Now()
-	err := (starter{topology.NotifyExec{Command: []string{path}, Timeout: 500 * time.Millisecond}}).send(t.Context(), aMessage())
-	if err == nil || !strings.Contains(err.Error(), "killed after 500ms") {
+	err := (starter{topology.NotifyExec{Command: []string{path}, Timeout: 2 * time.Second}}).send(t.Context(), aMessage())
+	if err == nil || !strings.Contains(err.Error(), "killed after 2s") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("that took %s", took)
 	}
 	text, err := os.ReadFile(pids)
@@ -107,11 +108,12 @@ func TestAStuckProgramIsKilledWithAllThatItStarted(t *testing.T) {
 }
 
 func TestAStopEndsAProgramThatRuns(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	_ = (starter{topology.NotifyExec{Command: []string{"/bin/sleep", "600"}, Timeout: time.Minute}}).send(ctx, aMessage())
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("that took %s", took)
 	}
 }
