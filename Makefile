@@ -18,13 +18,14 @@ tools: ## what the tests need beside Go (Debian or Ubuntu)
 	@scripts/test-tools
 	@[ -x $(BUILD)/nfpm ] || GOBIN=$(BUILD) $(GO) install $(NFPM)
 
+# With -race, everything is compiled once, for the linters and for the tests.
 lint: tools
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) vet -tags release ./packaging
+	$(GO) vet -race ./...
+	$(GO) vet -race -tags release ./packaging
 	GOBIN=$(BUILD) $(GO) install $(STATICCHECK)
-	$(BUILD)/staticcheck ./...
+	GOFLAGS="$$($(GO) env GOFLAGS) -race" $(BUILD)/staticcheck ./...
 	shellcheck scripts/loopback-setup scripts/test-tools packaging/build packaging/scripts/* internal/frr/boot.sh internal/frr/router.sh
 
 # Packages whose tests measure time.

@@ -150,7 +150,9 @@ func build(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	binary := filepath.Join(dir, "routesteer")
-	if said, err := exec.Command("go", "build", "-o", binary, "../cmd/routesteer").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/routesteer") // as make build does, whose work is kept
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, said)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
