@@ -69,9 +69,9 @@ func (b *Board) Echo(name topology.ServerName) Echo {
 
 func (b *Board) passedSince(name topology.ServerName, address netip.Addr, since time.Time) bool {
 	server, _ := b.site.Server(name)
-	for target, seat := range b.seats {
-		e := &b.entries[seat]
-		if target.Server == name && server.TakesAt(target.VIP.Addr(), address) && e.Verdict == Up && e.Since.After(since) {
+	for _, target := range b.targetsOf[name] {
+		e := b.entry(target)
+		if server.TakesAt(target.VIP.Addr(), address) && e.Verdict == Up && e.Since.After(since) {
 			return true
 		}
 	}
@@ -130,10 +130,9 @@ func (b *Board) loss(l Loss) []Flip {
 	}
 	var flips []Flip
 	server, _ := b.site.Server(l.Server)
-	for target, seat := range b.seats {
-		e := &b.entries[seat]
-		if target.Server == l.Server && server.TakesAt(target.VIP.Addr(), l.Address) {
-			flips = append(flips, b.bringDown(target, e, l.At, l.Failure)...)
+	for _, target := range b.targetsOf[l.Server] {
+		if server.TakesAt(target.VIP.Addr(), l.Address) {
+			flips = append(flips, b.bringDown(target, b.entry(target), l.At, l.Failure)...)
 		}
 	}
 	slices.SortFunc(flips, func(a, b Flip) int { return a.Target.VIP.Addr().Compare(b.Target.VIP.Addr()) })

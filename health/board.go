@@ -16,7 +16,8 @@ type Board struct {
 	seats   map[Target]int // where in entries a target's is; never changed
 	entries []entry
 
-	seatsOf   map[topology.ServerName][]int    // the seats of a server's targets but for members; never changed
+	targetsOf map[topology.ServerName][]Target // a server's targets that have a seat; never changed
+	wholesOf  map[topology.ServerName][]Target // its checks of several; never changed
 	standings map[topology.ServerName]Standing // those that were asked for, and hold
 	groups    map[Target]*group                // checks of several; nil if there are none
 	wholes    map[Target][]Target              // by member, what of groups it is in; never changed
@@ -85,7 +86,8 @@ func (b *Board) Clone() *Board {
 		seats:   b.seats,
 		entries: slices.Clone(b.entries),
 
-		seatsOf:   b.seatsOf,
+		targetsOf: b.targetsOf,
+		wholesOf:  b.wholesOf,
 		standings: maps.Clone(b.standings),
 
 		echoes: maps.Clone(b.echoes),

@@ -14,12 +14,14 @@ import (
 func (b *Board) SetSite(site *topology.Site) {
 	old := *b
 	*b = Board{
-		site:    site,
-		seats:   map[Target]int{},
-		seatsOf: map[topology.ServerName][]int{},
-		echoes:  map[netip.Addr]echo{},
-		lost:    map[netip.Addr]bool{},
-		back:    map[netip.Addr]time.Time{},
+		site:   site,
+		seats:  map[Target]int{},
+		echoes: map[netip.Addr]echo{},
+		lost:   map[netip.Addr]bool{},
+		back:   map[netip.Addr]time.Time{},
+
+		targetsOf: map[topology.ServerName][]Target{},
+		wholesOf:  map[topology.ServerName][]Target{},
 
 		standings: map[topology.ServerName]Standing{},
 		witnesses: map[netip.Addr]Heard{},
@@ -38,9 +40,7 @@ func (b *Board) SetSite(site *topology.Site) {
 			if known := old.entry(Target{server, was.VIP.Prefix, was.Member}); known != nil && same && !moved[server] {
 				next = *known
 			}
-			if probe.Member == "" {
-				b.seatsOf[server] = append(b.seatsOf[server], len(b.entries))
-			}
+			b.targetsOf[server] = append(b.targetsOf[server], target)
 			b.seats[target] = len(b.entries)
 			b.entries = append(b.entries, next)
 		}
@@ -94,6 +94,7 @@ func (b *Board) setGroups(old Board, parts map[netip.Prefix][]topology.Part) {
 			whole := Target{Server: server, VIP: judge.VIP.Prefix}
 			g := &group{parts: parts[judge.VIP.Prefix], needs: check.Group.Needs}
 			b.groups[whole] = g
+			b.wholesOf[server] = append(b.wholesOf[server], whole)
 			b.inherit(whole, g)
 			if was := old.groups[whole]; was != nil && was.Verdict == g.Verdict {
 				g.Since, g.Fell = was.Since, was.Fell

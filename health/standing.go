@@ -20,13 +20,13 @@ func (b *Board) Standing(server topology.ServerName) Standing {
 		sum.Clear = sum.Clear && state.Verdict == Up && state.Word.Whole()
 		sum.Sound = sum.Sound && state.Verdict != Down
 	}
-	for _, seat := range b.seatsOf[server] {
-		take(b.entries[seat].State)
-	}
-	for target, g := range b.groups {
-		if target.Server == server {
-			take(g.State)
+	for _, target := range b.targetsOf[server] {
+		if target.Member == "" {
+			take(b.entry(target).State)
 		}
+	}
+	for _, whole := range b.wholesOf[server] {
+		take(b.groups[whole].State)
 	}
 	b.standings[server] = sum
 	return sum

@@ -43,6 +43,55 @@ func BenchmarkVerdictToRoute(b *testing.B) {
 	}
 }
 
+// BenchmarkOneOfAThousand measures the time from the news that one of 1,000 servers is lost,
+// which carries 100 VIPs that are checked one by one, until the driver is called to move
+// them: however many VIPs there are besides. A file has no room for 100,000 such VIPs.
+func BenchmarkOneOfAThousand(b *testing.B) {
+	const moved = 100
+	for _, n := range []int{1000, 10_000, 50_000} {
+		b.Run(fmt.Sprintf("vips=%d", n), func(b *testing.B) {
+			p := newSteeredBench(b, benchmarkRouter(b, "mem"), thousandServers(n, moved), n)
+			var deciding time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				p.watched.quiet()
+				b.StartTimer()
+				began := time.Now()
+				p.news <- health.Loss{Server: "web1", Address: netip.MustParseAddr("10.0.0.1"), At: began, Failure: "no reply to 3 echoes"}
+				deciding += p.watched.await(b, moved).from.Sub(began)
+				b.StopTimer()
+				p.news <- health.Found{Server: "web1", Address: netip.MustParseAddr("10.0.0.1"), At: time.Now()}
+				for i := range 32 * moved { // passes enough to rise, however damped
+					vip := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64, 0, byte(i % moved)}), 32)
+					p.news <- health.Result{Target: health.Target{Server: "web1", VIP: vip}, Started: time.Now()}
+				}
+				p.watched.await(b, moved)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(deciding.Microseconds())/1000/float64(b.N), "ms/decide")
+		})
+	}
+}
+
+// thousandServers is a site of so many VIPs, of which so many are at web1, and return to it at
+// once.
+func thousandServers(vips, first int) string {
+	var text strings.Builder
+	text.WriteString("checks: {default: {http: {port: 80}, rise: 1}}\nrouters: {edge: {linux: {}}}\npolicy: {failback: immediate}\nservers:\n")
+	for i := 1; i <= 1000; i++ {
+		fmt.Fprintf(&text, "  web%d: 10.0.%d.%d\n", i, i>>8, i&255)
+	}
+	text.WriteString("vips:\n")
+	for i := range vips {
+		home := 1
+		if i >= first {
+			home = 2 + i%998
+		}
+		fmt.Fprintf(&text, "- {prefix: 10.%d.%d.%d, primary: web%d, backup: web%d}\n", 64+i>>16, i>>8&255, i&255, home, home+1)
+	}
+	return text.String()
+}
+
 // benchmarkRouter makes a router, and returns what opens a driver on it.
 func benchmarkRouter(b *testing.B, kind string) func(topology.Router, [][]netip.Prefix) (drivers.Driver, error) {
 	if kind == "mem" {
@@ -57,7 +106,14 @@ func benchmarkRouter(b *testing.B, kind string) func(topology.Router, [][]netip.
 	}
 }
 
-func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, [][]netip.Prefix) (drivers.Driver, error), file string, prefixes int) {
+// A steeredBench is a controller that has sent all prefixes somewhere.
+type steeredBench struct {
+	senses  *senses
+	news    chan<- health.News
+	watched *stopwatch
+}
+
+func newSteeredBench(b *testing.B, open func(topology.Router, [][]netip.Prefix) (drivers.Driver, error), file string, prefixes int) steeredBench {
 	senses := &senses{ill: map[health.Target]string{}}
 	var news chan<- health.News
 	watched := &stopwatch{applied: make(chan applied, 1024), called: make(chan struct{}, 1)}
@@ -80,16 +136,21 @@ func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, [][]netip.
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
-	defer func() {
+	b.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			b.Error(err)
 		}
-	}()
+	})
 	<-c.Running()
 	senses.tell()
 	watched.await(b, prefixes)
+	return steeredBench{senses, news, watched}
+}
 
+func benchmarkVerdictToRoute(b *testing.B, open func(topology.Router, [][]netip.Prefix) (drivers.Driver, error), file string, prefixes int) {
+	p := newSteeredBench(b, open, file, prefixes)
+	senses, news, watched := p.senses, p.news, p.watched
 	lose := func(server topology.ServerName, address string) applied {
 		news <- health.Loss{Server: server, Address: netip.MustParseAddr(address), At: time.Now(), Failure: "no reply to 3 echoes"}
 		return watched.await(b, prefixes)
