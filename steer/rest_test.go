@@ -336,3 +336,26 @@ func (s *tale) find(t *rapid.T) {
 	}
 	s.in.Previous = s.in.Previous.Replace(s.in.Cohorts, adopted)
 }
+
+// TestConnectionsMayStayAtAnAddressThatIsBack has one address of a server come back while
+// another server's is lost.
+func TestConnectionsMayStayAtAnAddressThatIsBack(t *testing.T) {
+	s := site(t, `
+servers: {web1: {addresses: [192.0.2.11, 198.51.100.11]}, web2: 192.0.2.12}
+vips: [{prefix: 203.0.113.1, primary: web1, backup: web2}]
+routers: {edge: {linux: {}}}
+`)
+	all := s.Servers[0].Addresses
+	known, _ := believe(t, s, "")
+	in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: known, Now: noon}
+	for _, lost := range [][]netip.Addr{nil, all[1:], s.Servers[1].Addresses} {
+		clear(known.lost)
+		for _, address := range lost {
+			known.lost[address] = true
+		}
+		in.Previous = steer.Desired(in)
+	}
+	if got := in.Previous.Of(s.VIPs[0].Prefix).Keep; !slices.Equal(got, all) {
+		t.Errorf("connections may stay at %v, want %v", got, all)
+	}
+}
