@@ -104,6 +104,7 @@ type Controller struct {
 	kept     map[netip.Prefix]bool             // judges of VIPs that stay where an outage left them
 	pending  map[*steer.Cohort]bool            // VIPs whose routes, if any, have not been seen yet
 	giveUp   time.Time                         // when pending is given up
+	adopted  chan struct{}                     // closed when pending is over, or another
 	seq      uint64                            // of the last order
 	routers  map[topology.RouterName]*router
 	leaving  []*worker // of routers that the site has no longer
@@ -297,6 +298,10 @@ func (c *Controller) await() {
 		}
 	}
 	c.giveUp = time.Now().Add(adoptLimit)
+	if c.adopted != nil {
+		close(c.adopted)
+	}
+	c.adopted = make(chan struct{})
 }
 
 // end stops workers and senses and waits for them.

@@ -90,6 +90,27 @@ func TestAVIPThatComesDuringTheProofIsProvenToo(t *testing.T) {
 	})
 }
 
+// A controller that has just started does not know yet who carries a VIP: a drain waits
+// until it has read the routes, or it would be granted of who keeps it.
+func TestADrainWaitsUntilRoutesHaveBeenRead(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		w.later(time.Second)
+		w.stop()
+		w.edge.Delay(2 * time.Second)
+		w.core.Delay(2 * time.Second)
+		w.senses.falls("web2", "connection refused", vip1) // the only standby
+		w.start()
+		defer w.stop()
+		began := time.Now()
+		w.refused(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}}))("203.0.113.32/27", "web2 is down")
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("it was refused after %s", took)
+		}
+		w.wantRoutes("edge, not drained,", w.edge, "web1 web2")
+	})
+}
+
 // A standby may pass the proof and say with it that it wants no traffic.
 func TestAStandbyThatAsksNotToGetTrafficWhenItIsProvenGetsNone(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

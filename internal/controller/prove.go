@@ -18,6 +18,11 @@ import (
 // leave has somewhere better to go: the standbys are checked now, through the VIP,
 // and those that fail count as down. With force nothing is refused.
 func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, next prospect) error {
+	if !request.Force {
+		if err := c.awaitRoutes(ctx); err != nil {
+			return err
+		}
+	}
 	if err := c.proveStandbys(ctx, next); err != nil {
 		return err
 	}
@@ -32,6 +37,27 @@ func (c *Controller) proveDrain(ctx context.Context, request api.DrainRequest, n
 		Message: fmt.Sprintf("%s %s not drained: no other server can carry %d of the VIPs", servers, isOrAre(len(request.Servers)), len(left)),
 		Details: left,
 		Hint:    "mend a standby first (routesteer check shows them), or use --force to drain all the same: on_all_down says what becomes of that traffic",
+	}
+}
+
+// awaitRoutes waits until it is known whose traffic is where, which takes adoptLimit after a
+// start at most.
+func (c *Controller) awaitRoutes(ctx context.Context) error {
+	for {
+		var adopted <-chan struct{}
+		if err := c.do(ctx, func() {
+			if len(c.pending) > 0 {
+				adopted = c.adopted
+			}
+		}); err != nil || adopted == nil {
+			return err
+		}
+		select {
+		case <-adopted:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.stopped: // do says so
+		}
 	}
 }
 

@@ -76,6 +76,8 @@ func (c *Controller) adopt() {
 	}
 	c.takeOver(taken)
 	c.pending = nil
+	close(c.adopted)
+	c.adopted = nil
 }
 
 // adoptLate starts VIPs that nothing is claimed for from what a router has for

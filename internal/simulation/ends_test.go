@@ -73,12 +73,13 @@ func (t *telling) turns() bool {
 			return true
 		}
 	}
-	for _, m := range t.site.Maintenance {
-		_, was := m.Until(before)
-		_, will := m.Until(after)
-		_, under := m.Until(now)
-		if was != under || under != will {
-			return true
+	for moment := before; moment.Before(after); moment = moment.Add(5 * time.Second) {
+		for _, m := range t.site.Maintenance {
+			_, was := m.Until(moment)
+			_, is := m.Until(moment.Add(5 * time.Second))
+			if was != is {
+				return true
+			}
 		}
 	}
 	return slices.ContainsFunc(t.site.VIPs, func(vip topology.VIP) bool {
