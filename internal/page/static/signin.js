@@ -27,6 +27,8 @@ export function askToken(refusal = null) {
     field.value = '';
     dialog.remove();
     showSigned();
+    // The browser may have given the focus back by itself, to a field without a caret, which takes no letters.
+    document.activeElement?.blur();
     if (opener?.isConnected) opener.focus();
     resolve(given);
   });
