@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -129,28 +130,36 @@ func (s *stage) run() {
 func (s *stage) serve() {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
+	ended, bell := make(chan struct{}), make(doorbell, 1)
 	go func() {
 		defer close(ended)
 		web.Serve(ctx, web.Options{
 			Sites: s.control.Sites(ctx), Operator: s.control, Page: page.Handler(), Metrics: http.NotFoundHandler(),
-			Warn: func(ctx context.Context, text string) { _ = s.control.Warn(ctx, "http", text) }, Log: slog.New(slog.DiscardHandler),
+			Warn: func(ctx context.Context, text string) { _ = s.control.Warn(ctx, "http", text) }, Log: slog.New(slog.NewTextHandler(bell, nil)),
 		})
 	}()
 	s.hide = func() {
 		cancel()
 		<-ended
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		answer, err := http.Get(s.url)
-		if err == nil {
-			answer.Body.Close()
-			return
-		}
-		if time.Now().After(end) {
-			s.t.Fatal(err)
+	select {
+	case <-bell:
+	case <-time.After(patience):
+		s.t.Fatalf("the door is not open within %s", patience)
+	}
+}
+
+// A doorbell is a log that tells when the door is open.
+type doorbell chan struct{}
+
+func (b doorbell) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(" listen=")) {
+		select {
+		case b <- struct{}{}:
+		default:
 		}
 	}
+	return len(line), nil
 }
 
 // door adds to a site where it is offered, on a port that was free, and who may
