@@ -82,10 +82,10 @@ func TestAProgramThatDoesNotEndIsKilledWithItsChildren(t *testing.T) {
 	for _, last := range []string{"wait", "yes", "trap '' TERM INT HUP; while :; do sleep 1; done"} {
 		path := written(t, `sleep 600 & echo "$! $$" >"$0.pids"; `+last)
 		check := running(path)
-		check.Timeout = 500 * time.Millisecond
+		check.Timeout = 2 * time.Second // it writes who it is before
 		r.set(l.site(check))
 		began := time.Now()
-		if got, want := r.check(web(1, vip4))[0], "timeout after 500ms (waiting for the program)"; got != want {
+		if got, want := r.check(web(1, vip4))[0], "timeout after 2s (waiting for the program)"; got != want {
 			t.Errorf("%s: %q, want %q", last, got, want)
 		}
 		if took := time.Since(began); took > patience {
@@ -119,7 +119,7 @@ func TestAProgramIsKilledWhenItsCheckIsBrokenOff(t *testing.T) {
 	check := running(path)
 	check.Timeout = never
 	r.set(l.site(check))
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	began := time.Now()
 	got := r.Check(ctx, []health.Target{web(1, vip4)})[0]

@@ -100,7 +100,7 @@ func killedLab(t *testing.T, base string) string {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed, as it says
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	err = poll(ctx, 5*time.Millisecond, "the dead lab's server to die", func() (bool, error) {
 		return !isAlive(server), nil

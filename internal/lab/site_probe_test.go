@@ -23,7 +23,7 @@ import (
 // busy machine may take its time.
 const (
 	short   = 300 * time.Millisecond
-	patient = 10 * time.Second
+	patient = 30 * time.Second
 )
 
 // connectTo opens a connection to a web server from a host.
@@ -131,7 +131,7 @@ func wantNeighbour(t *testing.T, h *host, neighbour netip.Addr) {
 	if err := h.nl.NeighDel(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: neighbour.AsSlice()}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	err = poll(ctx, 10*time.Millisecond, "an answer from the neighbour", func() (bool, error) {
 		if err := h.knock(neighbour); err != nil {

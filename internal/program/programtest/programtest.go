@@ -10,7 +10,7 @@ import (
 )
 
 // patience is how long a program may take to end.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // AwaitEnd waits for the end of a process that is no child of ours, and fails the test
 // if it lives on.
