@@ -30,14 +30,15 @@ lint: tools
 
 # Packages whose tests take longest, the longest first: what is started last ends last.
 LONG := drivers/cisco internal/page scripts packaging drivers/bgp internal/simulation cmd/routesteer
-# What a lab loses on a machine that has no time for it proves nothing, and is not judged.
-LAB := internal/lab
+# What a lab loses on a machine that has no time for it proves nothing, and is not judged;
+# the other waits for news that must not come.
+ALONE := internal/lab drivers/linux
 
 # Tests often wait, for a router or a foreign program: more of them at once than
 # there are processors, which makes none fail. lint has vetted all.
 unit: ## all tests with the race detector
-	$(GO) test -race -vet=off -count 1 -p 3 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v '/$(LAB)$$')
-	$(GO) test -race -vet=off -count 1 -parallel 4 -timeout 12m ./$(LAB)
+	$(GO) test -race -vet=off -count 1 -p 3 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v $(ALONE:%=-e '/%$$'))
+	$(GO) test -race -vet=off -count 1 -p 1 -parallel 4 -timeout 12m $(ALONE:%=./%)
 
 release: tools ## what is released, in build/release: programs, deb and rpm, checksums
 	packaging/build $(BUILD)/release
