@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/routesteer/routesteer/internal/program"
+	"github.com/routesteer/routesteer/internal/thread"
 )
 
 // maxPrograms is how many programs run at the same time, for all checks.
@@ -20,7 +20,7 @@ const maxPrograms = 32
 type launcher struct {
 	slots chan struct{} // has room for as many as may run
 	jobs  chan func()
-	done  chan struct{} // closed when the thread has ended
+	done  <-chan struct{} // closed when the thread has ended
 }
 
 func newLauncher() (*launcher, error) {
@@ -31,28 +31,17 @@ func newLauncher() (*launcher, error) {
 	if namespace != nil {
 		defer namespace.Close()
 	}
-	l := &launcher{slots: make(chan struct{}, maxPrograms), jobs: make(chan func()), done: make(chan struct{})}
+	l := &launcher{slots: make(chan struct{}, maxPrograms), jobs: make(chan func())}
 	ready := make(chan error)
-	go l.live(namespace, ready)
+	l.done = thread.Alone(func() { l.live(namespace, ready) })
 	if err := <-ready; err != nil {
 		return nil, fmt.Errorf("make a thread for the programs of checks: %w", err)
 	}
 	return l, nil
 }
 
-// live is the thread. It is never unlocked, so that it ends with its goroutine and
-// serves nothing else.
+// live is the thread.
 func (l *launcher) live(namespace *os.File, ready chan<- error) {
-	runtime.LockOSThread()
-	if unix.Gettid() == unix.Getpid() {
-		// The main thread does not end, and /proc/self is what it is: it stays as it
-		// was. Held, it leaves another one to us.
-		go l.live(namespace, ready)
-		<-l.done
-		runtime.UnlockOSThread()
-		return
-	}
-	defer close(l.done)
 	err := enter(namespace)
 	if err == nil {
 		err = program.Renounce()

@@ -3,17 +3,18 @@ package probe
 import (
 	"fmt"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/routesteer/routesteer/internal/thread"
 )
 
 // sockets opens sockets in one network namespace, from any goroutine. A socket
 // belongs to the namespace of the thread that opened it; what happens to it
 // later may happen on any thread.
 type sockets struct {
-	jobs chan func()   // nil in the process's own namespace
-	done chan struct{} // closed when the thread has ended
+	jobs chan func()     // nil in the process's own namespace
+	done <-chan struct{} // closed when the thread has ended
 }
 
 // newSockets opens sockets in the namespace of the calling thread.
@@ -26,9 +27,8 @@ func newSockets() (*sockets, error) {
 		return &sockets{}, nil
 	}
 	defer file.Close()
-	s := &sockets{jobs: make(chan func()), done: make(chan struct{})}
-	entered := make(chan error)
-	go s.stay(int(file.Fd()), entered)
+	s, entered := &sockets{jobs: make(chan func())}, make(chan error)
+	s.done = thread.Alone(func() { s.stay(int(file.Fd()), entered) })
 	if err := <-entered; err != nil {
 		return nil, fmt.Errorf("enter this thread's network namespace: %w", err)
 	}
@@ -55,11 +55,8 @@ func otherNamespace() (*os.File, error) {
 	return file, nil
 }
 
-// stay is the thread in another namespace. It is never unlocked, so that it
-// ends with its goroutine and serves nothing else.
+// stay is the thread in another namespace.
 func (s *sockets) stay(namespace int, entered chan<- error) {
-	defer close(s.done)
-	runtime.LockOSThread()
 	err := unix.Setns(namespace, unix.CLONE_NEWNET)
 	entered <- err
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 
+	"github.com/routesteer/routesteer/internal/thread"
 	"github.com/vishvananda/netlink"
 	vnetns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -23,15 +23,14 @@ type Namespace struct {
 	Name string // for messages
 	file *os.File
 	jobs chan func()
-	done chan struct{}
+	done <-chan struct{}
 }
 
 // New makes an empty namespace with loopback up. It needs CAP_SYS_ADMIN in
 // the current user namespace; see Enter for how to get it without root.
 func New(name string) (*Namespace, error) {
-	n := &Namespace{Name: name, jobs: make(chan func()), done: make(chan struct{})}
-	started := make(chan error)
-	go n.live(started)
+	n, started := &Namespace{Name: name, jobs: make(chan func())}, make(chan error)
+	n.done = thread.Alone(func() { n.live(started) })
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
 	}
@@ -41,19 +40,9 @@ func New(name string) (*Namespace, error) {
 	return n, nil
 }
 
-// live is the namespace's thread. It is never unlocked, so that the thread
-// ends with it, and with the thread every child started from it (Pdeathsig).
+// live is the namespace's thread. With it ends every child that was started from it
+// (Pdeathsig).
 func (n *Namespace) live(started chan<- error) {
-	runtime.LockOSThread()
-	if unix.Gettid() == unix.Getpid() {
-		// /proc/self is the main thread: whoever compares a namespace with the
-		// process's own would take this one for it. Held, it leaves another one to us.
-		go n.live(started)
-		<-n.done
-		runtime.UnlockOSThread()
-		return
-	}
-	defer close(n.done)
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		started <- err
 		return

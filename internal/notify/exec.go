@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/routesteer/routesteer/internal/program"
+	"github.com/routesteer/routesteer/internal/thread"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -63,7 +61,7 @@ func (s starter) run(ctx context.Context, message Message, output *program.Begin
 // ends with f: what f starts has none.
 func unprivileged(f func() error) error {
 	result := make(chan error, 1)
-	go onOwnThread(func() {
+	thread.Alone(func() {
 		if err := program.Renounce(); err != nil {
 			result <- err
 			return
@@ -71,23 +69,6 @@ func unprivileged(f func() error) error {
 		result <- f()
 	})
 	return <-result
-}
-
-// onOwnThread runs f on a thread that serves nothing else afterwards, and is not the
-// main one, which cannot end.
-func onOwnThread(f func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		f()
-		return // locked: the thread ends with the goroutine
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		onOwnThread(f)
-	}()
-	<-done
-	runtime.UnlockOSThread()
 }
 
 // environment is what the program is told of the message.
