@@ -24,7 +24,6 @@ type Cohorts struct {
 	all   []*Cohort                    // sorted by first prefix
 	of    []int32                      // of each of site.VIPs, the index in all
 	by    [][]*Cohort                  // of each of site.Servers, those with it in a tier
-	homed [][]*Cohort                  // of each of site.Servers, those that belong there when all are well
 
 	apart   []netip.Prefix // of whom something is asked that is asked of no other of their cohort
 	entries int            // of all cohorts
@@ -59,7 +58,6 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	c.settleHomes()
 	apart = slices.DeleteFunc(slices.Clone(apart), c.alone)
 	if len(apart) == 0 {
-		c.findHomed()
 		return c
 	}
 	divided := sortCohorts(site, apart)
@@ -69,7 +67,6 @@ func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 		former := c.Of(cohort.Prefix)
 		cohort.home, cohort.homes = former.home, former.homes
 	}
-	divided.findHomed()
 	return divided
 }
 
@@ -138,25 +135,17 @@ func (c *Cohorts) idles(name topology.ServerName, vip *Cohort) bool {
 }
 
 // findServers notes which cohorts each server may carry.
-func (c *Cohorts) findServers() { c.by = c.sortByServer((*Cohort).Servers) }
-
-// findHomed notes which cohorts belong to each server.
-func (c *Cohorts) findHomed() {
-	c.homed = c.sortByServer(func(cohort *Cohort) []topology.ServerName { return cohort.homes })
-}
-
-// sortByServer returns, for each of the site's servers, the cohorts that have it among theirs.
-func (c *Cohorts) sortByServer(theirs func(*Cohort) []topology.ServerName) [][]*Cohort {
-	sorted, place := make([][]*Cohort, len(c.site.Servers)), make(map[topology.ServerName]int, len(c.site.Servers))
+func (c *Cohorts) findServers() {
+	place := make(map[topology.ServerName]int, len(c.site.Servers))
 	for i, server := range c.site.Servers {
 		place[server.Name] = i
 	}
+	c.by = make([][]*Cohort, len(c.site.Servers))
 	for _, cohort := range c.all {
-		for _, name := range theirs(cohort) {
-			sorted[place[name]] = append(sorted[place[name]], cohort)
+		for _, name := range cohort.Servers() {
+			c.by[place[name]] = append(c.by[place[name]], cohort)
 		}
 	}
-	return sorted
 }
 
 // gather collects the prefixes of the cohort's entries.

@@ -339,6 +339,21 @@ func (s *tale) find(t *rapid.T) {
 
 // TestConnectionsMayStayAtAnAddressThatIsBack has one address of a server come back while
 // another server's is lost.
+// Else a site that every server of was once rebooted would be decided as a whole for ever.
+func TestWhoHasBeenElsewhereRestsAgain(t *testing.T) {
+	s := site(t, article)
+	in := steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Now: noon}
+	for _, believed := range []string{"", "web1 down", ""} {
+		in.Health, _ = believe(t, s, believed)
+		in.Previous = steer.Desired(in)
+		in.Now = in.Now.Add(time.Hour)
+	}
+	in.Previous = steer.Desired(in)
+	for _, cohort := range in.Previous.Awake() {
+		t.Errorf("%s does not rest: %+v", cohort.Prefix, in.Previous.For(cohort))
+	}
+}
+
 func TestConnectionsMayStayAtAnAddressThatIsBack(t *testing.T) {
 	s := site(t, `
 servers: {web1: {addresses: [192.0.2.11, 198.51.100.11]}, web2: 192.0.2.12}

@@ -227,7 +227,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	stop() // who waits for the loop waits no longer
 	keeping.Wait()
 	c.record(api.Event{Kind: api.ControllerEvent, To: "stopped", Reason: "routes stay as they are"})
-	return c.end()
+	return errors.Join(c.end(), c.noteLastMoves())
 }
 
 // Running is closed when the controller has begun to steer.

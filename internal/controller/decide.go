@@ -96,16 +96,12 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if len(c.pending) > 0 {
 		c.want = c.unread(c.want)
 	}
-	moved := !c.want.SameRoutes(before)
-	if moved || c.transitionsConcerned(before) {
+	if !c.want.SameRoutes(before) || c.transitionsConcerned(before) {
 		c.order(now)
 	}
 	c.tellPaths()
-	due := earlier(earlier(c.want.NextDue(), steer.NextWindow(c.site, now)), nextRehearsal(c.site, now))
-	if moved || !due.Equal(c.dueAt) {
-		c.tellPaces()
-	}
-	c.dueAt = due
+	c.tellPaces()
+	c.dueAt = earlier(earlier(c.want.NextDue(), steer.NextWindow(c.site, now)), nextRehearsal(c.site, now))
 	c.askWitness()
 	for _, event := range events {
 		c.record(event())

@@ -61,6 +61,24 @@ func TestARestartIsNoWayRoundTheLimit(t *testing.T) {
 	})
 }
 
+// TestWhatWasMovedWhenItWasStoppedIsCounted stops the controller when the router has moved
+// a prefix and is about to be asked whether it did.
+func TestWhatWasMovedWhenItWasStoppedIsCounted(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = limited
+		w.start()
+		w.edge.Delay(time.Second)
+		w.fall("web1", "connection refused")
+		w.later(1500 * time.Millisecond)
+		w.stop()
+		w.edge.Delay(0)
+		w.start()
+		defer w.stop()
+		w.later(5 * time.Second)
+		w.wantRoutes("edge, after a restart,", w.edge, "web3 web1")
+	})
+}
+
 func TestARefusalIsToldAndHoldsUpNoOtherThoughThereIsALimit(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = limited

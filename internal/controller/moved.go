@@ -11,13 +11,13 @@ import (
 
 // What failures move on a router with a change_limit is noted in the file of intent, so
 // that a restart is no way round the limit. That is done afterwards, because the traffic
-// of a lost server does not wait for a disk: what is moved in the last milliseconds before
-// a kill is not counted.
+// of a lost server does not wait for a disk: what a router was just told when the
+// controller is killed is not counted. When it is stopped, all is.
 
 // unnoted reports whether failures moved something on a router that is not noted yet.
 func (c *Controller) unnoted(name topology.RouterName) bool {
 	r := c.routers[name]
-	return r != nil && lastOf(r.last.moved).After(lastOf(c.intent.Moved[name]))
+	return r != nil && len(r.last.moved) > 0 && !lastOf(r.last.moved).Equal(lastOf(c.intent.Moved[name]))
 }
 
 func lastOf(moved []state.Moves) time.Time {
@@ -55,6 +55,27 @@ func (c *Controller) withMoved() (next state.Intent, news bool) {
 	}
 	maps.DeleteFunc(next.Moved, func(name topology.RouterName, _ []state.Moves) bool { return c.routers[name] == nil })
 	return next, news
+}
+
+// noteLastMoves keeps what failures have moved until the workers ended, which nobody has
+// heard of any more. Whoever was keeping a wish has had the last word about that: it may be
+// on the disk alone.
+func (c *Controller) noteLastMoves() error {
+	for _, r := range c.routers {
+		r.last.moved = r.worker.limit.made
+	}
+	next, news := c.withMoved()
+	if !news {
+		return nil
+	}
+	c.changing <- struct{}{}
+	defer func() { <-c.changing }()
+	kept, err := state.Load(c.options.StateFile)
+	if err != nil {
+		return err
+	}
+	kept.Moved = next.Moved
+	return state.Save(c.options.StateFile, kept)
 }
 
 // notLater makes what was noted not later than now: the clock may have been put back.

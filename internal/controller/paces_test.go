@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
+	"github.com/routesteer/routesteer/topology"
 )
 
 // wantPaces fails unless the senses check the servers of the first VIP at these
@@ -86,6 +88,26 @@ func TestWhoWaitsForItsTrafficIsCheckedAsIfItHadIt(t *testing.T) {
 		w.wantPaces("back", "web1 regular, web2 regular")
 		w.later(61 * time.Second)
 		w.wantPaces("its traffic is back", "web1 regular, web2 slow")
+	})
+}
+
+// Two that wait for the same hour: the second changes nothing about when to decide next.
+func TestTheSecondThatWaitsForAnHourIsCheckedAsTheFirst(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = article + "policy: {failback: {after: 60s, between: \"02:00-03:00\", time_zone: UTC}}\n"
+		w.start()
+		defer w.stop()
+		for _, first := range []struct {
+			server topology.ServerName
+			vip    netip.Prefix
+		}{{"web2", vip2}, {"web1", vip1}} {
+			w.senses.falls(first.server, "connection refused", first.vip)
+			w.settle()
+			w.senses.falls(first.server, "", first.vip)
+			w.settle()
+			w.later(10 * time.Minute)
+		}
+		w.wantPaces("both wait", "web1 regular, web2 regular")
 	})
 }
 

@@ -32,7 +32,7 @@ func (c *Controller) pacePart(target health.Target) {
 // paceAll does so for every target, after a change of site.
 func (c *Controller) paceAll() {
 	c.paces, c.judged = map[health.Target]health.Pace{}, map[netip.Prefix]int{}
-	c.carrying, c.paths = newCarrying(), newPaths()
+	c.carrying, c.paths = newCarrying(), newPaths(c.paths)
 	c.carrying.count(c.want.Replace(c.cohorts, nil), leavingSoon(c.site, time.Now()))
 	for _, judge := range c.site.Judges() {
 		c.judged[judge.VIP.Prefix] = judge.VIPs
@@ -114,6 +114,7 @@ type paths struct {
 	want    steer.Assignment // that was counted last
 	cohorts map[path]int     // whose traffic takes it
 	inUse   map[health.Target]netip.Addr
+	told    map[health.Target]netip.Addr // inUse of the former cohorts, until the first count
 }
 
 type path struct {
@@ -121,13 +122,20 @@ type path struct {
 	by netip.Addr
 }
 
-func newPaths() *paths { return &paths{cohorts: map[path]int{}, inUse: map[health.Target]netip.Addr{}} }
+// newPaths begins anew, for other cohorts. The senses know of the former paths, if any.
+func newPaths(former *paths) *paths {
+	p := &paths{cohorts: map[path]int{}, inUse: map[health.Target]netip.Addr{}}
+	if former != nil {
+		p.told = former.inUse
+	}
+	return p
+}
 
 // count counts anew what has changed, and returns the targets that are reached by another
 // address now, or by none any more. Where cohorts go by several, it is the first in the
 // order of the server.
 func (p *paths) count(want steer.Assignment, site *topology.Site) (otherwise []health.Target) {
-	if !slices.ContainsFunc(site.Servers, func(s topology.Server) bool { return len(s.Addresses) > 1 }) {
+	if len(p.told) == 0 && !slices.ContainsFunc(site.Servers, func(s topology.Server) bool { return len(s.Addresses) > 1 }) {
 		return nil
 	}
 	touched := map[health.Target][]netip.Addr{}
@@ -157,6 +165,12 @@ func (p *paths) count(want steer.Assignment, site *topology.Site) (otherwise []h
 			otherwise = append(otherwise, target)
 		}
 	}
+	for target := range p.told {
+		if _, used := p.inUse[target]; !used {
+			otherwise = append(otherwise, target)
+		}
+	}
+	p.told = nil
 	return otherwise
 }
 

@@ -35,7 +35,7 @@ func TestSensesAreToldWhatChanged(t *testing.T) {
 	}
 	cohorts := steer.NewCohorts(site)
 	rapid.Check(t, func(t *rapid.T) {
-		carrying, paths := newCarrying(), newPaths()
+		carrying, paths := newCarrying(), newPaths(nil)
 		want, leaving := steer.Assign(cohorts, func(*steer.Cohort) steer.Want { return steer.Want{} }), map[topology.ServerName]bool{}
 		for range rapid.IntRange(1, 20).Draw(t, "decisions") {
 			next := map[*steer.Cohort]steer.Want{}
@@ -49,7 +49,7 @@ func TestSensesAreToldWhatChanged(t *testing.T) {
 
 			carried, used := maps.Clone(carrying.cohorts), maps.Clone(paths.inUse)
 			paced, reached := carrying.count(want, leaving), paths.count(want, site)
-			all, ways := newCarrying(), newPaths()
+			all, ways := newCarrying(), newPaths(nil)
 			all.count(want, leaving)
 			ways.count(want, site)
 			if !maps.Equal(carrying.cohorts, all.cohorts) || !maps.Equal(paths.inUse, ways.inUse) || !reflect.DeepEqual(paths.cohorts, ways.cohorts) {
