@@ -48,6 +48,7 @@
 //     ends then, and a drain until a reboot after one. A server that is put back in service
 //     gets its traffic, though failback be by hand, also if it is not well until later.
 //   - With witnesses, no failure moves traffic before one was heard after it.
+//   - Failures move no more on a router than its change_limit, across restarts.
 //   - Changes are bounded (belief_test.go). The i-th fall of a verdict within five
 //     minutes takes rise × 2^i passes before it, which are fast_interval apart; with
 //     the defaults that are 7 falls in 24 s and 290 in an hour at most, however a
@@ -76,6 +77,10 @@
 //	steer       with keep, a route is withdrawn when nobody is eligible    440  reason
 //	steer       members of an ecmp tier do not join by themselves         1160  the end
 //	steer       an undrain recalls nothing                                2900  an undrain brings traffic back
+//	steer       a loss counts though no witness was heard                  210  reason
+//	steer       traffic returns at any time of day                         440  reason
+//	steer       who asks for no new traffic is eligible                   1070  routed
+//	steer       hours hold up an operator's undrain, too                 38200  an undrain brings traffic back
 //	health      one failure is a fall                                       10  verdicts are true
 //	health      flapping is not damped                                    1010  changes are bounded
 //	health      a loss brings nothing down                                2350  routed
