@@ -34,7 +34,8 @@ func (m move) judge() {
 		m.begins()
 	}
 	back := m.failsBack(joined)
-	if called := back && slices.ContainsFunc(joined, m.isRecalled); !called { // by an operator, who needs no witness
+	// A return, with all of the traffic or by an operator's word, is no failure's doing.
+	if returns := back && (len(left) == len(m.from) || slices.ContainsFunc(joined, m.isRecalled)); !returns {
 		m.witnessed(left)
 	}
 	for _, name := range left {

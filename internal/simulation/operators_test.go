@@ -22,6 +22,7 @@ import (
 type word struct {
 	said     saying
 	since    time.Time
+	asked    time.Time // when what was said was asked for
 	asking   int       // requests under way
 	crossed  bool      // several were, at a time: which was the last is not known
 	open     bool      // nobody knows whether the last one took effect
@@ -168,7 +169,7 @@ func (w *world) answered(a *word, say saying, asked time.Time, moved *api.Moved,
 		w.say(now, "operator", "is told: %s %v %v; confirmed %t, unchanged %t", moved.Did, moved.Servers, moved.Of, moved.Confirmed, moved.Unchanged)
 		a.open = false
 		if !moved.Unchanged || a.said.drained != say.drained || a.said.pinned != say.pinned {
-			a.said, a.since = say, now
+			a.said, a.since, a.asked = say, now, asked
 			if say == (saying{}) && !moved.Unchanged && !a.crossed {
 				a.returned = asked // or soon after
 			}
@@ -326,8 +327,8 @@ func (w *world) holdTo(place steer.Place, is saying) {
 			if is == (saying{}) {
 				a.recalled = now // by itself
 			}
-			if a.said.reboot && !a.open && is == (saying{}) && !w.illSince(place.Server, a.since) {
-				w.breaks("a drain until a reboot ends after one", "%s was well all the time since %s", place.Server, w.since(a.since))
+			if a.said.reboot && !a.open && is == (saying{}) && !w.illSince(place.Server, a.asked) {
+				w.breaks("a drain until a reboot ends after one", "%s was well all the time since %s", place.Server, w.since(a.asked))
 			}
 			if a.said != is {
 				a.said, a.since = is, now
