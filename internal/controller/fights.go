@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -51,6 +52,11 @@ type leftAlone struct {
 
 func newFights() *fights {
 	return &fights{repairs: map[netip.Prefix]repairs{}, left: map[netip.Prefix]leftAlone{}}
+}
+
+// clone is what may be asked without an effect on what is done.
+func (f *fights) clone() *fights {
+	return &fights{repairs: maps.Clone(f.repairs), left: maps.Clone(f.left), list: f.list}
 }
 
 // hold returns the changes without the prefixes that are left alone.

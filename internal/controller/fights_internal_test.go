@@ -111,3 +111,23 @@ func BenchmarkFights(b *testing.B) {
 		}
 	})
 }
+
+// A plan asks what would be held, of a copy: that must not be taken for the look that finds
+// the other program quiet, or at work again.
+func TestWhatACloneIsAskedChangesNothing(t *testing.T) {
+	f := newFights()
+	for i := range fightLimit {
+		f.count(repair(fought4), noon.Add(time.Duration(i)*time.Second))
+	}
+	f.hold(repair(fought4), noon)
+	for _, moment := range []time.Time{noon, noon.Add(quietFirst + time.Minute)} {
+		f.clone().hold(repair(fought4), moment)
+		f.clone().hold([]steer.Change{{Op: steer.Replace, Prefixes: []netip.Prefix{fought4}, From: ours, To: theirs}}, moment)
+	}
+	if held := len(f.hold(repair(fought4), noon.Add(time.Minute))) == 0; !held {
+		t.Error("it is not held any more")
+	}
+	if held := len(f.hold(repair(fought4), noon.Add(quietFirst+time.Second))) == 0; held {
+		t.Error("it is held for longer, though it was quiet")
+	}
+}

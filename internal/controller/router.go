@@ -82,19 +82,6 @@ type worker struct {
 	retryAt time.Time
 }
 
-// A lookRequest asks for what would change now, without changing it.
-type lookRequest struct {
-	want  steer.Assignment
-	reply chan<- lookReply // has room for the one reply
-}
-
-type lookReply struct {
-	plan     steer.Plan
-	held     *limitError // what of it waits for its turn; nil for nothing
-	commands []string
-	err      error
-}
-
 // startWorker starts the goroutine that drives a router, once its predecessor,
 // if any, has ended. Without one, moved is what failures moved on it before. It
 // reports every pass to sighted until it is stopped.
@@ -284,7 +271,7 @@ func (w *worker) work(ctx context.Context, lookFirst bool, seen *sighting) error
 	}
 	var refused error
 	for round := 0; ; round++ {
-		seen.left = w.diff(w.current.want, seen.repair)
+		seen.left = w.diff(seen.repair)
 		switch {
 		case len(seen.left.Changes) == 0 && !seen.at.IsZero() && w.held != nil && refused != nil:
 			return errors.Join(refused, w.held)
@@ -317,19 +304,27 @@ func (w *worker) ensureOpen() error {
 	return nil
 }
 
-// look reads the router's routes.
+// look reads the router's routes, for what is done next.
 func (w *worker) look(ctx context.Context, seen *sighting) error {
+	table, err := w.read(ctx)
+	if err != nil {
+		return err
+	}
+	seen.at, seen.table = time.Now(), table
+	w.have, w.looked = steer.Compare(table, w.terms()), true
+	return nil
+}
+
+// read reads the router's routes.
+func (w *worker) read(ctx context.Context) (*steer.Table, error) {
 	routes, err := w.driver.Routes(ctx)
 	w.inquire()
 	if err != nil {
 		w.looked = false
 		w.close() // a new connection heals more than another try on the old one
-		return fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
+		return nil, fmt.Errorf("read routes of router %s: %w", w.router.Name, err)
 	}
-	seen.at = time.Now()
-	seen.table = steer.NewTable(w.cohorts, routes)
-	w.have, w.looked = steer.Compare(seen.table, w.terms()), true
-	return nil
+	return steer.NewTable(w.cohorts, routes), nil
 }
 
 // inquire notes what the driver has to say, which it may not be asked later:
@@ -342,8 +337,8 @@ func (w *worker) inquire() {
 
 // diff compares what is wanted with what the router had, and leaves alone what
 // others fight for and what must wait: a repair, which no failure has made, need not.
-func (w *worker) diff(want steer.Assignment, repair bool) steer.Plan {
-	plan := w.have.With(want)
+func (w *worker) diff(repair bool) steer.Plan {
+	plan := w.have.With(w.current.want)
 	plan.Changes = w.fights.hold(plan.Changes, time.Now())
 	w.held = nil
 	if !repair {
@@ -389,82 +384,4 @@ func (w *worker) isShaken() bool {
 		w.shaken = true
 	}
 	return w.shaken
-}
-
-// refusals are the prefixes that err says were refused, and whether that is all that
-// it says.
-func refusals(err error) (refused map[netip.Prefix]bool, whole bool) {
-	refused, whole = map[netip.Prefix]bool{}, true
-	for _, e := range unjoin(err) {
-		var change *drivers.ChangeError
-		if !errors.As(e, &change) {
-			whole = false
-			continue
-		}
-		for _, prefix := range change.Change.Prefixes {
-			refused[prefix] = true
-		}
-	}
-	return refused, whole
-}
-
-// except returns what of the changes was not refused.
-func except(changes []steer.Change, refused map[netip.Prefix]bool) []steer.Change {
-	if len(refused) == 0 {
-		return changes
-	}
-	var made []steer.Change
-	for _, change := range changes {
-		rest := slices.DeleteFunc(slices.Clone(change.Prefixes), func(p netip.Prefix) bool { return refused[p] })
-		if len(rest) > 0 {
-			made = append(made, change.For(rest...))
-		}
-	}
-	return made
-}
-
-func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	if err != nil {
-		return []error{err}
-	}
-	return nil
-}
-
-// answer says what would change now, from a fresh look.
-func (w *worker) answer(ctx context.Context, want steer.Assignment) lookReply {
-	ctx, cancel := context.WithTimeout(ctx, w.router.Patience())
-	defer cancel()
-	if err := w.ensureOpen(); err != nil {
-		return lookReply{err: err}
-	}
-	if err := w.look(ctx, &sighting{}); err != nil {
-		return lookReply{err: err}
-	}
-	reply := lookReply{plan: w.diff(want, false)}
-	reply.held = w.held
-	if renderer, ok := w.driver.(drivers.Renderer); ok {
-		reply.commands = renderer.Render(reply.plan.Changes)
-	}
-	return reply
-}
-
-// ask asks the worker what would change now.
-func (w *worker) ask(ctx context.Context, want steer.Assignment) (lookReply, error) {
-	reply := make(chan lookReply, 1)
-	select {
-	case w.asks <- lookRequest{want: want, reply: reply}:
-	case <-w.done:
-		return lookReply{}, errors.New("it is being replaced: try again")
-	case <-ctx.Done():
-		return lookReply{}, fmt.Errorf("it is busy: %w", ctx.Err())
-	}
-	select {
-	case answer := <-reply:
-		return answer, answer.err
-	case <-ctx.Done():
-		return lookReply{}, fmt.Errorf("it does not answer: %w", ctx.Err())
-	}
 }
