@@ -60,22 +60,11 @@ SEVERITIES
 	f.StringArrayVar(&r.Routers, "router", nil, "only events about this router")
 	f.StringArrayVar(&r.Kinds, "kind", nil, "only events of this kind")
 	f.StringVar(&r.Severity, "severity", "", "only events of this severity at least")
-	a.completeEvents(command)
+	completeFlag(command, "server", a.completeServers)
+	completeFlag(command, "vip", a.completeVIP)
+	completeWords(command, "kind", api.EventKinds())
+	completeWords(command, "severity", api.Severities())
 	return command
-}
-
-// completeEvents completes the values of the flags that have a set of them.
-func (a *app) completeEvents(command *cobra.Command) {
-	for flag, complete := range map[string]cobra.CompletionFunc{
-		"server":   a.completeServers,
-		"vip":      a.completeVIP,
-		"kind":     cobra.FixedCompletions(api.EventKinds(), cobra.ShellCompDirectiveNoFileComp),
-		"severity": cobra.FixedCompletions(api.Severities(), cobra.ShellCompDirectiveNoFileComp),
-	} {
-		if err := command.RegisterFlagCompletionFunc(flag, complete); err != nil {
-			panic("main: " + err.Error()) // there is no such flag
-		}
-	}
 }
 
 // check completes the request, and finds fault with words that mean nothing.

@@ -109,6 +109,5 @@ func (c *choice[T]) names() []string {
 
 // complete lets shells complete the words.
 func (c *choice[T]) complete(command *cobra.Command, flag string) {
-	// Only a flag that is not there fails, and it has just been made.
-	_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(c.names(), cobra.ShellCompDirectiveNoFileComp))
+	completeWords(command, flag, c.names())
 }

@@ -72,9 +72,8 @@ it prints the lines that make a web server listen on the VIPs.`,
 	f.StringVar(&flags.format, "format", "auto", "of the host's files: "+strings.Join(hostFormats(), ", "))
 	f.StringVar(&flags.out, "out", "", "write the host's files below this directory")
 	f.StringVar(&flags.listen, "listen", "", "print listen lines for nginx or apache")
-	// As in rootCommand, these flags are there.
-	_ = command.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(hostFormats(), cobra.ShellCompDirectiveNoFileComp))
-	_ = command.RegisterFlagCompletionFunc("listen", cobra.FixedCompletions(dialects(), cobra.ShellCompDirectiveNoFileComp))
+	completeWords(command, "format", hostFormats())
+	completeWords(command, "listen", dialects())
 	return command
 }
 

@@ -57,8 +57,7 @@ when a VIP would be left without a server.`,
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError(command, "%v", err)
 	})
-	// A flag that is not there would panic; a fixed one cannot be missing.
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp))
+	completeWords(root, "output", formats())
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.schemaCommand(),
 		a.statusCommand(), a.topCommand(), a.explainCommand(), a.planCommand(), a.simulateCommand(), a.drainCommand(), a.undrainCommand(),

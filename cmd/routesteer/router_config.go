@@ -62,8 +62,7 @@ It asks no router, no server and no controller, and changes nothing.`,
 	}
 	command.Flags().StringVarP(&config, "config", "c", defaultConfig, "the configuration file")
 	command.Flags().StringVar(&dialect, "dialect", "", "the words to use: "+strings.Join(routerDialects(), ", "))
-	// As in rootCommand, the flag is there.
-	_ = command.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(routerDialects(), cobra.ShellCompDirectiveNoFileComp))
+	completeWords(command, "dialect", routerDialects())
 	return command
 }
 

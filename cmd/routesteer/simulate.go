@@ -72,8 +72,7 @@ tried, and no loss gives a server more than --capacity, if that is given; 2 when
 		{"drain", "an operator drains them"}, {"undrain", "and puts them back in service"},
 	} {
 		flags.Var(&stepFlag{s, verb.name, "SERVER,…"}, verb.name, verb.usage)
-		// A flag that is not there would panic; this one was made just now.
-		_ = command.RegisterFlagCompletionFunc(verb.name, a.completeServer)
+		completeFlag(command, verb.name, a.completeServer)
 	}
 	flags.Var(&stepFlag{s, "after", "duration"}, "after", "so much time passes")
 	flags.Var(&stepFlag{s, script, "FILE"}, script, "steps, one a line")
