@@ -35,9 +35,9 @@ LONG := drivers/cisco internal/page scripts packaging drivers/bgp internal/simul
 ALONE := internal/lab drivers/linux
 
 # Tests often wait, for a router or a foreign program: more of them at once than
-# there are processors, which makes none fail. lint has vetted all.
+# there are processors. lint has vetted all.
 unit: ## all tests with the race detector
-	$(GO) test -race -vet=off -count 1 -p 3 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v $(ALONE:%=-e '/%$$'))
+	$(GO) test -race -vet=off -count 1 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v $(ALONE:%=-e '/%$$'))
 	$(GO) test -race -vet=off -count 1 -p 1 -parallel 4 -timeout 12m $(ALONE:%=./%)
 
 release: tools ## what is released, in build/release: programs, deb and rpm, checksums

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	patience = time.Minute      // for one call of a driver, also on a busy machine
-	promptly = 10 * time.Second // to return when ctx ends: far from what a driver waits for
-	noticing = 5 * time.Second  // from a change behind our back to the Watcher's signal
+	patience = 10 * time.Second // for one call of a driver
+	promptly = time.Second      // to return when ctx ends
+	noticing = time.Second      // from a change behind our back to the Watcher's signal
 )
 
 // Exam examines the driver that router opens. Each question works on prefixes

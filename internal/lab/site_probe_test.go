@@ -23,7 +23,7 @@ import (
 // busy machine may take its time.
 const (
 	short   = 300 * time.Millisecond
-	patient = 30 * time.Second
+	patient = 10 * time.Second
 )
 
 // connectTo opens a connection to a web server from a host.
