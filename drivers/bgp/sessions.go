@@ -224,17 +224,28 @@ func familyName(f bgp.Family) string {
 	return "IPv4"
 }
 
+// known is a copy of what is known of each session.
+func (s *sessions) known() map[netip.Addr]*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := make(map[netip.Addr]*session, len(s.of))
+	for address, session := range s.of {
+		now := *session
+		known[address] = &now
+	}
+	return known
+}
+
 // info tells of the sessions, and of what operators should look at.
 func (s *speaker) info() drivers.Info {
-	numbers := s.numbers()
-	s.sessions.mu.Lock()
-	defer s.sessions.mu.Unlock()
+	known := s.sessions.known()
+	numbers := s.numbers() // asked for afterwards: those of a session that is established are there
 	var (
 		info drivers.Info
 		down []string
 	)
 	for _, peer := range s.settings.peers { // sorted
-		session := s.sessions.of[peer.Address]
+		session := known[peer.Address]
 		told := drivers.Session{Peer: peer.Address.String(), State: stateName(session.state), Since: session.since, Detail: session.why()}
 		if told.Well = session.state == bgp.BGP_FSM_ESTABLISHED; told.Well {
 			told.Detail = session.terms() + s.announced(session) + numbers[peer.Address].words()
