@@ -134,8 +134,8 @@ func TestSessionsAreToldInWords(t *testing.T) {
 	<-m.driver.Changed()
 	b.birdc("disable second")
 	const shut = "the router ended the session: NOTIFICATION 6/2 cease, administrative shutdown"
-	info = m.informed("one of two is down, and why", func(info drivers.Info) bool { // which may be known later
-		return !info.Sessions[1].Well && strings.Contains(strings.Join(info.Problems, "\n"), shut)
+	info = m.informed("one of two is down, and why, also when it is tried again", func(info drivers.Info) bool {
+		return !info.Sessions[1].Well && strings.Contains(info.Sessions[1].Detail, "refused")
 	})
 	if info.Down != nil {
 		t.Errorf("down although one session is established: %v", info.Down)

@@ -41,6 +41,7 @@ type session struct {
 	since    time.Time // established, or not
 	trouble  string    // why it is not established, or ended last; "" for nothing known
 	notified bool      // trouble is what a NOTIFICATION says, which explains all that follows
+	failed   string    // why it could not be established since trouble was notified; "" for nothing known
 	agreed   agreement // while it is established
 }
 
@@ -75,7 +76,7 @@ func (s *sessions) event(e *apiutil.WatchEventMessage_PeerEvent, at time.Time) {
 	}
 	switch {
 	case is && !was:
-		session.since, session.trouble, session.notified, session.agreed = at, "", false, agreementOf(e.Peer.State)
+		session.since, session.trouble, session.notified, session.failed, session.agreed = at, "", false, "", agreementOf(e.Peer.State)
 		s.log.Info("BGP session established", "peer", session.peer.Address.String(), "agreed", session.terms())
 	case was && !is:
 		session.since, session.agreed = at, agreement{}
@@ -99,8 +100,13 @@ func (s *sessions) signal() {
 func (s *sessions) fail(peer netip.Addr, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if session := s.of[peer]; session != nil && session.state != bgp.BGP_FSM_ESTABLISHED {
-		session.trouble, session.notified = session.explain(why), false
+	session := s.of[peer]
+	switch {
+	case session == nil || session.state == bgp.BGP_FSM_ESTABLISHED:
+	case session.notified: // a router that has shut the session down refuses connections
+		session.failed = session.explain(why)
+	default:
+		session.trouble = session.explain(why)
 	}
 }
 
@@ -112,7 +118,7 @@ func (s *sessions) notified(peer netip.Addr, words string) {
 		if strings.Contains(words, "bad peer as") {
 			words += fmt.Sprintf("; the file says that the router is of AS %d and we are of AS %d", session.peer.ASN, s.settings.asn)
 		}
-		session.trouble, session.notified = words, true
+		session.trouble, session.notified, session.failed = words, true, ""
 	}
 }
 
@@ -164,6 +170,8 @@ func troubleOf(state apiutil.PeerState, peer topology.Peer) string {
 // why says why a session is not established.
 func (s *session) why() string {
 	switch {
+	case s.failed != "":
+		return s.trouble + "; since then: " + s.failed
 	case s.trouble != "":
 		return s.trouble
 	case s.state == bgp.BGP_FSM_OPENSENT || s.state == bgp.BGP_FSM_OPENCONFIRM:
