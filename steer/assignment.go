@@ -1,12 +1,9 @@
 package steer
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/routesteer/routesteer/topology"
 )
 
 // An Assignment is what we want of every router: for each cohort of the site's
@@ -14,9 +11,9 @@ import (
 // wants nothing.
 type Assignment struct {
 	cohorts *Cohorts
-	wants   []*Want                     // of each of cohorts.all; those that stayed the same are shared with the Assignment before
-	awake   []*Cohort                   // those that the next decision looks at, whatever happens; sorted
-	load    map[topology.ServerName]int // VIPs in single mode that each server has
+	wants   []*Want   // of each of cohorts.all; those that stayed the same are shared with the Assignment before
+	awake   []*Cohort // those that the next decision looks at, whatever happens; sorted
+	load    []int     // VIPs in single mode that each of the site's servers has
 	gone    []netip.Addr
 	frozen  string // why failure-driven moves are withheld on the whole site, or ""
 }
@@ -24,7 +21,7 @@ type Assignment struct {
 // Assign makes an Assignment that wants of each cohort what want says. Nobody has decided
 // that: the next decision looks at all of it.
 func Assign(cohorts *Cohorts, want func(*Cohort) Want) Assignment {
-	l := load{count: map[topology.ServerName]int{}}
+	l := load{cohorts: cohorts, count: make([]int, len(cohorts.by))}
 	a := Assignment{cohorts: cohorts, wants: make([]*Want, len(cohorts.all)), awake: cohorts.all, load: l.count}
 	for i, cohort := range cohorts.all {
 		w := want(cohort)
@@ -37,7 +34,7 @@ func Assign(cohorts *Cohorts, want func(*Cohort) Want) Assignment {
 // Replace returns an Assignment of these cohorts that wants of some of them what by says, and
 // of the others what a does. The next decision looks at those.
 func (a Assignment) Replace(cohorts *Cohorts, by map[*Cohort]Want) Assignment {
-	next, l := a, load{count: maps.Clone(a.load)}
+	next, l := a, load{cohorts: cohorts, count: slices.Clone(a.load)}
 	if a.cohorts != cohorts {
 		next = Assign(cohorts, a.For)
 		next.gone, next.frozen, l.count = a.gone, a.frozen, next.load

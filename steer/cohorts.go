@@ -1,6 +1,7 @@
 package steer
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,17 +19,16 @@ const shards = 64
 // Cohorts are a site's VIPs, sorted into those that always move together, and
 // what is known of them from the site alone. They are never changed.
 type Cohorts struct {
-	site  *topology.Site
-	idle  map[topology.ServerName]bool // servers of weight 0; nil for none
-	weigh map[topology.ServerName]int  // the servers' own weights
-	all   []*Cohort                    // sorted by first prefix
-	of    []int32                      // of each of site.VIPs, the index in all
-	by    [][]*Cohort                  // of each of site.Servers, those with it in a tier
+	site *topology.Site
+	idle bool        // a server has weight 0
+	all  []*Cohort   // sorted by first prefix
+	of   []int32     // of each of site.VIPs, the index in all
+	by   [][]*Cohort // of each of site.Servers, those with it in a tier
 
 	apart   []netip.Prefix // of whom something is asked that is asked of no other of their cohort
 	entries int            // of all cohorts
 	single  int            // VIPs in single mode
-	seats   int            // places on a sheet
+	seats   int            // of all cohorts
 }
 
 // A Cohort is VIPs of one family that always move together: their verdicts,
@@ -41,8 +41,8 @@ type Cohort struct {
 	Entries      []topology.Entry // at least one, sorted
 	Prefixes     []netip.Prefix   // of all entries, sorted
 	index        int              // among the site's cohorts
-	first        int              // its first place on a sheet
-	size         int              // how many servers it has
+	seats        []int32          // of each of its servers, tier by tier, the index in the site's
+	first        int              // how many seats the cohorts before it have
 	seed         uint64           // what its order of servers is made of
 
 	home  topology.ServerName   // where it belongs when all are well; "" in ecmp mode
@@ -79,7 +79,7 @@ func (c *Cohorts) alone(entry netip.Prefix) bool {
 
 func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	c := &Cohorts{site: site, of: make([]int32, len(site.VIPs))}
-	c.findWeights()
+	c.idle = slices.ContainsFunc(site.Servers, func(server topology.Server) bool { return server.Weight == 0 })
 	known := map[string]*Cohort{}
 	place := map[netip.Prefix]int32{} // of each entry
 	for _, entry := range site.Entries() {
@@ -101,8 +101,6 @@ func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	}
 	for _, cohort := range c.all {
 		cohort.gather()
-		cohort.first, cohort.size = c.seats, len(cohort.Servers())
-		c.seats += cohort.size
 		c.entries += len(cohort.Entries)
 		if cohort.Mode == topology.Single {
 			c.single += len(cohort.Prefixes)
@@ -112,40 +110,61 @@ func sortCohorts(site *topology.Site, apart []netip.Prefix) *Cohorts {
 	return c
 }
 
-// findWeights notes the servers' weights, and to whom no traffic is to go.
-func (c *Cohorts) findWeights() {
-	c.weigh = make(map[topology.ServerName]int, len(c.site.Servers))
-	for _, server := range c.site.Servers {
-		c.weigh[server.Name] = server.Weight
-		if server.Weight > 0 {
-			continue
-		}
-		if c.idle == nil {
-			c.idle = map[topology.ServerName]bool{}
-		}
-		c.idle[server.Name] = true
-	}
-}
-
 // idles reports whether the file gives the server no share of the cohort's
 // traffic.
 func (c *Cohorts) idles(name topology.ServerName, vip *Cohort) bool {
-	weight, given := vip.Weights[name]
-	return given && weight == 0 || !given && c.idle[name]
+	if weight, given := vip.Weights[name]; given {
+		return weight == 0
+	}
+	server := -1
+	if c.idle {
+		server = c.server(name, vip)
+	}
+	return server >= 0 && c.site.Servers[server].Weight == 0
 }
 
-// findServers notes which cohorts each server may carry.
+// findServers notes who each cohort's servers are, and which cohorts each server may carry.
 func (c *Cohorts) findServers() {
-	place := make(map[topology.ServerName]int, len(c.site.Servers))
-	for i, server := range c.site.Servers {
-		place[server.Name] = i
-	}
 	c.by = make([][]*Cohort, len(c.site.Servers))
 	for _, cohort := range c.all {
+		cohort.first = c.seats
 		for _, name := range cohort.Servers() {
-			c.by[place[name]] = append(c.by[place[name]], cohort)
+			i := c.place(name)
+			c.by[i] = append(c.by[i], cohort)
+			cohort.seats = append(cohort.seats, int32(i))
 		}
+		c.seats += len(cohort.seats)
 	}
+}
+
+// place is the server's index among the site's; -1 if it has none of that name.
+func (c *Cohorts) place(name topology.ServerName) int {
+	i, known := slices.BinarySearchFunc(c.site.Servers, name, func(s topology.Server, name topology.ServerName) int { return cmp.Compare(s.Name, name) })
+	if !known {
+		return -1
+	}
+	return i
+}
+
+// server is the index of a server among the site's, best found by a cohort that it may
+// carry; -1 if the site has none of that name.
+func (c *Cohorts) server(name topology.ServerName, vip *Cohort) int {
+	if seat := vip.seat(name); seat >= 0 {
+		return int(vip.seats[seat])
+	}
+	return c.place(name)
+}
+
+// seat is the server's place among those of the cohort; -1 if it is in no tier.
+func (c *Cohort) seat(name topology.ServerName) int {
+	seat := 0
+	for _, tier := range c.Tiers {
+		if at, known := slices.BinarySearch(tier.Servers, name); known {
+			return seat + at
+		}
+		seat += len(tier.Servers)
+	}
+	return -1
 }
 
 // gather collects the prefixes of the cohort's entries.
@@ -225,7 +244,7 @@ func (c *Cohorts) Of(prefix netip.Prefix) *Cohort {
 // all of them if none has.
 func (c *Cohorts) able(vip *Cohort) []topology.ServerName {
 	first := vip.Tiers[0].Servers
-	if c.idle == nil && vip.Weights == nil {
+	if !c.idle && vip.Weights == nil {
 		return first
 	}
 	able := slices.DeleteFunc(slices.Clone(first), func(name topology.ServerName) bool { return c.idles(name, vip) })
@@ -253,7 +272,7 @@ func (c *Cohorts) settleHomes() {
 			if cohort.Mode == topology.Single && (len(able) > 1) == choice {
 				cohort.home = l.peek(cohort, able)
 				cohort.homes = []topology.ServerName{cohort.home}
-				l.add(cohort.homes, len(cohort.Prefixes))
+				l.add(cohort, cohort.homes, len(cohort.Prefixes))
 			}
 		}
 	}

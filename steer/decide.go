@@ -23,9 +23,9 @@ func newDecision(in Input) *decision {
 	if in.Previous.cohorts != in.Cohorts {
 		in.Previous = Assign(in.Cohorts, in.Previous.For)
 	}
-	in.sheet = newSheet(in.Cohorts)
+	in.sheet = newSheet(in)
 	d := &decision{Input: in, previous: in.Previous.wants, load: newLoad(in)}
-	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), load: d.load.count, gone: in.gone()}
+	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), load: d.load.count, gone: in.sheet.gone}
 	d.many, d.together = in.frozen()
 	d.want.frozen = frozenText(d.many, "") // servers lost together are told of where that holds something back
 	return d
@@ -53,7 +53,10 @@ func (d *decision) set(vip *Cohort, want Want) {
 		}
 	}
 	want.Failure = d.byFailure(want, previous)
-	d.want.wants[vip.index] = &want
+	if !want.equal(previous) {
+		changed := want // for the heap, which want is kept from
+		d.want.wants[vip.index] = &changed
+	}
 	d.load.move(vip, nil, want.Servers)
 }
 
@@ -80,7 +83,7 @@ func (d *decision) byFailure(want Want, previous *Want) bool {
 	case !slices.Equal(want.Servers, previous.Servers):
 		return want.Cause == Failover || want.Cause == Withdrawn || want.Cause == KeptDown
 	case !slices.EqualFunc(want.NextHops, previous.NextHops, sameHop):
-		return slices.ContainsFunc(previous.NextHops, func(h NextHop) bool { return d.Health.Lost(h.Address) })
+		return slices.ContainsFunc(previous.NextHops, func(h NextHop) bool { return d.lost(h.Address) })
 	default:
 		return previous.Failure
 	}
@@ -157,6 +160,9 @@ func (d *decision) comingBack(vip *Cohort, current, eligible []topology.ServerNa
 // one of different tiers, or in single mode, is left over from something else
 // than us: the best of them count.
 func (d *decision) holding(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
+	if len(servers) == 1 && d.holds(servers[0], vip) { // as most are
+		return servers
+	}
 	best := len(vip.Tiers)
 	for _, name := range servers {
 		if d.holds(name, vip) {
@@ -191,7 +197,7 @@ func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerNa
 		return want, true
 	}
 	switch {
-	case len(d.lost(current, vip)) > 0 && vip.Mode == topology.ECMP:
+	case len(d.leaving(current, vip)) > 0 && vip.Mode == topology.ECMP:
 		return Want{Servers: holding, Cause: d.causeOf(current, vip), Why: d.lossOf(current, vip), Next: later.due}, true
 	case later.why != "":
 		return Want{Servers: holding, Cause: Waiting, Why: later.why, Next: later.due}, true
@@ -203,7 +209,7 @@ func (d *decision) keepHolding(vip *Cohort, current, holding []topology.ServerNa
 // alongside is a Want by which servers join others, with those of the same tier beside whose loss
 // is not believed: that somebody else joins is no proof of it.
 func (d *decision) alongside(vip *Cohort, current []topology.ServerName, want Want) Want {
-	lost := d.lost(current, vip)
+	lost := d.leaving(current, vip)
 	joins := vip.Mode == topology.ECMP && slices.ContainsFunc(current, func(name topology.ServerName) bool { return slices.Contains(want.Servers, name) })
 	if !joins || len(lost) == 0 {
 		return want
@@ -218,9 +224,15 @@ func (d *decision) alongside(vip *Cohort, current []topology.ServerName, want Wa
 	return want
 }
 
-// lost are those of the servers that traffic may not stay with.
-func (d *decision) lost(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
-	return slices.DeleteFunc(slices.Clone(servers), func(name topology.ServerName) bool { return d.holds(name, vip) })
+// leaving are those of the servers that traffic may not stay with.
+func (d *decision) leaving(servers []topology.ServerName, vip *Cohort) []topology.ServerName {
+	var leaving []topology.ServerName
+	for _, name := range servers {
+		if !d.holds(name, vip) {
+			leaving = append(leaving, name)
+		}
+	}
+	return leaving
 }
 
 // undecided reports whether checks that would name a better or equal server

@@ -1,6 +1,4 @@
 package steer
 
-import "github.com/routesteer/routesteer/topology"
-
-// Load is how many VIPs in single mode the Assignment says that each server has.
-func (a Assignment) Load() map[topology.ServerName]int { return a.load }
+// Load is how many VIPs in single mode the Assignment says that each of the site's servers has.
+func (a Assignment) Load() []int { return a.load }

@@ -132,8 +132,8 @@ func (in *Input) fallible() []*Cohort {
 // mostFell reports whether most of the VIP's servers, and no fewer than fewest,
 // went down within one period, since failures were last let through.
 func (in *Input) mostFell(vip *Cohort, period time.Duration) bool {
-	need := max(fewest, vip.size/2+1)
-	left := vip.size
+	need := max(fewest, len(vip.seats)/2+1)
+	left := len(vip.seats)
 	if left < need {
 		return false
 	}
@@ -177,7 +177,7 @@ func (in *Input) Recovered() bool {
 				up++
 			}
 		}
-		if vip.size-up < max(fewest, vip.size/2+1) {
+		if len(vip.seats)-up < max(fewest, len(vip.seats)/2+1) {
 			back += len(vip.Entries)
 		}
 	}
@@ -187,7 +187,7 @@ func (in *Input) Recovered() bool {
 // withheld decides for a VIP whose servers may be lost in appearance only, and
 // reports whether that is so. Who takes servers out of service is always obeyed.
 func (d *decision) withheld(current []topology.ServerName, vip *Cohort) (Want, bool) {
-	lost := d.lost(current, vip)
+	lost := d.leaving(current, vip)
 	willed := func(name topology.ServerName) bool { return !vip.has(name) || d.Off(name, vip) != "" }
 	if len(lost) == 0 || slices.ContainsFunc(lost, willed) {
 		return Want{}, false

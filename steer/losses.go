@@ -1,7 +1,6 @@
 package steer
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -43,9 +42,9 @@ type Loss struct {
 func (l *Losses) Without(lost ...topology.ServerName) Loss {
 	in := l.in
 	in.Health = bereft{in.Health, lost, in.Now}
-	in.sheet = newSheet(in.Cohorts)
+	in.sheet = newSheet(in)
 	d := &decision{Input: in, previous: in.Previous.wants, load: l.load.without(lost)}
-	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), awake: in.Cohorts.all, load: d.load.count, gone: in.gone()}
+	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), awake: in.Cohorts.all, load: d.load.count, gone: in.sheet.gone}
 	d.many = in.tooMany()
 	if l.fallen+len(lost) >= fewest {
 		d.together = in.together()
@@ -89,16 +88,16 @@ func (c *Cohort) concerns(name topology.ServerName, have []topology.ServerName) 
 func (l *load) without(servers []topology.ServerName) *load {
 	less := l.clone()
 	for _, name := range servers {
-		if !less.out[name] {
-			less.out[name] = true
-			less.total -= less.weight[name]
+		if i := l.cohorts.place(name); !less.out[i] {
+			less.out[i] = true
+			less.total -= l.cohorts.site.Servers[i].Weight
 		}
 	}
 	return less
 }
 
 func (l *load) clone() *load {
-	return &load{weight: l.weight, count: maps.Clone(l.count), out: maps.Clone(l.out), vips: l.vips, total: l.total}
+	return &load{cohorts: l.cohorts, count: slices.Clone(l.count), out: slices.Clone(l.out), vips: l.vips, total: l.total}
 }
 
 // A bereft is a Health without some servers.

@@ -24,9 +24,13 @@ func (r reach) why() string { return strings.Join(r.words, "; ") }
 // at once, and better addresses get their traffic back by the failback policy, so
 // that a network card that flaps does not make the next hop flap.
 func (in *Input) reach(names []topology.ServerName, vip *Cohort, previous []NextHop) reach {
-	var r reach
+	r := reach{hops: make([]NextHop, 0, len(names))}
 	for _, name := range names {
-		server, _ := in.Site.Server(name)
+		i := in.Cohorts.server(name, vip)
+		if i < 0 {
+			continue
+		}
+		server := &in.Site.Servers[i]
 		addresses := server.AddressesFor(vip.Prefix.Addr())
 		if len(addresses) == 0 {
 			continue
@@ -51,11 +55,11 @@ func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recall
 	present := slices.IndexFunc(addresses, func(a netip.Addr) bool {
 		return slices.ContainsFunc(previous, func(h NextHop) bool { return h.Address == a })
 	})
-	best := slices.IndexFunc(addresses, func(a netip.Addr) bool { return !in.Health.Lost(a) })
+	best := slices.IndexFunc(addresses, func(a netip.Addr) bool { return !in.lost(a) })
 	switch {
 	case best < 0: // none is better than another
 		return max(present, 0), wait{why: addresses[0].String() + " is lost, and so is this one"}
-	case present < 0 || in.Health.Lost(addresses[present]):
+	case present < 0 || in.lost(addresses[present]):
 		return best, wait{why: addresses[0].String() + " is lost"}
 	case !in.Health.WellSince(addresses[best]).After(recalled) && !recalled.IsZero():
 		return best, wait{why: addresses[0].String() + " is lost"}
@@ -67,9 +71,12 @@ func (in *Input) pick(addresses []netip.Addr, failback topology.Failback, recall
 // keep returns the first address before the present one that is due to have its
 // traffic back, or else the present one.
 func (in *Input) keep(addresses []netip.Addr, present int, failback topology.Failback) (int, wait) {
+	if present == 0 {
+		return present, wait{}
+	}
 	waiting := wait{why: addresses[0].String() + " is lost"}
 	for i, address := range addresses[:present] {
-		if in.Health.Lost(address) {
+		if in.lost(address) {
 			continue
 		}
 		due := in.Health.WellSince(address).Add(failback.After)

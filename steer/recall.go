@@ -123,7 +123,7 @@ func (c *Cohorts) at(place Place) []*Cohort {
 	if place.Server == "" {
 		return c.all
 	}
-	if i := slices.IndexFunc(c.site.Servers, func(s topology.Server) bool { return s.Name == place.Server }); i >= 0 {
+	if i := c.place(place.Server); i >= 0 {
 		return c.by[i]
 	}
 	return nil

@@ -42,7 +42,7 @@ func (c *Cohort) settled(want *Want) bool {
 func (d *decision) suspects() []*Cohort {
 	var suspects []*Cohort
 	for i, server := range d.Site.Servers {
-		if !d.clear(server.Name) || d.Drained[server.Name] != "" || d.anyLost(server) {
+		if !d.clear(i) || d.Drained[server.Name] != "" || d.anyLost(i) {
 			suspects = append(suspects, d.Cohorts.by[i]...)
 		}
 	}
@@ -59,14 +59,13 @@ func (d *decision) undisturbed(vip *Cohort, want *Want) bool {
 		return false
 	}
 	return !slices.ContainsFunc(want.had, func(name topology.ServerName) bool { // its homes are among them
-		server, _ := d.Site.Server(name)
-		return !d.noted(name, vip).whole() || d.takenOff(name, vip) != "" || d.anyLost(server)
+		return !d.noted(name, vip).whole() || d.takenOff(name, vip) != "" || d.anyLost(d.Cohorts.server(name, vip))
 	})
 }
 
-// anyLost reports whether any address of the server is.
-func (d *decision) anyLost(server topology.Server) bool {
-	return len(d.want.gone) > 0 && slices.ContainsFunc(server.Addresses, d.Health.Lost)
+// anyLost reports whether any address of one of the site's servers is.
+func (d *decision) anyLost(server int) bool {
+	return len(d.sheet.gone) > 0 && slices.ContainsFunc(d.Site.Servers[server].Addresses, d.lost)
 }
 
 // distinct sorts cohorts, each once.

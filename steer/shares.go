@@ -22,29 +22,29 @@ type Share struct {
 func Shares(in Input) []Share { return shares(in, newLoad(in)) }
 
 func shares(in Input, load *load) []Share {
-	shares, place := make([]Share, len(in.Site.Servers)), map[topology.ServerName]int{}
+	shares := make([]Share, len(in.Site.Servers))
 	for i, server := range in.Site.Servers {
-		shares[i].Server, place[server.Name] = server.Name, i
+		shares[i].Server = server.Name
 	}
 	all := 0.0
 	for _, cohort := range in.Cohorts.all {
 		servers := in.Previous.For(cohort).Servers
 		total := 0
 		for _, name := range servers {
-			if i, known := place[name]; known {
-				total += in.share(in.Site.Servers[i], cohort)
+			if i := in.Cohorts.server(name, cohort); i >= 0 {
+				total += in.share(&in.Site.Servers[i], cohort)
 			}
 		}
 		for _, name := range servers {
-			if i, known := place[name]; known {
-				part := float64(len(cohort.Prefixes)*in.share(in.Site.Servers[i], cohort)) / float64(total)
+			if i := in.Cohorts.server(name, cohort); i >= 0 {
+				part := float64(len(cohort.Prefixes)*in.share(&in.Site.Servers[i], cohort)) / float64(total)
 				shares[i].VIPs += part
 				all += part
 			}
 		}
 	}
 	for i, server := range in.Site.Servers {
-		if shares[i].Takes = !load.out[server.Name]; shares[i].Takes {
+		if shares[i].Takes = !load.out[i]; shares[i].Takes {
 			shares[i].Fair = all * float64(server.Weight) / float64(load.total)
 		}
 	}

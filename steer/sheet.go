@@ -1,42 +1,67 @@
 package steer
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/topology"
 )
 
-// A sheet notes verdicts while a decision is made, which asks for each several
-// times: looking one up costs more than all else that is done with it. A nil
-// sheet notes nothing.
-type sheet []noted
-
-// A noted verdict is one more than it, or 0 for one that was not asked for, and
-// whether the server asks for no new traffic, or a part of its share.
-type noted uint8
-
-const leaves, partly noted = 0x80, 0x40
-
-func newSheet(cohorts *Cohorts) sheet { return make(sheet, cohorts.seats) }
-
-// look returns what is noted of a server as the cohort sees it, or asks.
-func (s sheet) look(name topology.ServerName, cohort *Cohort, ask func() health.State) noted {
-	if s == nil {
-		return note(ask())
-	}
-	return s.lookAt(cohort.seat(name), ask)
+// A sheet notes what a decision asks for time and again: looking it up costs more than
+// all else that is done with it.
+type sheet struct {
+	notes []noted      // of each seat of each cohort; 0 for one that was not asked for
+	clear []bool       // of each of the site's servers, whether it is up for all VIPs, and asks for no less than its share
+	gone  []netip.Addr // addresses of the site's servers that are lost, sorted
 }
 
-// lookAt is look for a seat; -1 for none.
-func (s sheet) lookAt(seat int, ask func() health.State) noted {
-	if s == nil || seat < 0 {
-		return note(ask())
+// A noted verdict is one more than it, and whether the server asks for no new traffic, or
+// a part of its share.
+type noted uint8
+
+const (
+	leaves, partly noted = 0x80, 0x40
+	well                 = noted(health.Up) + 1
+)
+
+// newSheet prepares to note what is known of the servers.
+func newSheet(in Input) *sheet {
+	s := &sheet{notes: make([]noted, in.Cohorts.seats), clear: make([]bool, len(in.Site.Servers))}
+	summary, sums := in.Health.(Summary)
+	for i, server := range in.Site.Servers {
+		s.clear[i] = sums && summary.Standing(server.Name).Clear
+		for _, address := range server.Addresses {
+			if in.Health.Lost(address) {
+				s.gone = append(s.gone, address)
+			}
+		}
 	}
-	if s[seat] == 0 {
-		s[seat] = note(ask())
+	slices.SortFunc(s.gone, netip.Addr.Compare)
+	return s
+}
+
+func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
+	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
+}
+
+func (in *Input) noted(name topology.ServerName, vip *Cohort) noted {
+	return in.notedAt(vip.seat(name), name, vip)
+}
+
+// notedAt is noted of a server whose seat is known: -1 for none.
+func (in *Input) notedAt(seat int, name topology.ServerName, vip *Cohort) noted {
+	if in.sheet == nil || seat < 0 {
+		return note(in.state(name, vip))
 	}
-	return s[seat]
+	if in.sheet.clear[vip.seats[seat]] {
+		return well
+	}
+	noted := &in.sheet.notes[vip.first+seat]
+	if *noted == 0 {
+		*noted = note(in.state(name, vip))
+	}
+	return *noted
 }
 
 func note(state health.State) noted {
@@ -53,18 +78,25 @@ func note(state health.State) noted {
 func (n noted) eligible() bool { return n.verdict() == health.Up && n&leaves == 0 }
 
 // whole reports whether the server is up, and asks for no less than its share.
-func (n noted) whole() bool { return n.eligible() && n&partly == 0 }
+func (n noted) whole() bool { return n == well }
 
 func (n noted) verdict() health.Verdict { return health.Verdict(n&^(leaves|partly) - 1) }
 
-// seat is the server's place on a sheet; -1 if it is in no tier.
-func (c *Cohort) seat(name topology.ServerName) int {
-	seat := c.first
-	for _, tier := range c.Tiers {
-		if at, known := slices.BinarySearch(tier.Servers, name); known {
-			return seat + at
-		}
-		seat += len(tier.Servers)
+// clear reports whether one of the site's servers is up for all VIPs, and asks for no less
+// than its share; false where nobody can say that without a look at each.
+func (in *Input) clear(server int) bool {
+	if in.sheet != nil {
+		return in.sheet.clear[server]
 	}
-	return -1
+	summary, is := in.Health.(Summary)
+	return is && summary.Standing(in.Site.Servers[server].Name).Clear
+}
+
+// lost reports whether another address of the server should be its next hop.
+func (in *Input) lost(address netip.Addr) bool {
+	if in.sheet == nil {
+		return in.Health.Lost(address)
+	}
+	_, gone := slices.BinarySearchFunc(in.sheet.gone, address, netip.Addr.Compare)
+	return gone
 }

@@ -8,20 +8,6 @@ import (
 	"github.com/routesteer/routesteer/topology"
 )
 
-// gone are the addresses of the site that are lost, sorted.
-func (in *Input) gone() []netip.Addr {
-	var gone []netip.Addr
-	for _, server := range in.Site.Servers {
-		for _, address := range server.Addresses {
-			if in.Health.Lost(address) {
-				gone = append(gone, address)
-			}
-		}
-	}
-	slices.SortFunc(gone, netip.Addr.Compare)
-	return gone
-}
-
 // had are the servers of the VIP that have its traffic, or have had it, sorted:
 // those at which connections may be.
 func (d *decision) had(vip *Cohort, previous *Want, now []topology.ServerName) []topology.ServerName {
@@ -49,9 +35,8 @@ func (d *decision) keep(vip *Cohort, had []topology.ServerName, before []netip.A
 		if d.verdict(name, vip) == health.Down {
 			continue
 		}
-		server, _ := d.Site.Server(name)
-		for _, address := range server.Addresses {
-			if !d.Health.Lost(address) {
+		for _, address := range d.Site.Servers[d.Cohorts.server(name, vip)].Addresses {
+			if !d.lost(address) {
 				keep = append(keep, address)
 			}
 		}

@@ -2,7 +2,6 @@ package steer
 
 import (
 	"cmp"
-	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -18,26 +17,25 @@ const overload = 1.25
 // A load counts the VIPs (in single mode) of each server, where they were until they are
 // handed out anew, and bounds them by the servers' weights.
 type load struct {
-	weight map[topology.ServerName]int // never changed
-	count  map[topology.ServerName]int
-	out    map[topology.ServerName]bool // who can take none
-	vips   int                          // to be shared in all
-	total  int                          // weight of the others, which share
+	cohorts *Cohorts
+	count   []int  // of each of the site's servers
+	out     []bool // who can take none
+	vips    int    // to be shared in all
+	total   int    // weight of the others, which share
 }
 
 // newLoad is what the servers have, and which of them can take any VIP.
 func newLoad(in Input) *load { return loadOf(in.Cohorts, in.Previous.load, in.takesAny) }
 
-func loadOf(cohorts *Cohorts, count map[topology.ServerName]int, takesAny func(server int) bool) *load {
-	l := &load{weight: cohorts.weigh, count: maps.Clone(count), out: map[topology.ServerName]bool{}, vips: cohorts.single}
-	if count == nil {
-		l.count = map[topology.ServerName]int{}
-	}
+func loadOf(cohorts *Cohorts, count []int, takesAny func(server int) bool) *load {
+	servers := len(cohorts.by)
+	l := &load{cohorts: cohorts, count: make([]int, servers), out: make([]bool, servers), vips: cohorts.single}
+	copy(l.count, count)
 	for i, server := range cohorts.site.Servers {
 		if takesAny(i) {
 			l.total += server.Weight
 		} else {
-			l.out[server.Name] = true
+			l.out[i] = true
 		}
 	}
 	return l
@@ -47,16 +45,18 @@ func loadOf(cohorts *Cohorts, count map[topology.ServerName]int, takesAny func(s
 func (in *Input) takesAny(server int) bool {
 	name := in.Site.Servers[server].Name
 	holds := func(vip *Cohort) bool { return in.holds(name, vip) }
-	if in.clear(name) { // people alone can speak against it
+	if in.clear(server) { // people alone can speak against it
 		holds = func(vip *Cohort) bool { return in.takenOff(name, vip) == "" }
 	}
 	return slices.ContainsFunc(in.Cohorts.by[server], holds)
 }
 
-func (l *load) add(servers []topology.ServerName, vips int) {
+// add counts the cohort's VIPs for servers. Of who is no server of the site any more
+// nothing is counted.
+func (l *load) add(vip *Cohort, servers []topology.ServerName, vips int) {
 	for _, name := range servers {
-		if l.count[name] += vips; l.count[name] == 0 {
-			delete(l.count, name)
+		if i := l.cohorts.server(name, vip); i >= 0 {
+			l.count[i] += vips
 		}
 	}
 }
@@ -64,23 +64,23 @@ func (l *load) add(servers []topology.ServerName, vips int) {
 // move takes the cohort from some servers to others.
 func (l *load) move(vip *Cohort, from, to []topology.ServerName) {
 	if vip.Mode == topology.Single {
-		l.add(from, -len(vip.Prefixes))
-		l.add(to, len(vip.Prefixes))
+		l.add(vip, from, -len(vip.Prefixes))
+		l.add(vip, to, len(vip.Prefixes))
 	}
 }
 
-// of is the server's weight for a cohort: its own, or what the VIP gives it.
-func (l *load) of(vip *Cohort, name topology.ServerName) int {
-	if weight, given := vip.Weights[name]; given {
-		return weight
-	}
-	return l.weight[name]
+// weight is what a server of the cohort weighs for it: its own weight, or what the VIP
+// gives it.
+func (l *load) weight(name topology.ServerName, vip *Cohort) int {
+	return vip.WeightOf(l.cohorts.site.Servers[l.cohorts.server(name, vip)])
 }
 
-// limit is the most VIPs that a server has while it takes more and another has
-// room. It ends up with one cohort more than that at most.
-func (l *load) limit(name topology.ServerName) int {
-	return int(overload * float64(l.vips*l.weight[name]) / float64(max(l.total, 1)))
+// of is what a server of the cohort has, and limit the most that it has while it takes
+// more and another has room. It ends up with one cohort more than that at most.
+func (l *load) of(name topology.ServerName, vip *Cohort) (count, limit int) {
+	i := l.cohorts.server(name, vip)
+	weight := l.cohorts.site.Servers[i].Weight
+	return l.count[i], int(overload * float64(l.vips*weight) / float64(max(l.total, 1)))
 }
 
 // peek picks the server for a cohort: the first in the cohort's own order that
@@ -96,7 +96,9 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 	ordered := l.order(vip, candidates)
 	n := len(vip.Prefixes)
 	return slices.MinFunc(ordered, func(a, b topology.ServerName) int {
-		return cmp.Compare((l.count[a]+n)*l.of(vip, b), (l.count[b]+n)*l.of(vip, a))
+		hasA, _ := l.of(a, vip)
+		hasB, _ := l.of(b, vip)
+		return cmp.Compare((hasA+n)*l.weight(b, vip), (hasB+n)*l.weight(a, vip))
 	})
 }
 
@@ -104,10 +106,10 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 func (l *load) first(vip *Cohort, candidates []topology.ServerName) (best topology.ServerName, found bool) {
 	most := 0.0
 	for _, name := range candidates {
-		if l.count[name] > l.limit(name) {
+		if count, limit := l.of(name, vip); count > limit {
 			continue
 		}
-		s := score(vip.seed, name, l.of(vip, name))
+		s := score(vip.seed, name, l.weight(name, vip))
 		if !found || s > most || s == most && name < best {
 			best, most, found = name, s, true
 		}
@@ -124,7 +126,7 @@ func (l *load) order(vip *Cohort, servers []topology.ServerName) []topology.Serv
 	}
 	all := make([]scored, len(servers))
 	for i, name := range servers {
-		all[i] = scored{name, score(vip.seed, name, l.of(vip, name))}
+		all[i] = scored{name, score(vip.seed, name, l.weight(name, vip))}
 	}
 	slices.SortFunc(all, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))

@@ -34,7 +34,7 @@ type Input struct {
 	Previous Assignment // the last one, or what Adopt found; zero at the very first
 	Now      time.Time
 
-	sheet sheet // of the decision that is being made
+	sheet *sheet // of the decision that is being made; nil while none is
 }
 
 // Health is what steer needs to know of the servers; *health.Board is one.
@@ -55,13 +55,6 @@ type Summary interface {
 }
 
 var _ Summary = (*health.Board)(nil)
-
-// clear reports whether the server is up for all VIPs, and asks for no less than its
-// share; false where nobody can say that without a look at each.
-func (in *Input) clear(name topology.ServerName) bool {
-	summary, is := in.Health.(Summary)
-	return is && summary.Standing(name).Clear
-}
 
 // A Want is what we want for the prefixes of one cohort. The zero Want claims nothing: routes
 // stay as they are found.
@@ -87,6 +80,13 @@ type Want struct {
 // keeps reports whether connections at all of the next hops may stay.
 func (w Want) keeps(hops []NextHop) bool {
 	return len(hops) > 0 && !slices.ContainsFunc(hops, func(h NextHop) bool { return !slices.Contains(w.Keep, h.Address) })
+}
+
+// equal reports whether the two say the same in every respect.
+func (w *Want) equal(b *Want) bool {
+	return slices.Equal(w.Servers, b.Servers) && slices.Equal(w.NextHops, b.NextHops) && w.Withdraw == b.Withdraw &&
+		w.Cause == b.Cause && w.Why == b.Why && w.Path == b.Path && w.Since.Equal(b.Since) && w.Next.Equal(b.Next) &&
+		w.Frozen == b.Frozen && w.Failure == b.Failure && slices.Equal(w.Keep, b.Keep) && slices.Equal(w.had, b.had)
 }
 
 // Reason is Why and Path, for operators.
@@ -149,19 +149,6 @@ func (d *decision) decide(some []*Cohort) {
 	}
 }
 
-func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
-	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
-}
-
-func (in *Input) noted(name topology.ServerName, vip *Cohort) noted {
-	return in.sheet.look(name, vip, func() health.State { return in.state(name, vip) })
-}
-
-// notedAt is noted of a server whose seat is known.
-func (in *Input) notedAt(seat int, name topology.ServerName, vip *Cohort) noted {
-	return in.sheet.lookAt(seat, func() health.State { return in.state(name, vip) })
-}
-
 func (in *Input) verdict(name topology.ServerName, vip *Cohort) health.Verdict {
 	return in.noted(name, vip).verdict()
 }
@@ -188,7 +175,7 @@ func (in *Input) holds(name topology.ServerName, vip *Cohort) bool {
 // bestTier returns the index of the best tier with an eligible server, and
 // its eligible servers; -1 if there is none.
 func (in *Input) bestTier(vip *Cohort) (int, []topology.ServerName) {
-	seat := vip.first
+	seat := 0
 	for i, tier := range vip.Tiers {
 		var eligible []topology.ServerName
 		for _, name := range tier.Servers {

@@ -87,8 +87,11 @@ func asking(word health.Word) string {
 
 // share is the server's weight among the next hops of a route of the cohort: less
 // than its own where it asks for less.
-func (in *Input) share(server topology.Server, vip *Cohort) int {
-	weight := vip.WeightOf(server)
+func (in *Input) share(server *topology.Server, vip *Cohort) int {
+	weight := vip.WeightOf(*server)
+	if in.noted(server.Name, vip).whole() {
+		return max(1, weight)
+	}
 	if percent := in.state(server.Name, vip).Word.Percent; percent > 0 {
 		weight = (weight*percent + 50) / 100
 	}

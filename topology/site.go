@@ -316,8 +316,11 @@ func (v VIP) WeightOf(server Server) int {
 }
 
 // AddressesFor returns the server's addresses that a VIP's address can be sent
-// to, in order of preference: those of the same family or, with ViaInet6, all.
+// to, in order of preference: those of the same family or, with ViaInet6, all. Nobody changes them.
 func (s Server) AddressesFor(vip netip.Addr) []netip.Addr {
+	if !slices.ContainsFunc(s.Addresses, func(a netip.Addr) bool { return !s.TakesAt(vip, a) }) {
+		return s.Addresses
+	}
 	var able []netip.Addr
 	for _, a := range s.Addresses {
 		if s.TakesAt(vip, a) {

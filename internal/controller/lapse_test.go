@@ -51,6 +51,35 @@ func TestADrainForARebootThatCouldNotBeEndedIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestWhoAnswersAndIsNotTrustedYetHasNotRebooted: web1 has flapped, so that it takes more
+// than one pass to rise.
+func TestWhoAnswersAndIsNotTrustedYetHasNotRebooted(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.start()
+		defer w.stop()
+		reboot := func(when, want string) {
+			t.Helper()
+			w.later(5 * time.Minute)
+			if admin := w.status().Servers[0].Admin; admin.State != "drain" || admin.Reboot != want {
+				t.Errorf("web1 %s, and is %+v; want a reboot %s", when, admin, want)
+			}
+		}
+		w.fall("web1", "connection refused")
+		w.fall("web1", "")
+		w.fall("web1", "connection refused")
+		w.fall("web1", "")
+		if target := w.status().Servers[0].Targets[0]; target.Health != "down" {
+			t.Fatalf("web1 has flapped, answers once, and is %s", target.Health)
+		}
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
+		reboot("answers", "awaited")
+		w.settle()
+		reboot("is trusted again", "awaited")
+		w.fall("web1", "no route to host")
+		reboot("went down", "seen")
+	})
+}
+
 func TestBeingCutOffIsNoReboot(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = article + "policy: {witness: 192.0.2.1}\n"

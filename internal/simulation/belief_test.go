@@ -110,7 +110,8 @@ func (w *world) learnVerdict(event api.Event) {
 	v, t := w.belief.verdict(target), w.truths[target]
 	lag := blink
 	if vip, known := w.site.VIP(prefix); known && checkOf(w.site, target).Group != nil {
-		lag += boundsOf(w.site, vip, topology.Router{}, 0).fall // its members are looked at each at a time of its own
+		// Its members are looked at each at a time of its own, and those of a standby seldom.
+		lag += boundsOf(w.site, vip, topology.Router{}, 0).fall + slowest(w.site, vip).StandbyInterval
 	}
 	switch {
 	case t == nil:
