@@ -94,6 +94,9 @@ func (d *decision) rejoined(vip *Cohort, holding []topology.ServerName) ([]topol
 // better returns the eligible servers that traffic would rather be with than
 // where it is: in single mode its home alone, or else any of a better tier.
 func (d *decision) better(vip *Cohort, holding []topology.ServerName) []topology.ServerName {
+	if holding[0] == vip.home { // as most are
+		return nil
+	}
 	tier, eligible := d.bestTier(vip)
 	now := tierOf(vip, holding[0])
 	if tier < 0 || tier > now {

@@ -12,6 +12,9 @@ import (
 // those at which connections may be.
 func (d *decision) had(vip *Cohort, previous *Want, now []topology.ServerName) []topology.ServerName {
 	had := previous.had
+	if had == nil {
+		had = previous.Servers
+	}
 	for _, names := range [][]topology.ServerName{previous.Servers, now} {
 		for _, name := range names {
 			if at, known := slices.BinarySearch(had, name); !known {
