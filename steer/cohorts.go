@@ -25,6 +25,7 @@ type Cohorts struct {
 	of   []int32     // of each of site.VIPs, the index in all
 	by   [][]*Cohort // of each of site.Servers, those with it in a tier
 
+	whole   *Cohorts       // those that nothing was set apart from; nil where nothing was
 	apart   []netip.Prefix // of whom something is asked that is asked of no other of their cohort
 	entries int            // of all cohorts
 	single  int            // VIPs in single mode
@@ -49,22 +50,35 @@ type Cohort struct {
 	homes []topology.ServerName // the same in either mode, sorted
 }
 
-// NewCohorts sorts the site's VIPs into cohorts. Entries of which apart has the
-// first prefix are of a cohort of their own; apart from that nothing changes. It
-// takes time in proportion to the number of VIPs, and is called once for each
-// site and Will.Apart.
+// NewCohorts sorts the site's VIPs into cohorts, and sets some apart as Divide does. It
+// takes time in proportion to the number of VIPs, and is called once for each site.
 func NewCohorts(site *topology.Site, apart ...netip.Prefix) *Cohorts {
 	c := sortCohorts(site, nil)
 	c.settleHomes()
-	apart = slices.DeleteFunc(slices.Clone(apart), c.alone)
-	if len(apart) == 0 {
-		return c
+	return c.Divide(apart...)
+}
+
+// Divide returns the cohorts of the same site of which entries with these first prefixes, and
+// no others, are of a cohort of their own, as Will.Apart wants it; apart from that nothing
+// changes. It returns c itself if it is so divided already, and otherwise takes time in
+// proportion to the number of VIPs.
+func (c *Cohorts) Divide(apart ...netip.Prefix) *Cohorts {
+	whole := c
+	if c.whole != nil {
+		whole = c.whole
 	}
-	divided := sortCohorts(site, apart)
-	divided.apart = apart
+	apart = slices.DeleteFunc(slices.Clone(apart), whole.alone)
+	switch {
+	case slices.Equal(apart, c.apart):
+		return c
+	case len(apart) == 0:
+		return whole
+	}
+	divided := sortCohorts(c.site, apart)
+	divided.whole, divided.apart = whole, apart
 	for _, cohort := range divided.all {
 		// Who is set apart belongs where it did, and so do the others.
-		former := c.Of(cohort.Prefix)
+		former := whole.Of(cohort.Prefix)
 		cohort.home, cohort.homes = former.home, former.homes
 	}
 	return divided
@@ -213,10 +227,6 @@ func (c *Cohorts) All() []*Cohort {
 
 // Site returns the site that they are of.
 func (c *Cohorts) Site() *topology.Site { return c.site }
-
-// Apart returns the VIPs that were set apart from a cohort that they would be of.
-// Nobody changes them.
-func (c *Cohorts) Apart() []netip.Prefix { return c.apart }
 
 // Prefixes returns the prefixes of each cohort, as drivers want to be told them.
 // Nobody changes them.

@@ -48,3 +48,35 @@ func TestWhichVIPsMoveTogether(t *testing.T) {
 		})
 	}
 }
+
+// TestCohortsAreDividedOnlyWhereThatDividesSomething: of four VIPs three move together.
+func TestCohortsAreDividedOnlyWhereThatDividesSomething(t *testing.T) {
+	s := site(t, `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12}
+checks: {web: {tcp: 80, through: address}, own: {tcp: 80}}
+vips:
+  - {prefix: 203.0.113.0/27, check: web, primary: web1, backup: web2}
+  - {prefix: 203.0.113.32/27, check: web, primary: web1, backup: web2}
+  - {prefix: 203.0.113.64/27, check: web, primary: web1, backup: web2}
+  - {prefix: 203.0.113.96/27, check: own, primary: web1, backup: web2}
+routers: {edge: {linux: {}}}
+`)
+	together, alone := s.VIPs[1].Prefix, s.VIPs[3].Prefix
+	whole := steer.NewCohorts(s)
+	if whole.Divide(alone) != whole {
+		t.Error("a VIP that moves alone anyhow is set apart")
+	}
+	divided := whole.Divide(together, alone)
+	if n := len(divided.All()); n != 3 || divided.Of(together) == divided.Of(s.VIPs[0].Prefix) {
+		t.Errorf("%d cohorts once %s was set apart", n, together)
+	}
+	if divided.Divide(together) != divided {
+		t.Error("what was set apart is set apart again")
+	}
+	if divided.Divide() != whole {
+		t.Error("what was set apart does not go back to where it was")
+	}
+	if other := divided.Divide(s.VIPs[0].Prefix); other.Of(together) != other.Of(s.VIPs[2].Prefix) {
+		t.Errorf("%s stays apart when another one is set apart", together)
+	}
+}

@@ -290,7 +290,7 @@ func (s *tale) ask(t *rapid.T) {
 // regroup sorts VIPs into cohorts anew if something is asked of others, as the controller
 // does.
 func (s *tale) regroup() {
-	if divided := steer.NewCohorts(s.in.Site, s.asked.Apart()...); !slices.Equal(divided.Apart(), s.in.Cohorts.Apart()) {
+	if divided := s.in.Cohorts.Divide(s.asked.Apart()...); divided != s.in.Cohorts {
 		s.in.Cohorts, s.compared = divided, nil
 	}
 }

@@ -3,14 +3,12 @@ package controller
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
 	"github.com/routesteer/routesteer/health"
 	"github.com/routesteer/routesteer/internal/state"
 	"github.com/routesteer/routesteer/internal/whatif"
-	"github.com/routesteer/routesteer/steer"
 	"github.com/routesteer/routesteer/topology"
 )
 
@@ -101,9 +99,7 @@ func (c *Controller) prospect(ctx context.Context, texts []string) (next prospec
 			undrained = append(undrained, step.Servers...)
 		}
 	}
-	if apart := asked(next.intent).Apart(); !slices.Equal(apart, next.cohorts.Apart()) {
-		next.cohorts = steer.NewCohorts(site, apart...)
-	}
+	next.cohorts = next.cohorts.Divide(asked(next.intent).Apart()...)
 	return next, undrained, err
 }
 

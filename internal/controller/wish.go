@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -119,10 +118,8 @@ func (c *Controller) noteRefusal(ctx context.Context, w *wish, err error) {
 
 // edited is what the wish would make of the intent, and the events of that.
 func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events []api.Event, err error) {
-	var site *topology.Site
 	stop := c.do(ctx, func() {
-		site = c.site
-		next = prospect{intent: followed(c.intent, site), cohorts: c.cohorts}
+		next = prospect{intent: followed(c.intent, c.site), cohorts: c.cohorts}
 		events, err = w.edit(&next.intent, time.Now())
 		w.recall(&next.intent, time.Now())
 	})
@@ -131,10 +128,8 @@ func (c *Controller) edited(ctx context.Context, w *wish) (next prospect, events
 	}
 	// It costs as much as there are VIPs, which the loop should not pay; the site
 	// stays, because we are alone.
-	if apart := asked(next.intent).Apart(); err == nil && len(apart)+len(next.cohorts.Apart()) > 0 {
-		if divided := steer.NewCohorts(site, apart...); !slices.Equal(divided.Apart(), next.cohorts.Apart()) {
-			next.cohorts = divided
-		}
+	if err == nil {
+		next.cohorts = next.cohorts.Divide(asked(next.intent).Apart()...)
 	}
 	return next, events, err
 }

@@ -167,8 +167,8 @@ func (w *World) pin(prefix netip.Prefix, name topology.ServerName) effect {
 
 // regroup sorts VIPs into cohorts anew, if something is asked of one alone.
 func (w *World) regroup() {
-	if apart := w.asked.Apart(); !slices.Equal(apart, w.in.Cohorts.Apart()) {
-		w.in.Cohorts = steer.NewCohorts(w.in.Site, apart...)
+	if divided := w.in.Cohorts.Divide(w.asked.Apart()...); divided != w.in.Cohorts {
+		w.in.Cohorts = divided
 		w.in.Previous = steer.Assign(w.in.Cohorts, w.in.Previous.For)
 	}
 }
