@@ -123,10 +123,18 @@ func (a Assignment) NextDue() time.Time {
 	return due
 }
 
-// SameRoutes reports whether b asks the same of routers.
+// SameRoutes reports whether b asks for the same routes.
 func (a Assignment) SameRoutes(b Assignment) bool {
 	return a.cohorts == b.cohorts && slices.EqualFunc(a.wants, b.wants, func(a, b *Want) bool {
 		return a == b || a.Withdraw == b.Withdraw && slices.Equal(a.NextHops, b.NextHops)
+	})
+}
+
+// SameManner reports whether b asks for routes for the same reason, and lets connections stay
+// at the same servers: that is of no interest to a router that has these routes.
+func (a Assignment) SameManner(b Assignment) bool {
+	return slices.EqualFunc(a.wants, b.wants, func(a, b *Want) bool {
+		return a == b || a.Failure == b.Failure && slices.Equal(a.Keep, b.Keep)
 	})
 }
 

@@ -96,7 +96,7 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if len(c.pending) > 0 {
 		c.want = c.unread(c.want)
 	}
-	if !c.want.SameRoutes(before) || c.transitionsConcerned(before) {
+	if !c.want.SameRoutes(before) || c.behind() && !c.want.SameManner(before) || c.transitionsConcerned(before) {
 		c.order(now)
 	}
 	c.tellPaths()
@@ -115,6 +115,16 @@ func (c *Controller) decide(now time.Time, events ...func() api.Event) {
 	if len(c.intent.Recalls) > 0 || !c.intent.Resumed.IsZero() {
 		c.poke() // a word may have served its purpose
 	}
+}
+
+// behind reports whether a router does not have, as far as is known, what is wanted.
+func (c *Controller) behind() bool {
+	for _, r := range c.routers {
+		if r.last.err != nil || r.confirmed != c.seq {
+			return true
+		}
+	}
+	return false
 }
 
 // askWitness has the witnesses asked when a move waits for their answer.

@@ -37,6 +37,32 @@ func TestWhatWaitsForTheLimitStillWaitsWhenTheServerIsBack(t *testing.T) {
 	})
 }
 
+// TestWhatPeopleAskForDoesNotWaitForTheLimit though a failure asked for the same before.
+func TestWhatPeopleAskForDoesNotWaitForTheLimit(t *testing.T) {
+	for ask, do := range map[string]func(*world){
+		"drain": func(w *world) {
+			w.do(w.control.Drain(w.t.Context(), api.DrainRequest{Servers: []string{"web1"}}))
+		},
+		"pin": func(w *world) {
+			w.do(w.control.Pin(w.t.Context(), api.PinRequest{VIP: "203.0.113.64/27", Server: "web2"}))
+		},
+	} {
+		for how, check := range map[string]string{"judged alike": "through: address, rise", "each alone": "rise"} {
+			t.Run(ask+"/"+how, func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					w.file = strings.Replace(limited, "through: address, rise", check, 1)
+					w.start()
+					defer w.stop()
+					w.fall("web1", "connection refused")
+					w.wantRoutes("edge, one of two,", w.edge, "web3 web1")
+					do(w)
+					w.wantRoutes("edge, once it was asked for,", w.edge, "web3 web2")
+				})
+			})
+		}
+	}
+}
+
 // TestARestartIsNoWayRoundTheLimit restarts twice, so that the second controller has to
 // remember what the first has moved, and the third what the second has.
 func TestARestartIsNoWayRoundTheLimit(t *testing.T) {
