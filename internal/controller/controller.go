@@ -194,7 +194,7 @@ func (c *Controller) loadIntent() error {
 		c.log.Warn("operators' intent cannot be kept", "err", err)
 	}
 	intent.Recalls = inherited(intent.Recalls, c.site)
-	notLater(intent.Moved, c.started)
+	byOurClock(intent.Moved, c.started)
 	c.intent = intent
 	return nil
 }

@@ -78,13 +78,12 @@ func (c *Controller) noteLastMoves() error {
 	return state.Save(c.options.StateFile, kept)
 }
 
-// notLater makes what was noted not later than now: the clock may have been put back.
-func notLater(moved map[topology.RouterName][]state.Moves, now time.Time) {
+// byOurClock gives what was noted times that stay as far in the past if the clock is set
+// (they have a monotonic reading), and none later than now: it may have been put back.
+func byOurClock(moved map[topology.RouterName][]state.Moves, now time.Time) {
 	for _, all := range moved {
 		for i := range all {
-			if all[i].At.After(now) {
-				all[i].At = now
-			}
+			all[i].At = now.Add(min(all[i].At.Sub(now), 0))
 		}
 	}
 }
