@@ -211,7 +211,7 @@ func (s survey) noBetter(name topology.ServerName) string {
 	if order[0] == has {
 		return fmt.Sprintf("%s comes first in the VIP's order, and has it", has)
 	}
-	if count, most := s.load.of(name, s.vip); count > most {
+	if count, most, _ := s.load.of(name, s.vip); count > most {
 		return fmt.Sprintf("it comes before %s in the VIP's order, but is full: it has %d VIPs, and takes more up to %d", has, count, most)
 	}
 	return fmt.Sprintf("it is no better than %s, which has it: a VIP moves only to a better tier or to its home", has)

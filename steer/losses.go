@@ -20,6 +20,7 @@ type Losses struct {
 // NewLosses is for an Input whose Previous is the assignment in force, of
 // in.Cohorts, by which nothing is left to move.
 func NewLosses(in Input) *Losses {
+	in.sheet = newSheet(in)
 	in.Witness.Heard = in.Now.Add(time.Nanosecond) // who is lost is lost: what is tried is not whether it is believed
 	l := &Losses{in: in, load: newLoad(in)}
 	for i, server := range in.Site.Servers {
@@ -42,7 +43,7 @@ type Loss struct {
 func (l *Losses) Without(lost ...topology.ServerName) Loss {
 	in := l.in
 	in.Health = bereft{in.Health, lost, in.Now}
-	in.sheet = newSheet(in)
+	in.sheet = l.in.sheet.without(in.Cohorts, lost)
 	d := &decision{Input: in, previous: in.Previous.wants, load: l.load.without(lost)}
 	d.want = Assignment{cohorts: in.Cohorts, wants: slices.Clone(d.previous), awake: in.Cohorts.all, load: d.load.count, gone: in.sheet.gone}
 	d.many = in.tooMany()
@@ -67,11 +68,11 @@ func (a Assignment) concernedBy(lost []topology.ServerName) []*Cohort {
 	for _, name := range lost {
 		candidates = append(candidates, a.cohorts.at(Place{Server: name})...)
 	}
-	return slices.DeleteFunc(distinct(candidates), func(cohort *Cohort) bool {
+	return distinct(slices.DeleteFunc(candidates, func(cohort *Cohort) bool {
 		want := a.wants[cohort.index]
 		stays := (want.Cause == Settled || want.Cause == Pinned || want.Cause.moved()) && len(want.Servers) > 0
 		return stays && !slices.ContainsFunc(lost, func(name topology.ServerName) bool { return cohort.concerns(name, want.Servers) })
-	})
+	}))
 }
 
 // concerns reports whether a server has the traffic, or is of a better tier than
@@ -105,6 +106,15 @@ type bereft struct {
 	Health
 	lost []topology.ServerName
 	at   time.Time
+}
+
+// Standing implements Summary, for servers that are not lost.
+func (b bereft) Standing(name topology.ServerName) health.Standing {
+	summary, is := b.Health.(Summary)
+	if !is || slices.Contains(b.lost, name) {
+		return health.Standing{}
+	}
+	return summary.Standing(name)
 }
 
 func (b bereft) State(target health.Target) health.State {

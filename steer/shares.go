@@ -30,6 +30,13 @@ func shares(in Input, load *load) []Share {
 	for _, cohort := range in.Cohorts.all {
 		servers := in.Previous.For(cohort).Servers
 		total := 0
+		if len(servers) == 1 { // who has all needs no weighing
+			if i := in.Cohorts.server(servers[0], cohort); i >= 0 {
+				shares[i].VIPs += float64(len(cohort.Prefixes))
+				all += float64(len(cohort.Prefixes))
+			}
+			continue
+		}
 		for _, name := range servers {
 			if i := in.Cohorts.server(name, cohort); i >= 0 {
 				total += in.share(&in.Site.Servers[i], cohort)

@@ -41,6 +41,15 @@ func newSheet(in Input) *sheet {
 	return s
 }
 
+// without is a new sheet of the same servers, of which some are not well.
+func (s *sheet) without(cohorts *Cohorts, servers []topology.ServerName) *sheet {
+	less := &sheet{notes: make([]noted, len(s.notes)), clear: slices.Clone(s.clear), gone: s.gone}
+	for _, name := range servers {
+		less.clear[cohorts.place(name)] = false
+	}
+	return less
+}
+
 func (in *Input) state(name topology.ServerName, vip *Cohort) health.State {
 	return in.Health.State(health.Target{Server: name, VIP: vip.Judge})
 }

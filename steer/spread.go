@@ -69,18 +69,13 @@ func (l *load) move(vip *Cohort, from, to []topology.ServerName) {
 	}
 }
 
-// weight is what a server of the cohort weighs for it: its own weight, or what the VIP
-// gives it.
-func (l *load) weight(name topology.ServerName, vip *Cohort) int {
-	return vip.WeightOf(l.cohorts.site.Servers[l.cohorts.server(name, vip)])
-}
-
-// of is what a server of the cohort has, and limit the most that it has while it takes
-// more and another has room. It ends up with one cohort more than that at most.
-func (l *load) of(name topology.ServerName, vip *Cohort) (count, limit int) {
+// of is what a server of the cohort has, the most that it has while it takes more and
+// another has room (it ends up with one cohort more than that at most), and what it weighs
+// for the cohort: its own weight, or what the VIP gives it.
+func (l *load) of(name topology.ServerName, vip *Cohort) (count, limit, weight int) {
 	i := l.cohorts.server(name, vip)
-	weight := l.cohorts.site.Servers[i].Weight
-	return l.count[i], int(overload * float64(l.vips*weight) / float64(max(l.total, 1)))
+	server := &l.cohorts.site.Servers[i]
+	return l.count[i], int(overload * float64(l.vips*server.Weight) / float64(max(l.total, 1))), vip.WeightOf(*server)
 }
 
 // peek picks the server for a cohort: the first in the cohort's own order that
@@ -96,9 +91,9 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 	ordered := l.order(vip, candidates)
 	n := len(vip.Prefixes)
 	return slices.MinFunc(ordered, func(a, b topology.ServerName) int {
-		hasA, _ := l.of(a, vip)
-		hasB, _ := l.of(b, vip)
-		return cmp.Compare((hasA+n)*l.weight(b, vip), (hasB+n)*l.weight(a, vip))
+		hasA, _, weightA := l.of(a, vip)
+		hasB, _, weightB := l.of(b, vip)
+		return cmp.Compare((hasA+n)*weightB, (hasB+n)*weightA)
 	})
 }
 
@@ -106,10 +101,11 @@ func (l *load) peek(vip *Cohort, candidates []topology.ServerName) topology.Serv
 func (l *load) first(vip *Cohort, candidates []topology.ServerName) (best topology.ServerName, found bool) {
 	most := 0.0
 	for _, name := range candidates {
-		if count, limit := l.of(name, vip); count > limit {
+		count, limit, weight := l.of(name, vip)
+		if count > limit {
 			continue
 		}
-		s := score(vip.seed, name, l.weight(name, vip))
+		s := score(vip.seed, name, weight)
 		if !found || s > most || s == most && name < best {
 			best, most, found = name, s, true
 		}
@@ -126,7 +122,8 @@ func (l *load) order(vip *Cohort, servers []topology.ServerName) []topology.Serv
 	}
 	all := make([]scored, len(servers))
 	for i, name := range servers {
-		all[i] = scored{name, score(vip.seed, name, l.weight(name, vip))}
+		_, _, weight := l.of(name, vip)
+		all[i] = scored{name, score(vip.seed, name, weight)}
 	}
 	slices.SortFunc(all, func(a, b scored) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))

@@ -57,6 +57,15 @@ func (s *supposed) State(target health.Target) health.State {
 	return state
 }
 
+// Standing implements steer.Summary, for servers of which nothing is supposed.
+func (s *supposed) Standing(name topology.ServerName) health.Standing {
+	summary, is := s.real.(steer.Summary)
+	if !is || len(s.said[name]) > 0 {
+		return health.Standing{}
+	}
+	return summary.Standing(name)
+}
+
 // Lost implements steer.Health: a server that is up by a step is so by all of its
 // addresses.
 func (s *supposed) Lost(address netip.Addr) bool {
@@ -87,6 +96,10 @@ type allWell struct{ since time.Time }
 
 func (w allWell) State(health.Target) health.State {
 	return health.State{Verdict: health.Up, Since: w.since, LastCheck: w.since}
+}
+
+func (allWell) Standing(topology.ServerName) health.Standing {
+	return health.Standing{Clear: true, Sound: true}
 }
 
 func (allWell) Lost(netip.Addr) bool { return false }
