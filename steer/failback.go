@@ -41,20 +41,27 @@ func (d *decision) failback(vip *Cohort, holding []topology.ServerName) ([]topol
 	case tierOf(vip, ripe[0]) == tierOf(vip, holding[0]):
 		return append(slices.Clone(holding), ripe...), waiting
 	default:
-		return d.accompanied(vip, ripe, better), waiting
+		all, due := d.accompanied(vip, ripe, better)
+		waiting.due = earlier(waiting.due, due)
+		return all, waiting
 	}
 }
 
-// accompanied adds to the servers that traffic returns to those of their tier
-// that would join them as soon as it has.
-func (d *decision) accompanied(vip *Cohort, ripe, better []topology.ServerName) []topology.ServerName {
-	for _, name := range better {
+// accompanied adds to the servers that traffic is with, or returns to, those others of their
+// tier that join them. It also says when the next one is about to.
+func (d *decision) accompanied(vip *Cohort, with, others []topology.ServerName) ([]topology.ServerName, time.Time) {
+	var next time.Time
+	for _, name := range others {
 		due, ok := d.due(vip, name, true)
-		if ok && !due.After(d.Now) && !slices.Contains(ripe, name) {
-			ripe = append(ripe, name)
+		switch {
+		case !ok || slices.Contains(with, name):
+		case due.After(d.Now):
+			next = earlier(next, due)
+		default:
+			with = append(with, name)
 		}
 	}
-	return ripe
+	return with, next
 }
 
 // waitingFor says what the failback to the server waits for.
@@ -79,16 +86,11 @@ func (d *decision) rejoined(vip *Cohort, holding []topology.ServerName) ([]topol
 	companions := slices.DeleteFunc(slices.Clone(vip.Tiers[tierOf(vip, holding[0])].Servers), func(name topology.ServerName) bool {
 		return !d.Eligible(name, vip)
 	})
-	var next time.Time
-	for _, name := range companions {
-		if due, ok := d.due(vip, name, true); ok && due.After(d.Now) && !slices.Contains(holding, name) {
-			next = earlier(next, due)
-		}
+	all, next := d.accompanied(vip, slices.Clone(holding), companions)
+	if len(all) == len(holding) {
+		return nil, next
 	}
-	if all := d.accompanied(vip, slices.Clone(holding), companions); len(all) > len(holding) {
-		return all, next
-	}
-	return nil, next
+	return all, next
 }
 
 // better returns the eligible servers that traffic would rather be with than

@@ -39,11 +39,20 @@ vips:
   - {prefix: 203.0.113.48/29, check: both, primary: [web3, web5], failback: {after: 10s}}
   - {prefixes: [203.0.113.56/30, 203.0.113.60/30], check: both, primary: web1}
   - {prefix: 203.0.113.64/29, check: web, primary: web2, failback: {after: 10s, between: "12:00-12:30", time_zone: UTC}}
-  - {prefix: 203.0.113.72/29, check: web, primary: [web2, web3, web4], backup: [web1, web5], mode: ecmp, weights: {web3: 5}}
+  - {prefix: 203.0.113.72/29, check: web, primary: [web2, web3, web4], backup: [web1, web5], mode: ecmp, weights: {web3: 5}, failback: {after: 20s, between: "12:00-12:05", time_zone: UTC}}
   - {prefix: 203.0.113.80/29, check: own, primary: [web4, web5], backup: [web1, web2], on_all_down: first_tier}
   - {prefix: 203.0.113.88/29, check: own, primary: [web4, web5], backup: [web1, web2], on_all_down: first_tier}
 routers: {edge: {linux: {}}}
 `
+
+// differences are what two Assignments of the same cohorts want otherwise.
+func differences(a, b steer.Assignment) []string {
+	var all []string
+	for _, cohort := range b.Changed(a) {
+		all = append(all, fmt.Sprintf("%s: %+v and then %+v", cohort.Prefix, a.For(cohort), b.For(cohort)))
+	}
+	return all
+}
 
 // variant is what one reload after another makes of the site.
 func variant(t *rapid.T) *topology.Site {
@@ -132,6 +141,12 @@ func (s *tale) decide(t *rapid.T) {
 	} {
 		if !reflect.DeepEqual(both[0], both[1]) {
 			t.Fatalf("%s: got %v, want %v", what, both[0], both[1])
+		}
+	}
+	in.Previous, in.Now = got, in.Now.Add(rapid.SampledFrom([]time.Duration{0, time.Second, 9 * time.Second, time.Minute, time.Hour}).Draw(t, "nothing happens for"))
+	if due := got.NextDue(); due.IsZero() || in.Now.Before(due) {
+		if later := steer.Desired(in); !later.SameRoutes(got) {
+			t.Fatalf("at %s, when nothing is due before %s, others are wanted: %v", in.Now, due, differences(got, later))
 		}
 	}
 	former := s.in.Previous

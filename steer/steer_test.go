@@ -297,6 +297,22 @@ func TestARecalledServerBringsAlongWhoWouldJoinIt(t *testing.T) {
 	}
 }
 
+// TestWhoIsToJoinIsAwaited: traffic goes back to one server of a tier by an operator's word,
+// and the other one, which is back for a shorter time, joins it at any time of day.
+func TestWhoIsToJoinIsAwaited(t *testing.T) {
+	s := site(t, pool+"policy: {failback: {after: 60s, between: \"01:00-02:00\", time_zone: UTC}}\n")
+	believed, _ := believe(t, s, "web2 up 10s")
+	in := steer.Input{Site: s, Health: believed, Previous: routed(s, "web3"), Now: noon, Will: steer.Will{Hurried: recalled(noon, "web1")}}
+	in.Previous = steer.Desired(in)
+	if got, want := describe(s, in.Previous), "203.0.113.96/32 web1: web1 back in service (primary) [in 50s]"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	in.Now = in.Previous.NextDue()
+	if got, want := describe(s, steer.Desired(in)), "203.0.113.96/32 web1,web2: web2 back in service (primary)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // TestNobodyWaitsForOneWhileAnotherIsDue has a VIP with a backup, its home lost,
 // and of the two others that are better one that has just returned.
 func TestNobodyWaitsForOneWhileAnotherIsDue(t *testing.T) {

@@ -234,11 +234,11 @@ func (w *world) checkProven(moved *api.Moved, place steer.Place, began time.Time
 	}
 }
 
-// worseSince reports whether a server of the VIP began to fail after a moment.
+// worseSince reports whether a server of the VIP began to fail after a moment, or may have.
 func (w *world) worseSince(vip topology.VIP, moment time.Time) bool {
 	return slices.ContainsFunc(vip.Servers(), func(name topology.ServerName) bool {
 		t := w.truths[health.Target{Server: name, VIP: vip.Judge}]
-		return t != nil && t.is == ill && !t.since.Before(moment)
+		return t != nil && (t.is == mixed || t.is == ill && !t.since.Before(moment))
 	})
 }
 
