@@ -278,15 +278,16 @@ func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 	case vip.OnAllDown == topology.Withdraw:
 		return Want{Withdraw: true, Cause: Withdrawn, Why: why + "withdrawn"}
 	case vip.OnAllDown == topology.FirstTier && !d.anyUp(vip, current): // who is up, and only taken out of service, is better than who is down
-		return Want{Servers: d.firstTier(vip), Cause: KeptDown, Why: why + "sent to the first tier"}
+		return Want{Servers: d.firstTier(vip, current), Cause: KeptDown, Why: why + "sent to the first tier"}
 	default:
 		return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: why + "left as it is"}
 	}
 }
 
 // firstTier is where a VIP goes that no server is eligible for: the servers of its
-// first tier that nobody took out of service, or all of them.
-func (d *decision) firstTier(vip *Cohort) []topology.ServerName {
+// first tier that nobody took out of service, or all of them; in single mode its home, or
+// else where it is, if that is one of these.
+func (d *decision) firstTier(vip *Cohort, current []topology.ServerName) []topology.ServerName {
 	first := vip.Tiers[0].Servers
 	wanted := slices.DeleteFunc(slices.Clone(first), func(name topology.ServerName) bool { return d.Off(name, vip) != "" })
 	if len(wanted) == 0 {
@@ -297,6 +298,11 @@ func (d *decision) firstTier(vip *Cohort) []topology.ServerName {
 	}
 	if slices.Contains(wanted, vip.home) {
 		return []topology.ServerName{vip.home}
+	}
+	for _, name := range current { // what others carry is no reason to leave it
+		if slices.Contains(wanted, name) {
+			return []topology.ServerName{name}
+		}
 	}
 	return []topology.ServerName{d.load.peek(vip, wanted)}
 }

@@ -64,6 +64,10 @@ func drawVIP(t *rapid.T, s *topology.Site, i int) topology.VIP {
 			After: time.Minute,
 		},
 	}
+	if vip.Failback.Mode == topology.FailbackAfter && rapid.Bool().Draw(t, "hours") {
+		from := rapid.SampledFrom([]int{12, 13}).Draw(t, "from") * 60 // it is noon
+		vip.Failback.Between = topology.Daily{From: from, To: from + 5, Zone: time.UTC}
+	}
 	tiers := make([][]topology.ServerName, 3)
 	for _, server := range s.Servers {
 		if tier := rapid.IntRange(0, 3).Draw(t, "tier"); tier < 3 {
@@ -189,6 +193,28 @@ func TestDecidingAgainMovesNothing(t *testing.T) {
 			if !slices.Equal(again.Of(vip.Prefix).Servers, want.Of(vip.Prefix).Servers) || again.Of(vip.Prefix).Withdraw != want.Of(vip.Prefix).Withdraw {
 				t.Fatalf("%s moved again\nfirst:\n%s\nthen:\n%s", vip.Prefix, describe(in.Site, want), describe(in.Site, again))
 			}
+		}
+	})
+}
+
+func TestNothingIsDecidedBeforeItIsDue(t *testing.T) {
+	check(t, func(t *rapid.T, in steer.Input, _ steer.Assignment) {
+		name := rapid.SampledFrom(in.Site.Servers).Draw(t, "let back").Name
+		if rapid.Bool().Draw(t, "hurried") {
+			in.Hurried = recalled(noon, name)
+		} else {
+			in.Recalled = recalled(noon, name)
+		}
+		in.Now = noon.Add(rapid.SampledFrom([]time.Duration{0, 10 * time.Minute}).Draw(t, "passed"))
+		in.Witness.Heard = in.Now
+		in.Previous = steer.Desired(in)
+		due := in.Previous.NextDue()
+		in.Now = in.Now.Add(time.Duration(rapid.IntRange(0, 120).Draw(t, "seconds later")) * time.Second)
+		if !due.IsZero() && !in.Now.Before(due) {
+			return
+		}
+		if again := steer.Desired(in); !again.SameRoutes(in.Previous) {
+			t.Fatalf("nothing was due before %s, and at %s others are wanted: %v", due, in.Now, differences(in.Previous, again))
 		}
 	})
 }

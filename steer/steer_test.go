@@ -338,6 +338,30 @@ routers: {edge: {linux: {}}}
 
 // TestACommonOutageLeavesVIPsWhereTheyWere plays a LAN that goes and comes
 // back: the server that is seen well first must not get everybody's traffic.
+// TestWhereAllAreDownNothingMovesForTheLoad has a VIP of which the home is drained, and that
+// goes to the first tier because all are down.
+func TestWhereAllAreDownNothingMovesForTheLoad(t *testing.T) {
+	s := site(t, `
+servers: {web1: 192.0.2.11, web2: 192.0.2.12, web3: 192.0.2.13}
+vips: [{prefix: 203.0.113.96/32, primary: [web1, web2, web3], on_all_down: first_tier}]
+routers: {edge: {linux: {}}}
+`)
+	vip := s.VIPs[0].Prefix
+	well, _ := believe(t, s, "")
+	home := steer.Desired(steer.Input{Site: s, Health: well, Now: noon}).Of(vip).Servers[0]
+	believed, _ := believe(t, s, "web1 down, web2 down, web3 down")
+	for _, server := range s.Servers {
+		if server.Name == home {
+			continue
+		}
+		in := steer.Input{Site: s, Health: believed, Previous: routed(s, string(server.Name)), Now: noon}
+		in.Drained = map[topology.ServerName]string{home: "drained"}
+		if got := steer.Desired(in).Of(vip).Servers; !slices.Equal(got, []topology.ServerName{server.Name}) {
+			t.Errorf("it was at %s, and goes to %s", server.Name, got)
+		}
+	}
+}
+
 func TestACommonOutageLeavesVIPsWhereTheyWere(t *testing.T) {
 	s := site(t, article)
 	believed, _ := believe(t, s, "web1 down, web2 down, web3 down, web4 down")
