@@ -131,7 +131,7 @@ func (c *Controller) endAll(intent *state.Intent, w *wish, now time.Time) []api.
 			delete(intent.Drains, name)
 			w.recalls = append(w.recalls, state.Recall{Server: name})
 			ended(name, "", why, drain)
-		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && !c.answers(name) && c.believes(name) {
+		} else if drain.Reboot == state.RebootAwaited && c.isDown(name) && c.failsSince(name, drain.Asked) && c.believes(name) {
 			drain.Reboot = state.RebootSeen
 			intent.Drains[name] = drain
 			events = append(events, api.Event{Kind: api.AdminEvent, Server: string(name), From: "drain", To: "drain", Reason: "it has gone down for its reboot"})
@@ -196,10 +196,11 @@ func (c *Controller) isDown(name topology.ServerName) bool {
 	return len(states) > 0 && !slices.ContainsFunc(states, func(s health.State) bool { return s.Verdict != health.Down })
 }
 
-// answers reports whether a check of a server that is down has passed last: one that has
-// flapped, and is not trusted again yet, has not rebooted by that.
-func (c *Controller) answers(name topology.ServerName) bool {
-	return slices.ContainsFunc(c.states(name), func(s health.State) bool { return s.Streak > 0 })
+// failsSince reports whether the last checks of a server that is down began no earlier than a moment,
+// and failed: one that has flapped, and is not trusted again yet, has not rebooted by that,
+// nor one that was down before.
+func (c *Controller) failsSince(name topology.ServerName, then time.Time) bool {
+	return !slices.ContainsFunc(c.states(name), func(s health.State) bool { return s.Streak > 0 || s.LastCheck.Before(then) })
 }
 
 // believes reports whether a server that is down is not so in appearance only: a

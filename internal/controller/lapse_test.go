@@ -77,6 +77,10 @@ func TestWhoAnswersAndIsNotTrustedYetHasNotRebooted(t *testing.T) {
 		reboot("is trusted again", "awaited")
 		w.fall("web1", "no route to host")
 		reboot("went down", "seen")
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
+		reboot("was down before, and may be back", "awaited")
+		w.settle()
+		reboot("is down still", "seen")
 	})
 }
 

@@ -26,7 +26,7 @@ func (c *Controller) Drain(ctx context.Context, request api.DrainRequest) (*api.
 	w.edit = func(intent *state.Intent, now time.Time) ([]api.Event, error) {
 		drain := state.Drain{By: request.By, Reason: request.Reason, Since: now.Round(0), Until: request.Until}
 		if request.UntilReboot {
-			drain.Reboot = state.RebootAwaited
+			drain.Reboot, drain.Asked = state.RebootAwaited, now.Round(0)
 		}
 		if err := c.checkEnd(request.Until, now); err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ func (p place) drain(intent *state.Intent, drain state.Drain) (api.Event, bool) 
 			drain.Reason = before.Reason
 		}
 		if drain.Until.IsZero() && drain.Reboot == state.NoReboot {
-			drain.Until, drain.Reboot = before.Until, before.Reboot
+			drain.Until, drain.Reboot, drain.Asked = before.Until, before.Reboot, before.Asked
 		}
 	}
 	intent.Recalls = slices.DeleteFunc(intent.Recalls, func(r state.Recall) bool { return r.Server == p.server && r.VIP == p.vip })

@@ -65,6 +65,7 @@ func (c *Controller) refuseReload(ctx context.Context, problem error, by string)
 // become makes site the one that is steered.
 func (c *Controller) become(site *topology.Site, cohorts *steer.Cohorts, differences []string, by string) {
 	c.site = site
+	c.intent.Recalls = inherited(c.recallsSoFar(), site) // new checks have seen nobody fall
 	c.steered.set(site)
 	c.config = api.Config{File: site.File, Hash: site.Hash, Loaded: time.Now(), Problems: []string{}}
 	c.board.SetSite(site)

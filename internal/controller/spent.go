@@ -89,8 +89,17 @@ func (c *Controller) fallenSince(r state.Recall) []topology.ServerName {
 	return fallen
 }
 
-// inherited are the recalls that a former controller kept, without the servers that
-// fell meanwhile.
+// recallsSoFar are the recalls, with who has fallen since.
+func (c *Controller) recallsSoFar() []state.Recall {
+	recalls := slices.Clone(c.intent.Recalls)
+	for i, r := range recalls {
+		recalls[i].Fallen = c.fallenSince(r)
+	}
+	return recalls
+}
+
+// inherited are recalls of whoever has not fallen since, for a controller, or checks,
+// that have not seen it.
 func inherited(recalls []state.Recall, site *topology.Site) []state.Recall {
 	var left []state.Recall
 	for _, r := range recalls {

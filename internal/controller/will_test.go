@@ -231,6 +231,35 @@ func TestADrainEndsByItself(t *testing.T) {
 	})
 }
 
+// TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack: web1 has fallen after
+// traffic was called back, which is still remembered for web3.
+func TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = strings.NewReplacer(
+			"203.0.113.64/27, check: web, primary: web1, backup: [web2, web3, web4]", "203.0.113.64/27, check: web, primary: web3, backup: web4",
+			"backup: [web2, web3, web4]", "backup: web2",
+		).Replace(pool) + "policy: {failback: never}\n"
+		w.start()
+		defer w.stop()
+		w.fall("web3", "connection refused")
+		w.do(w.control.Failback(t.Context(), api.FailbackRequest{}))
+		w.later(time.Second)
+		w.fall("web1", "connection refused")
+		w.later(time.Second)
+		w.fall("web1", "")
+		w.settle()
+		w.wantRoutes("edge, web1 just back,", w.edge, "web2 web4")
+		w.file = strings.Replace(w.file, "fall: 1", "fall: 2", 1)
+		if _, err := w.control.Reload(t.Context(), api.ReloadRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		w.wantRoutes("edge, with another check,", w.edge, "web2 web4")
+		w.fall("web3", "")
+		w.wantRoutes("edge, web3 back,", w.edge, "web2 web3")
+	})
+}
+
 func TestADrainForARebootEndsWhenTheServerWasDownAndIsWell(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.start()

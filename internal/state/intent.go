@@ -49,6 +49,7 @@ type Drain struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // it ends by itself then; zero for never
 	Reboot Reboot    `json:"reboot,omitempty"`
+	Asked  time.Time `json:"asked,omitzero"` // when a reboot was asked for, which is later than that; zero if that was not noted
 }
 
 // Reboot says that a drain ends by itself once the server has gone down and is
