@@ -139,7 +139,7 @@ func (d *decision) stay(vip *Cohort) (Want, bool) {
 		why := fmt.Sprintf("%s answers again; %s, which has the traffic, is about to be judged", names(eligible), names(current))
 		return Want{Servers: current, Cause: KeptDown, Why: why, Next: coming}, true
 	case len(current) == 0 && d.undecided(vip, tier):
-		return Want{Cause: Unclaimed, Why: "no route yet, and checks of better servers are still under way"}, true
+		return d.unclaimed(vip, nil, "no route yet, and checks of better servers are still under way"), true
 	case vip.Mode == topology.ECMP:
 		return d.moved(vip, current, eligible, tier), true
 	default:
@@ -270,7 +270,7 @@ func (d *decision) undecided(vip *Cohort, tier int) bool {
 func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 	for _, name := range vip.Servers() {
 		if d.verdict(name, vip) == health.Unknown && d.Off(name, vip) == "" {
-			return Want{Servers: d.known(current, vip), Cause: Unclaimed, Why: "no server is known to be up yet"}
+			return d.unclaimed(vip, d.known(current, vip), "no server is known to be up yet")
 		}
 	}
 	why := "no server is eligible (" + d.allDown(vip) + "): "
@@ -282,6 +282,15 @@ func (d *decision) nobody(vip *Cohort, current []topology.ServerName) Want {
 	default:
 		return Want{Servers: d.known(current, vip), Cause: KeptDown, Why: why + "left as it is"}
 	}
+}
+
+// unclaimed decides for a VIP of which not enough is known: it is left where it is, and
+// without a route if that was withdrawn.
+func (d *decision) unclaimed(vip *Cohort, current []topology.ServerName, why string) Want {
+	if len(current) == 0 && d.previous[vip.index].Withdraw {
+		return Want{Withdraw: true, Cause: Withdrawn, Why: why + ": withdrawn, as before"}
+	}
+	return Want{Servers: current, Cause: Unclaimed, Why: why}
 }
 
 // firstTier is where a VIP goes that no server is eligible for: the servers of its

@@ -119,7 +119,7 @@ func drawInput(t *rapid.T, s *topology.Site) steer.Input {
 			slices.Sort(was)
 			return steer.Want{Servers: was, Since: noon.Add(-time.Hour)}
 		}
-		return steer.Want{}
+		return steer.Want{Withdraw: rapid.IntRange(0, 2).Draw(t, "was withdrawn") == 0}
 	})
 	return in
 }
@@ -304,12 +304,15 @@ func TestUnknownMovesNothing(t *testing.T) {
 		in.Cohorts = steer.NewCohorts(in.Site)
 		want := steer.Desired(in)
 		for _, vip := range in.Cohorts.All() {
-			was := in.Previous.For(vip).Servers
+			was, withdrawn := in.Previous.For(vip).Servers, in.Previous.For(vip).Withdraw
 			if vip.Mode == topology.Single && len(was) > 1 {
 				continue // routes that we did not make: one of the servers is kept
 			}
 			if !slices.ContainsFunc(vip.Servers(), func(name topology.ServerName) bool { return in.Off(name, vip) == "" }) {
 				continue // that it has no server is known
+			}
+			if now := want.Of(vip.Prefix).Withdraw; now != withdrawn {
+				t.Fatalf("%s is withdrawn: %t, and was: %t, while nothing is known", vip.Prefix, now, withdrawn)
 			}
 			for _, name := range want.Of(vip.Prefix).Servers {
 				if !slices.Contains(was, name) {

@@ -236,6 +236,9 @@ func (m move) counts(name topology.ServerName, said time.Time) bool {
 // maintenanceEnded reports whether the file has put a server back in service, and that
 // still counts.
 func (m move) maintenanceEnded(name topology.ServerName) bool {
+	if m.counts(name, m.world.released[name]) {
+		return true
+	}
 	return slices.ContainsFunc(m.world.site.Maintenance, func(w topology.Maintenance) bool {
 		return slices.Contains(w.Servers, name) && m.counts(name, lastEnd(w, m.at))
 	})

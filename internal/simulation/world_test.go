@@ -43,6 +43,7 @@ type world struct {
 	ailments []*ailment
 	truths   map[health.Target]*truth
 	fell     map[health.Target]time.Time       // when a verdict last did so, as any controller told
+	released map[topology.ServerName]time.Time // when another file put one back in service that the one before took out
 	asked    map[topology.ServerName]time.Time // when one last began or ended to ask for no new traffic
 	deaf     time.Time                         // when witnesses last fell silent, or were heard again
 	heard    time.Time                         // when one was last asked that answered
@@ -95,7 +96,7 @@ func (f figures) String() string {
 func newWorld(seed uint64, dir string) *world {
 	w := &world{
 		began: time.Now(), seed: seed, draft: newDraft(rand.New(rand.NewPCG(seed, 2))), state: filepath.Join(dir, "state.json"),
-		truths: map[health.Target]*truth{}, fell: map[health.Target]time.Time{}, asked: map[topology.ServerName]time.Time{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
+		truths: map[health.Target]*truth{}, fell: map[health.Target]time.Time{}, released: map[topology.ServerName]time.Time{}, asked: map[topology.ServerName]time.Time{}, routers: map[topology.RouterName]*router{}, words: map[steer.Place]*word{},
 	}
 	w.file = w.draft.text()
 	return w
@@ -199,6 +200,12 @@ func (w *world) become(site *topology.Site) {
 	now := time.Now()
 	if w.site != nil {
 		w.watch(now)
+		is := steer.Maintained(site, now)
+		for name := range steer.Maintained(w.site, now) {
+			if _, still := is[name]; !still {
+				w.released[name] = now
+			}
+		}
 	}
 	w.site, w.sited = site, now
 	if w.owner == nil {
