@@ -17,13 +17,14 @@ const (
 // cohorts.
 type waiter struct {
 	seq      uint64
+	want     steer.Assignment // by the order
 	concerns func(*steer.Cohort) bool
 	done     chan struct{}
 }
 
 // confirmation returns a waiter for the latest order.
 func (c *Controller) confirmation(concerns func(*steer.Cohort) bool) *waiter {
-	w := &waiter{seq: c.seq, concerns: concerns, done: make(chan struct{})}
+	w := &waiter{seq: c.seq, want: c.want, concerns: concerns, done: make(chan struct{})}
 	c.waiters[w] = true
 	c.wake()
 	return w
@@ -32,16 +33,24 @@ func (c *Controller) confirmation(concerns func(*steer.Cohort) bool) *waiter {
 // wake ends the waits that are over.
 func (c *Controller) wake() {
 	for w := range c.waiters {
-		if c.confirmed(w.seq, w.concerns) {
+		if c.confirmed(w) {
 			close(w.done)
 			delete(c.waiters, w)
 		}
 	}
 }
 
-func (c *Controller) confirmed(seq uint64, concerns func(*steer.Cohort) bool) bool {
+// confirmed reports whether every router has done what is waited for: the order, or the last
+// one, if that sends any of the cohorts elsewhere.
+func (c *Controller) confirmed(w *waiter) bool {
+	seq := w.seq
+	if slices.ContainsFunc(c.want.Changed(w.want), func(cohort *steer.Cohort) bool {
+		return w.concerns(cohort) && !slices.Equal(w.want.For(cohort).Servers, c.want.For(cohort).Servers)
+	}) {
+		seq = c.seq
+	}
 	for _, r := range c.routers {
-		if !r.hasDone(seq, c.cohorts, concerns) {
+		if !r.hasDone(seq, c.cohorts, w.concerns) {
 			return false
 		}
 	}

@@ -134,6 +134,36 @@ func TestARepairWaitsForNoLimitThoughAFailureWasBefore(t *testing.T) {
 	})
 }
 
+// TestWhatIsConfirmedIsWhatIsTold: while a drain waits for core, the servers that took over fail,
+// and change_limit holds one of the moves that follow.
+func TestWhatIsConfirmedIsWhatIsTold(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = limited
+		w.start()
+		defer w.stop()
+		w.core.Delay(5 * time.Second)
+		answer := make(chan *api.Moved)
+		go func() {
+			moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}})
+			if err != nil {
+				t.Error(err)
+			}
+			answer <- moved
+		}()
+		w.later(time.Second)
+		w.wantRoutes("edge, drained,", w.edge, "web3 web2")
+		w.fall("web2", "connection refused")
+		w.fall("web3", "connection refused")
+		moved := <-answer
+		w.wantRoutes("edge, with one move that waits,", w.edge, "web3 web4")
+		for _, vip := range moved.VIPs {
+			if len(vip.To) != 1 || vip.To[0] != "web4" || moved.Confirmed {
+				t.Errorf("told of %s to %v, confirmed: %t", vip.VIP, vip.To, moved.Confirmed)
+			}
+		}
+	})
+}
+
 // TestADrainIsConfirmedThoughFailuresMovesWait holds that what change_limit holds of
 // other VIPs is no matter to a drain, and that a plan tells of it as held.
 func TestADrainIsConfirmedThoughFailuresMovesWait(t *testing.T) {

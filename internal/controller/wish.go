@@ -170,7 +170,7 @@ func (c *Controller) regroup(cohorts *steer.Cohorts) {
 func (c *Controller) unchanged(ctx context.Context, w *wish) (*api.Moved, error) {
 	var moved *api.Moved
 	err := c.do(ctx, func() {
-		moved = c.moved(w, c.want, &waiter{seq: c.seq, concerns: c.concerned(w, c.want)})
+		moved = c.moved(w, c.want, &waiter{seq: c.seq, want: c.want, concerns: c.concerned(w, c.want)})
 		moved.Unchanged = true
 	})
 	return moved, err
@@ -184,7 +184,7 @@ func (c *Controller) concerned(w *wish, before steer.Assignment) func(*steer.Coh
 }
 
 // moved says what became of the VIPs that a wish concerns, and which routers have
-// confirmed the order that is waited for.
+// confirmed that.
 func (c *Controller) moved(w *wish, before steer.Assignment, order *waiter) *api.Moved {
 	moved := w.about
 	moved.VIPs, moved.Routers, moved.Cut, moved.Confirmed = []api.Move{}, []api.Router{}, []string{}, true
@@ -211,7 +211,7 @@ func (c *Controller) moved(w *wish, before steer.Assignment, order *waiter) *api
 			moved.Cut = append(moved.Cut, router.Name+": "+router.Cuts)
 		}
 	}
-	moved.Confirmed = moved.Confirmed && c.confirmed(order.seq, order.concerns)
+	moved.Confirmed = moved.Confirmed && c.confirmed(order)
 	return &moved
 }
 

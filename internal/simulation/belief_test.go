@@ -72,6 +72,8 @@ func (w *world) learn(event api.Event) {
 		if event.From != event.To {
 			w.figures.moves++
 			w.learnMove(event)
+		} else {
+			w.belief.adopted(event)
 		}
 	case "admin":
 		w.belief.words++
@@ -202,6 +204,15 @@ func (w *world) learnMove(event api.Event) {
 	m.judge()
 	w.calm(vip)
 	w.belief.wants[prefix] = append(w.belief.wants[prefix], want{m.to, event.Time})
+}
+
+// adopted notes where a VIP was found to be, of which no event told that it went there.
+func (b *belief) adopted(event api.Event) {
+	prefix, _ := parsePrefix(event.VIP)
+	wants, is := b.wants[prefix], split(event.To)
+	if len(wants) > 0 && !slices.Equal(wants[len(wants)-1].servers, is) {
+		b.wants[prefix] = append(wants, want{is, event.Time})
+	}
 }
 
 // calm holds that a VIP moves no more often than it is made to. A verdict that
