@@ -42,7 +42,10 @@ func await(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func TestEstablishedConnections(t *testing.T) { families(t, testEstablished) }
+func TestEstablishedConnections(t *testing.T) {
+	t.Parallel()
+	families(t, testEstablished)
+}
 
 func testEstablished(t *testing.T, family Family) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 // Whatever is moved on purpose, established connections stay whole; also when
 // moves overlap. Only a server that is lost takes its own with it.
 func TestPlannedMovesBreakNoConnection(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		family Family
 		faults []string

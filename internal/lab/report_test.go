@@ -50,6 +50,7 @@ func TestReportRefusesWhatItCannotDo(t *testing.T) {
 }
 
 func TestReportWithTheRealController(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		family Family
 		faults []string

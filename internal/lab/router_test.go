@@ -91,6 +91,7 @@ func eventually(t *testing.T, l *Lab, vip VIP, server string) {
 // A drain of four prefixes over SSH loses nothing; the article's order in the
 // same run does.
 func TestReportOfFRR(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		family  Family
 		profile Profile
@@ -167,6 +168,7 @@ func TestReportOfBIRD(t *testing.T) { reportOfBGP(t, RouterBIRD, IPv4, "../../bu
 func TestReportOfBGPD(t *testing.T) { reportOfBGP(t, RouterBGPD, IPv6, unpacked...) }
 
 func reportOfBGP(t *testing.T, kind RouterKind, family Family, unpacked ...string) {
+	t.Parallel()
 	families := []Family{family}
 	if *all {
 		families = []Family{IPv4, IPv6}
