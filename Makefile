@@ -34,10 +34,10 @@ LONG := drivers/cisco internal/page scripts packaging drivers/bgp internal/simul
 # the other waits for news that must not come.
 ALONE := internal/lab drivers/linux
 
-# Tests often wait, for a router or a foreign program: more packages, and tests, at once than
+# Tests often wait, for a router or a foreign program: more of them at once than
 # there are processors. lint has vetted all.
 unit: ## all tests with the race detector
-	$(GO) test -race -vet=off -count 1 -p 3 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v $(ALONE:%=-e '/%$$'))
+	$(GO) test -race -vet=off -count 1 -parallel 4 -timeout 14m $(LONG:%=./%) $$($(GO) list ./... | grep -v $(ALONE:%=-e '/%$$'))
 	$(GO) test -race -vet=off -count 1 -p 1 -parallel 4 -timeout 12m $(ALONE:%=./%)
 
 release: tools ## what is released, in build/release: programs, deb and rpm, checksums

@@ -134,7 +134,7 @@ func (a Assignment) SameRoutes(b Assignment) bool {
 // at the same servers: that is of no interest to a router that has these routes.
 func (a Assignment) SameManner(b Assignment) bool {
 	return slices.EqualFunc(a.wants, b.wants, func(a, b *Want) bool {
-		return a == b || a.Failure == b.Failure && slices.Equal(a.Keep, b.Keep)
+		return a == b || a.Failure == b.Failure && slices.Equal(a.taken, b.taken) && slices.Equal(a.Keep, b.Keep)
 	})
 }
 

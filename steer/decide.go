@@ -2,6 +2,7 @@ package steer
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -52,7 +53,9 @@ func (d *decision) set(vip *Cohort, want Want) {
 			want.NextHops = previous.NextHops
 		}
 	}
-	want.Failure = d.byFailure(vip, want, previous)
+	if want.Failure = d.byFailure(want, previous); want.Failure {
+		want.taken = d.taken(vip, want.had)
+	}
 	if !want.equal(previous) {
 		changed := want // for the heap, which want is kept from
 		d.want.wants[vip.index] = &changed
@@ -74,9 +77,8 @@ func (d *decision) pathWhileUnknown(want Want, previous *Want) string {
 }
 
 // byFailure reports whether a failure is why the traffic is wanted there, however long
-// ago: a router that has not done it yet still does it for that, unless people have asked
-// for it since.
-func (d *decision) byFailure(vip *Cohort, want Want, previous *Want) bool {
+// ago: a router that has not done it yet still does it for that.
+func (d *decision) byFailure(want Want, previous *Want) bool {
 	sameHop := func(a, b NextHop) bool { return a.Address == b.Address }
 	switch {
 	case want.Cause == Pinned || len(previous.Servers) == 0 && !previous.Withdraw:
@@ -86,24 +88,19 @@ func (d *decision) byFailure(vip *Cohort, want Want, previous *Want) bool {
 	case !slices.EqualFunc(want.NextHops, previous.NextHops, sameHop):
 		return slices.ContainsFunc(previous.NextHops, func(h NextHop) bool { return d.lost(h.Address) })
 	default:
-		return previous.Failure && !d.askedSince(vip, want)
+		return previous.Failure
 	}
 }
 
-// askedSince reports whether people have taken the servers out of service that a failure
-// took the traffic off.
-func (d *decision) askedSince(vip *Cohort, want Want) bool {
-	asked := false
-	for _, name := range want.had {
-		switch {
-		case slices.Contains(want.Servers, name):
-		case d.takenOff(name, vip) != "":
-			asked = true
-		case d.verdict(name, vip) == health.Down:
-			return false
+// taken are the addresses of those of the servers that people have taken out of service.
+func (d *decision) taken(vip *Cohort, servers []topology.ServerName) []netip.Addr {
+	var taken []netip.Addr
+	for _, name := range servers {
+		if d.takenOff(name, vip) != "" {
+			taken = append(taken, d.Site.Servers[d.Cohorts.server(name, vip)].Addresses...)
 		}
 	}
-	return asked
+	return taken
 }
 
 func (c Cause) moved() bool { return c == Failover || c == Drained || c == Returned }

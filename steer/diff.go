@@ -80,7 +80,7 @@ func (p *Plan) add(cohort *Cohort, want *Want, part Part, terms Terms) {
 	if ours != nil && !ours.Stray && !blocked && !want.Withdraw && slices.Equal(ours.NextHops, hops) {
 		return // as most are
 	}
-	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: hops, Failure: want.Failure, Cause: want.Cause, Reason: want.Reason()}
+	c := Change{Prefixes: part.Prefixes, Cohort: cohort.ID, To: hops, Cause: want.Cause, Reason: want.Reason()}
 	switch {
 	case want.Withdraw && ours != nil:
 		c.Op, c.From, c.To = Remove, ours.NextHops, nil
@@ -94,6 +94,7 @@ func (p *Plan) add(cohort *Cohort, want *Want, part Part, terms Terms) {
 		c.Op, c.From, c.Adopt = Replace, part.Foreign.NextHops, true
 	}
 	if c.Op != "" {
+		c.Failure = want.failure(c.From)
 		p.Changes = append(p.Changes, c)
 	}
 	if blocked && !terms.Adopt && (ours != nil || len(hops) > 0) {

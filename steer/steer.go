@@ -75,6 +75,8 @@ type Want struct {
 	// nor Gone leaves connections where they are, if they are left there already.
 	Keep []netip.Addr
 	had  []topology.ServerName // servers that have or have had the traffic, sorted
+
+	taken []netip.Addr // of those of had that people have taken out of service; nil without Failure
 }
 
 // keeps reports whether connections at all of the next hops may stay.
@@ -86,7 +88,21 @@ func (w Want) keeps(hops []NextHop) bool {
 func (w *Want) equal(b *Want) bool {
 	return slices.Equal(w.Servers, b.Servers) && slices.Equal(w.NextHops, b.NextHops) && w.Withdraw == b.Withdraw &&
 		w.Cause == b.Cause && w.Why == b.Why && w.Path == b.Path && w.Since.Equal(b.Since) && w.Next.Equal(b.Next) &&
-		w.Frozen == b.Frozen && w.Failure == b.Failure && slices.Equal(w.Keep, b.Keep) && slices.Equal(w.had, b.had)
+		w.Frozen == b.Frozen && w.Failure == b.Failure && slices.Equal(w.Keep, b.Keep) && slices.Equal(w.had, b.had) && slices.Equal(w.taken, b.taken)
+}
+
+// failure reports whether a failure is why routes to these next hops are to change: not if
+// people have since taken the servers out of service that they are to leave.
+func (w *Want) failure(from []NextHop) bool {
+	asked := false
+	for _, hop := range from {
+		stays := slices.ContainsFunc(w.NextHops, func(h NextHop) bool { return h.Address == hop.Address })
+		if !stays && !slices.Contains(w.taken, hop.Address) {
+			return w.Failure
+		}
+		asked = asked || !stays
+	}
+	return w.Failure && !asked
 }
 
 // Reason is Why and Path, for operators.

@@ -161,6 +161,11 @@ func TestWhatIsConfirmedIsWhatIsTold(t *testing.T) {
 				t.Errorf("told of %s to %v, confirmed: %t", vip.VIP, vip.To, moved.Confirmed)
 			}
 		}
+		// That web1, which had it before, is drained, is no reason to hurry.
+		w.fall("web2", "")
+		w.fall("web3", "")
+		w.later(time.Second)
+		w.wantRoutes("edge, with all but web1 back,", w.edge, "web3 web4")
 	})
 }
 

@@ -3,6 +3,7 @@ package flows
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/routesteer/routesteer/internal/netns"
 	"github.com/routesteer/routesteer/internal/netns/netnstest"
@@ -284,7 +286,23 @@ func (p *peer) ask() (string, error) {
 		return "", err
 	}
 	line, err := p.lines.ReadString('\n')
+	if tcp, is := p.Conn.(*net.TCPConn); is && err == nil {
+		err = acknowledge(tcp)
+	}
 	return strings.TrimSpace(line), err
+}
+
+// acknowledge acknowledges what was read now, and not when the test has moved the route on.
+func acknowledge(conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failure error
+	err = raw.Control(func(fd uintptr) {
+		failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+	})
+	return errors.Join(err, failure)
 }
 
 // isAt fails the test unless the server answers.
