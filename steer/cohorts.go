@@ -130,10 +130,10 @@ func (c *Cohorts) idles(name topology.ServerName, vip *Cohort) bool {
 	if weight, given := vip.Weights[name]; given {
 		return weight == 0
 	}
-	server := -1
-	if c.idle {
-		server = c.server(name, vip)
+	if !c.idle {
+		return false
 	}
+	server := c.server(name, vip)
 	return server >= 0 && c.site.Servers[server].Weight == 0
 }
 

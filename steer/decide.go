@@ -57,7 +57,7 @@ func (d *decision) set(vip *Cohort, want Want) {
 		want.taken = d.taken(vip, want.had)
 	}
 	if !want.equal(previous) {
-		changed := want // for the heap, which want is kept from
+		changed := want // a copy, so that want itself, which mostly changes nothing, needs no memory
 		d.want.wants[vip.index] = &changed
 	}
 	d.load.move(vip, nil, want.Servers)

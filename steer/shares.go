@@ -29,22 +29,21 @@ func shares(in Input, load *load) []Share {
 	all := 0.0
 	for _, cohort := range in.Cohorts.all {
 		servers := in.Previous.For(cohort).Servers
+		weight := func(server int) int {
+			if len(servers) == 1 {
+				return 1 // who has all needs no weighing
+			}
+			return in.share(&in.Site.Servers[server], cohort)
+		}
 		total := 0
-		if len(servers) == 1 { // who has all needs no weighing
-			if i := in.Cohorts.server(servers[0], cohort); i >= 0 {
-				shares[i].VIPs += float64(len(cohort.Prefixes))
-				all += float64(len(cohort.Prefixes))
-			}
-			continue
-		}
 		for _, name := range servers {
 			if i := in.Cohorts.server(name, cohort); i >= 0 {
-				total += in.share(&in.Site.Servers[i], cohort)
+				total += weight(i)
 			}
 		}
 		for _, name := range servers {
 			if i := in.Cohorts.server(name, cohort); i >= 0 {
-				part := float64(len(cohort.Prefixes)*in.share(&in.Site.Servers[i], cohort)) / float64(total)
+				part := float64(len(cohort.Prefixes)*weight(i)) / float64(total)
 				shares[i].VIPs += part
 				all += part
 			}

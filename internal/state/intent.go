@@ -49,7 +49,7 @@ type Drain struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // it ends by itself then; zero for never
 	Reboot Reboot    `json:"reboot,omitempty"`
-	Asked  time.Time `json:"asked,omitzero"` // when a reboot was asked for, which is later than that; zero if that was not noted
+	Asked  time.Time `json:"asked,omitzero"` // when its end after a reboot was asked for: what was seen before is not that reboot; zero for not at all, or before this was noted
 }
 
 // Reboot says that a drain ends by itself once the server has gone down and is

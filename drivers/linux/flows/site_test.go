@@ -3,7 +3,6 @@ package flows
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -286,23 +285,10 @@ func (p *peer) ask() (string, error) {
 		return "", err
 	}
 	line, err := p.lines.ReadString('\n')
-	if tcp, is := p.Conn.(*net.TCPConn); is && err == nil {
-		err = acknowledge(tcp)
+	if tcp, is := p.Conn.(*net.TCPConn); is && err == nil { // it is acknowledged now, and not when the route has moved on
+		err = setOption(tcp, unix.IPPROTO_TCP, unix.TCP_QUICKACK)
 	}
 	return strings.TrimSpace(line), err
-}
-
-// acknowledge acknowledges what was read now, and not when the test has moved the route on.
-func acknowledge(conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failure error
-	err = raw.Control(func(fd uintptr) {
-		failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
-	})
-	return errors.Join(err, failure)
 }
 
 // isAt fails the test unless the server answers.
