@@ -184,6 +184,18 @@ func TestSharesAddUp(t *testing.T) {
 	})
 }
 
+// TestWhatIsSharedCountsByWeight: web1 and web2 share a VIP, and web2 weighs twice as much.
+func TestWhatIsSharedCountsByWeight(t *testing.T) {
+	s := site(t, pool)
+	believed, _ := believe(t, s, "")
+	shares := steer.Shares(steer.Input{Site: s, Cohorts: steer.NewCohorts(s), Health: believed, Previous: routed(s, "web1,web2"), Now: noon})
+	for i, want := range []float64{1. / 3, 2. / 3, 0} {
+		if diff := shares[i].VIPs - want; diff > 1e-6 || diff < -1e-6 {
+			t.Errorf("%s carries %f of a VIP, want %f", shares[i].Server, shares[i].VIPs, want)
+		}
+	}
+}
+
 // TestExplanations reads what is said in situations that operators ask about.
 func TestExplanations(t *testing.T) {
 	const three = `

@@ -108,15 +108,6 @@ type bereft struct {
 	at   time.Time
 }
 
-// Standing implements Summary, for servers that are not lost.
-func (b bereft) Standing(name topology.ServerName) health.Standing {
-	summary, is := b.Health.(Summary)
-	if !is || slices.Contains(b.lost, name) {
-		return health.Standing{}
-	}
-	return summary.Standing(name)
-}
-
 func (b bereft) State(target health.Target) health.State {
 	state := b.Health.State(target)
 	if slices.Contains(b.lost, target.Server) {

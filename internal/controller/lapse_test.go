@@ -79,6 +79,8 @@ func TestWhoAnswersAndIsNotTrustedYetHasNotRebooted(t *testing.T) {
 		reboot("went down", "seen")
 		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, UntilReboot: true}))
 		reboot("was down before, and may be back", "awaited")
+		w.do(w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, Reason: "another kernel"}))
+		reboot("was given another reason", "awaited")
 		w.settle()
 		reboot("is down still", "seen")
 	})

@@ -3,12 +3,14 @@ package controller_test
 import (
 	"errors"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/routesteer/routesteer/api"
+	"github.com/routesteer/routesteer/internal/state"
 )
 
 // limited is pool with a router on which failures move one prefix a minute. Of VIPs
@@ -84,6 +86,32 @@ func TestARestartIsNoWayRoundTheLimit(t *testing.T) {
 		w.later(10 * time.Second)
 		w.wantRoutes("edge, after the minute,", w.edge, "web3 web2")
 		w.stop()
+	})
+}
+
+// TestAClockThatIsPutBackLengthensNoLimit: what was noted is of a time to come.
+func TestAClockThatIsPutBackLengthensNoLimit(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.file = limited
+		w.start()
+		w.fall("web1", "connection refused")
+		w.stop()
+		file := filepath.Join(w.dir, "state.json")
+		intent, err := state.Load(file)
+		if err != nil || len(intent.Moved["edge"]) != 1 {
+			t.Fatalf("noted of edge: %v, %v", intent.Moved["edge"], err)
+		}
+		intent.Moved["edge"][0].At = time.Now().Add(time.Hour)
+		if err := state.Save(file, intent); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		defer w.stop()
+		w.settle()
+		w.later(59 * time.Second)
+		w.wantRoutes("edge, before the minute is over,", w.edge, "web3 web1")
+		w.later(2 * time.Second)
+		w.wantRoutes("edge, after the minute,", w.edge, "web3 web2")
 	})
 }
 

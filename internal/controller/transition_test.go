@@ -44,6 +44,29 @@ func (w *world) wantTransition(state string, left int) {
 	}
 }
 
+// TestWhoFellSinceKeepsNoConnections: edge cannot be told of the drain until web1, which
+// was to keep its connections, has fallen.
+func TestWhoFellSinceKeepsNoConnections(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.edge.Keep(10 * time.Minute)
+		w.edge.Connect(vip1, address1, 5)
+		w.start()
+		defer w.stop()
+		w.edge.Cut()
+		moved, err := w.control.Drain(t.Context(), api.DrainRequest{Servers: []string{"web1"}, TimeoutMs: 1000})
+		if err != nil || moved.Confirmed {
+			t.Errorf("the drain, while edge cannot be told: %+v, %v", moved, err)
+		}
+		w.fall("web1", "no route to host")
+		w.edge.Mend()
+		w.later(2 * time.Minute)
+		w.wantRoutes("edge, told at last,", w.edge, "web2 web2")
+		if all := w.status().Transitions; len(all) > 0 {
+			t.Errorf("connections may stay at web1, which is down: %+v", all)
+		}
+	})
+}
+
 func TestADrainIsOverWhenItsConnectionsHaveEnded(t *testing.T) {
 	inTransition(t, func(t *testing.T, w *world) {
 		w.wantRoutes("edge", w.edge, "web2 web2")
