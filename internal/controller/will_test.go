@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -232,7 +233,8 @@ func TestADrainEndsByItself(t *testing.T) {
 }
 
 // TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack: web1 has fallen after
-// traffic was called back, which is still remembered for web3.
+// traffic was called back, which is still remembered for web3. That it has fallen cannot be
+// kept.
 func TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.file = strings.NewReplacer(
@@ -244,6 +246,9 @@ func TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack(t *testing.T) 
 		w.fall("web3", "connection refused")
 		w.do(w.control.Failback(t.Context(), api.FailbackRequest{}))
 		w.later(time.Second)
+		if err := os.Rename(w.dir, w.dir+".away"); err != nil {
+			t.Fatal(err)
+		}
 		w.fall("web1", "connection refused")
 		w.later(time.Second)
 		w.fall("web1", "")
@@ -255,6 +260,9 @@ func TestNewChecksBringNobodyBackWhoFellSinceTrafficWasCalledBack(t *testing.T) 
 		}
 		w.settle()
 		w.wantRoutes("edge, with another check,", w.edge, "web2 web4")
+		if err := os.Rename(w.dir+".away", w.dir); err != nil {
+			t.Fatal(err)
+		}
 		w.fall("web3", "")
 		w.wantRoutes("edge, web3 back,", w.edge, "web2 web3")
 	})
